@@ -1,0 +1,117 @@
+"""Settings: from the environment only; docs/settings.md lists every variable."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from os import urandom
+
+from config import environment as env
+
+PRODUCTION = env.choice("LETHE_ENV", "development", ("development", "production")) == "production"
+DEBUG = env.choice("LETHE_DEBUG", "0", ("0", "1")) == "1" and not PRODUCTION
+BASE_DIR = env.ROOT
+LETHE_HOME = env.home()
+
+
+def _key() -> str:
+    return urlsafe_b64encode(urandom(32)).decode()
+
+
+SECRET_KEY = env.secret("LETHE_SECRET_KEY", production=PRODUCTION, home=LETHE_HOME)
+# Fernet keys, newest first: they wrap the data keys of the cases.
+LETHE_MASTER_KEYS = env.secret(
+    "LETHE_MASTER_KEYS", production=PRODUCTION, home=LETHE_HOME, make=_key
+).split(",")
+# Ed25519 seed, url-safe base64 of 32 bytes: signs certificates and tree heads.
+LETHE_SIGNING_KEY = env.secret(
+    "LETHE_SIGNING_KEY", production=PRODUCTION, home=LETHE_HOME, make=_key
+)
+# Keyed hashes of the suppression entries and of row keys.
+LETHE_HASH_KEY = env.secret("LETHE_HASH_KEY", production=PRODUCTION, home=LETHE_HOME, make=_key)
+
+ALLOWED_HOSTS = env.listed("LETHE_HOSTS") or ([] if PRODUCTION else ["localhost", "127.0.0.1"])
+CSRF_TRUSTED_ORIGINS = env.listed("LETHE_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "lineage",
+    "erasure",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DATABASES = {"default": env.database("DATABASE_URL", LETHE_HOME)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = LETHE_HOME / "static"
+MEDIA_ROOT = LETHE_HOME / "media"
+
+CELERY_BROKER_URL = env.broker("CELERY_BROKER_URL")
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+LETHE_SWEEP_SECONDS = env.whole("LETHE_SWEEP_SECONDS", 60)
+LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 60, low=5)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True

@@ -1,0 +1,332 @@
+"""The protocol of a store: what every adapter offers, and the values that cross its border.
+
+A store knows nothing of requests, Django or other stores. It is made with a name, a resolved
+address and its options, and is handed a :class:`Step` and keys. It answers with receipts, never
+with a payload. Foreign errors are translated at the adapter's edge into ``StoreError``, by code
+and constraint name only, ``from None``, because drivers print parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as default
+from datetime import date
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from erasure.domain.needles import Matcher, Needle
+from erasure.domain.values import Scalar
+from lineage.graph import Dataset, dataset_from_json
+
+Action = Literal[
+    "delete",
+    "anonymize",
+    "retain",
+    "redact",
+    "restrict",
+    "rewrite",
+    "shred",
+    "expire",
+    "rebuild",
+    "unlearn",
+    "retrain",
+    "retire",
+    "notify",
+    "manual",
+]
+Residue = Literal[
+    "present",
+    "logically_deleted",
+    "purged",
+    "anonymized",
+    "pseudonymized",
+    "retained_until",
+    "expires_on",
+    "beyond_use",
+    "blocked_until",
+    "clean",
+]
+# How a row was reached. ``mention``: somebody else's text in which a needle stands.
+Via = Literal["deep", "refcount", "shallow", "mention"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column as the live store has it. ``length`` in characters, None where unlimited."""
+
+    name: str
+    data_type: str
+    nullable: bool = True
+    length: int | None = None
+    primary_key: bool = False
+    unique: bool = False
+    indexed: bool = False
+    generated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """A foreign key inside one store; ``on_delete`` as the database reports it, upper case."""
+
+    name: str
+    columns: tuple[str, ...]
+    target: str
+    target_columns: tuple[str, ...]
+    on_delete: str = "NO ACTION"
+    deferrable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table, or the shared shape of a file set; ``rows`` is an estimate or None."""
+
+    name: str
+    schema: str | None = None
+    columns: tuple[Column, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    rows: int | None = None
+    triggers: tuple[str, ...] = ()
+
+    def get(self, name: str) -> Column | None:
+        """The column of that name, or None."""
+        return next((c for c in self.columns if c.name == name), None)
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """Names of the primary-key columns."""
+        return tuple(c.name for c in self.columns if c.primary_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """The live schema, keyed by collection name (``schema.name`` outside the default schema).
+
+    ``fingerprint``: hex SHA-256 over what a plan relies on (names, types, keys, foreign keys),
+    never over contents. ``small``: the whole store may be re-scanned inline.
+    """
+
+    tables: Mapping[str, Table]
+    fingerprint: str
+    small: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """Where to look. ``mode`` key: ``field`` equals one of the values (typed by the column, so
+    42 finds "42"); email: the same without regard to case; text: any of ``fields`` holds one of
+    the values as :class:`Matcher` finds them.
+
+    ``key`` names the fields that identify a row (the declared primary key, else the store's own);
+    ``carry`` the fields whose values lead on; ``guard`` those whose values a mutation re-tests.
+    """
+
+    dataset: Dataset
+    mode: Literal["key", "email", "text"] = "key"
+    fields: tuple[str, ...] = ()
+    carry: tuple[str, ...] = ()
+    guard: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One place that holds a person's data.
+
+    SQL: ``values`` are the primary key's values in order, ``count`` is 1. Files and logs: the
+    values are ``(object, field, value)``, standing for ``count`` rows of that object. ``guard``
+    are the guard fields' values at find, in ``Step.guard`` order; ``version`` is an object's
+    checksum at find, empty for rows.
+    """
+
+    values: tuple[Scalar, ...]
+    guard: tuple[Scalar, ...] = ()
+    count: int = 1
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A key, the searched value(s) that led to it (as given), and the values that lead on."""
+
+    key: Key
+    matched: tuple[Scalar, ...]
+    carry: Mapping[str, Scalar] = default(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Referrer:
+    """A field, of this or another collection of the same store, that can refer to a row."""
+
+    collection: str
+    field: str
+    target_field: str
+    schema: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What is done in one dataset to the rows reached in one way. Frozen into the plan.
+
+    ``cut``: reference fields set to NULL (or, with ``ghost``, to a ghost row's key) because the
+    row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive.
+    """
+
+    dataset: Dataset
+    action: Action
+    via: Via = "deep"
+    guard: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    ghost: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-serialisable; holds no value of any person."""
+        plain = dict(vars(self))
+        plain["dataset"] = self.dataset.to_json()
+        plain["referrers"] = [vars(r) for r in self.referrers]
+        return plain
+
+
+def step_from_json(plain: Mapping[str, Any]) -> Step:
+    """The inverse of :meth:`Step.to_json`, also after a trip through JSON text."""
+    values = dict(plain)
+    values["dataset"] = dataset_from_json(plain["dataset"])
+    values["referrers"] = tuple(Referrer(**r) for r in plain["referrers"])
+    for name in ("guard", "cut", "ghost", "redact"):
+        values[name] = tuple(values[name])
+    return Step(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A step and some of its keys: the unit that ``act`` and ``check`` are handed."""
+
+    step: Step
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What ``act`` needs and may never write down: the run's sealed seed (32 bytes), from which
+    every random value is derived so that a second execution ends alike, and the needles."""
+
+    seed: bytes
+    needles: Matcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What a store says it did to one work: keys, not payloads.
+
+    ``done``: rows acted on now or found already so; ``reused``: keys that are somebody else's
+    now and were left alone; ``kept``: refcounted rows somebody still refers to; ``until``: for
+    the dated residues.
+    """
+
+    dataset: str
+    action: Action
+    done: int
+    residue: Residue
+    reused: tuple[Key, ...] = ()
+    kept: tuple[Key, ...] = ()
+    until: date | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A postcondition that does not hold: a row still there, a field not cleared, a text that
+    still holds a needle. ``why`` is words for people, without values."""
+
+    dataset: str
+    why: str
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A needle seen by a scan. ``collection`` and ``field`` as the store names them, declared or
+    not. ``whole``: the value equals the needle. ``owner``: values of the declared identity and
+    reference fields of that row, for telling whose row it is; kept in memory only."""
+
+    collection: str
+    field: str
+    key: tuple[Scalar, ...]
+    needle: int
+    whole: bool
+    owner: Mapping[str, Scalar] = default(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """A dataset of the catalogue, and its fields whose values tell whose row it is (identities
+    and references)."""
+
+    dataset: Dataset
+    owners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """A collection that a scan has read to its end: the count behind "found nothing"."""
+
+    collection: str
+    fields: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purged:
+    """What physical removal reached: ``residue`` for everything deleted before it."""
+
+    residue: Residue
+    until: date | None = None
+    note: str = ""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What every adapter offers. All methods may run twice, and beside themselves."""
+
+    name: str
+    kind: str
+
+    def inspect(self) -> Inspection:
+        """The live schema, without a query per table. Raises StoreUnreachable."""
+
+    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+        """Stream the keys of rows that match any value. A row matching several comes once."""
+
+    def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
+        """The person's needles in those rows, read before they are gone."""
+
+    def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
+        """Carry out the works in the order given, as one transaction where the store has them.
+
+        Every mutation tests key and guard. Idempotent. Raises LateRows when something new refers
+        to a row that was to go; then nothing of the batch has happened.
+        """
+
+    def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
+        """The postconditions, read anew; empty when all hold."""
+
+    def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
+        """Open the store afresh and search everything by value, declared or not, sharing no
+        query with ``find``. ``declared`` only tells which fields name an owner. One
+        :class:`Searched` per collection, after its hits."""
+
+    def purge(self, datasets: Sequence[Dataset]) -> Purged:
+        """Physical removal of what was deleted; says what stays and until when."""
+
+    def close(self) -> None:
+        """Release connections and handles."""
+
+
+class StoreFactory(Protocol):
+    """How the registry makes a store: ``url`` is resolved, ``options`` were checked by name."""
+
+    kind: str
+    options: frozenset[str]
+
+    def __call__(self, *, name: str, url: str, options: Mapping[str, Any]) -> Store:
+        """Make the store; connects lazily."""

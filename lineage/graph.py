@@ -1,0 +1,356 @@
+"""The lineage graph as plain values, and the walk over it. Pure: no Django, no I/O.
+
+Words follow OpenLineage (dataset, field) and fideslang (data categories, references,
+``direction``); the effects deep, shallow and refcount are those of DELF (Cohn-Gordon
+et al., USENIX Security 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Effect = Literal["deep", "refcount", "shallow"]
+STRENGTH: Mapping[str, int] = {"deep": 3, "refcount": 2, "shallow": 1}
+
+NEEDLE_CATEGORIES = (
+    "user.name",
+    "user.contact",
+    "user.government_id",
+    "user.financial",
+    "user.device",
+)
+
+
+def in_category(categories: Iterable[str], roots: Sequence[str]) -> bool:
+    """True when a category equals one of ``roots`` or lies below it."""
+    return any(c == root or c.startswith(root + ".") for c in categories for root in roots)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How anonymising fills a field: a strategy and its argument, e.g. ``generalize: year``."""
+
+    name: str
+    argument: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A column, or a dotted path inside a document."""
+
+    name: str
+    data_type: str | None = None
+    categories: tuple[str, ...] = ()
+    identity: str | None = None
+    primary_key: bool = False
+    free_text: bool = False
+    method: Method | None = None
+    personal_override: bool | None = None
+
+    @property
+    def personal(self) -> bool:
+        """A ``user.*`` category or an identity, unless a person decided otherwise."""
+        if self.personal_override is not None:
+            return self.personal_override
+        return self.identity is not None or in_category(self.categories, ("user",))
+
+    @property
+    def needle(self) -> bool:
+        """Its values must be nowhere once the person is forgotten."""
+        if not self.personal:
+            return False
+        return self.identity is not None or in_category(self.categories, NEEDLE_CATEGORIES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One table, file set, log stream, backup set or model, at ``fides_key.collection``."""
+
+    address: str
+    store: str
+    name: str
+    schema: str | None = None
+    fields: tuple[Field, ...] = ()
+    action: str | None = None
+    because: str = ""
+    owner: str = ""
+    purpose: str = ""
+    legal_basis: str = ""
+    until: str | None = None
+    exception: str | None = None
+    legal_reference: str = ""
+    after: tuple[str, ...] = ()
+    model: Mapping[str, Any] = field(default_factory=dict)
+    quasi_identifiers: tuple[str, ...] = ()
+    k: int | None = None
+
+    def get(self, name: str) -> Field | None:
+        """The field of that name, or None."""
+        return next((f for f in self.fields if f.name == name), None)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Names of the declared primary-key fields, in declared order; may be empty."""
+        return tuple(f.name for f in self.fields if f.primary_key)
+
+    @property
+    def identities(self) -> tuple[Field, ...]:
+        """Fields whose value names a person."""
+        return tuple(f for f in self.fields if f.identity)
+
+    @property
+    def free_text(self) -> tuple[str, ...]:
+        """Names of the fields in which the person's needles are redacted."""
+        return tuple(f.name for f in self.fields if f.free_text)
+
+    @property
+    def has_personal_fields(self) -> bool:
+        """True when any field is personal."""
+        return any(f.personal or f.free_text for f in self.fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain, JSON-serialisable copy that :func:`dataset_from_json` reads back."""
+        plain = {k: v for k, v in vars(self).items() if k != "fields"}
+        plain["fields"] = [
+            {**vars(f), "method": vars(f.method) if f.method else None} for f in self.fields
+        ]
+        return plain
+
+
+def dataset_from_json(plain: Mapping[str, Any]) -> Dataset:
+    """The inverse of :meth:`Dataset.to_json`, also after a trip through JSON text."""
+    values = dict(plain)
+    values["fields"] = tuple(
+        Field(
+            **{
+                **f,
+                "categories": tuple(f["categories"]),
+                "method": Method(**f["method"]) if f["method"] else None,
+            }
+        )
+        for f in plain["fields"]
+    )
+    for name in ("after", "quasi_identifiers"):
+        values[name] = tuple(values[name])
+    return Dataset(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """``holder.holder_field`` refers to ``target.target_field`` (addresses and field names).
+
+    ``direction`` as in fideslang: ``from`` - the holder is reached from the target; ``to`` - a
+    row of the holder leads to the target; None - both.
+    """
+
+    holder: str
+    holder_field: str
+    target: str
+    target_field: str
+    direction: Literal["from", "to"] | None = None
+    on_erase: Effect | None = None
+    ghost: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivation:
+    """``downstream`` was made from ``upstream``; ``columns`` maps mine to theirs where known."""
+
+    upstream: str
+    downstream: str
+    kind: Literal["derived", "trained", "backed_up", "logged", "exported"] = "derived"
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """One way to walk a reference: rows of ``origin`` lead to rows of ``destination``."""
+
+    origin: str
+    origin_field: str
+    destination: str
+    destination_field: str
+    effect: Effect
+    reference: Reference
+
+    @property
+    def forward(self) -> bool:
+        """True when the origin holds the reference (it 'leads to' the destination)."""
+        return self.origin == self.reference.holder and (
+            self.origin_field == self.reference.holder_field
+        )
+
+
+def edges_of(reference: Reference, holder: Dataset, target: Dataset) -> list[Edge]:
+    """The directed edges of a reference, with the default effects of the catalogue format.
+
+    ``from`` is deep, but shallow for a self-reference or a holder with an identity of its own;
+    ``to`` is refcount when the target has personal fields and is not a person itself, else none.
+    """
+    edges = []
+    if reference.direction in (None, "from"):
+        own = reference.holder == reference.target or bool(holder.identities)
+        effect: Effect = reference.on_erase or ("shallow" if own else "deep")
+        edges.append(_edge(reference, target=False, effect=effect))
+    if reference.direction in (None, "to"):
+        forward = reference.on_erase if reference.direction == "to" else None
+        personal = target.has_personal_fields and not target.identities
+        if forward is None and personal and reference.holder != reference.target:
+            forward = "refcount"
+        if forward in ("deep", "refcount"):
+            edges.append(_edge(reference, target=True, effect=forward))
+    return edges
+
+
+def _edge(reference: Reference, *, target: bool, effect: Effect) -> Edge:
+    holder = (reference.holder, reference.holder_field)
+    other = (reference.target, reference.target_field)
+    origin, destination = (holder, other) if target else (other, holder)
+    return Edge(
+        origin=origin[0],
+        origin_field=origin[1],
+        destination=destination[0],
+        destination_field=destination[1],
+        effect=effect,
+        reference=reference,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """One dataset of a reach: how strongly, from how far, and by which path it is reached."""
+
+    address: str
+    effect: Effect | None
+    distance: int
+    path: tuple[str, ...]
+    seeds: tuple[str, ...] = ()
+    derivation: Derivation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Every dataset that can hold the person's data, nearest first, and the edges walked."""
+
+    stops: tuple[Stop, ...]
+    edges: tuple[Edge, ...]
+
+    def get(self, address: str) -> Stop | None:
+        """The stop at that address, or None."""
+        return next((s for s in self.stops if s.address == address), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """What leads out of a frontier of addresses: references and derivations."""
+
+    edges: tuple[Edge, ...] = ()
+    derivations: tuple[Derivation, ...] = ()
+
+
+def walk(
+    start: Mapping[str, Sequence[str]],
+    neighbours: Callable[[frozenset[str]], Neighbours],
+) -> Reach:
+    """Walk breadth-first from the datasets that know one of the person's identity kinds.
+
+    ``start`` maps a dataset address to its identity fields of those kinds. ``neighbours`` answers
+    for a whole frontier at once. Deep carries the walk on; shallow and refcount end it; anything
+    derived from a dataset that was reached is reached too. Ends on cycles and self-references.
+    """
+    stops: dict[str, Stop] = {
+        address: Stop(
+            address=address,
+            effect="deep",
+            distance=0,
+            path=tuple(f"{address}.{f}" for f in fields),
+            seeds=tuple(fields),
+        )
+        for address, fields in sorted(start.items())
+    }
+    edges: dict[Edge, None] = {}
+    frontier = frozenset(stops)
+    while frontier:
+        out = neighbours(frontier)
+        grown: set[str] = set()
+        for edge in sorted(out.edges, key=_edge_order):
+            origin = stops.get(edge.origin)
+            if origin is None or not _carries_on(origin):
+                continue
+            edges[edge] = None
+            if _improve(stops, _by_edge(origin, edge)):
+                grown.add(edge.destination)
+        for derivation in sorted(out.derivations, key=lambda d: (d.upstream, d.downstream)):
+            origin = stops.get(derivation.upstream)
+            if origin and _improve(stops, _by_derivation(origin, derivation)):
+                grown.add(derivation.downstream)
+        frontier = frozenset(grown)
+    ordered = sorted(stops.values(), key=lambda s: (s.distance, s.address))
+    return Reach(stops=tuple(ordered), edges=tuple(edges))
+
+
+def _edge_order(edge: Edge) -> tuple[str, ...]:
+    return (edge.origin, edge.origin_field, edge.destination, edge.destination_field, edge.effect)
+
+
+def _carries_on(stop: Stop) -> bool:
+    # A derived dataset holds copies of the person's rows: what refers to those is theirs too.
+    return stop.effect == "deep"
+
+
+def _by_edge(origin: Stop, edge: Edge) -> Stop:
+    step = f"{edge.origin}.{edge.origin_field} → {edge.destination}.{edge.destination_field}"
+    return Stop(
+        address=edge.destination,
+        effect=edge.effect,
+        distance=origin.distance + 1,
+        path=(*origin.path, f"{step} ({edge.effect})"),
+    )
+
+
+def _by_derivation(origin: Stop, derivation: Derivation) -> Stop:
+    step = f"{derivation.upstream} ⇒ {derivation.downstream} ({derivation.kind})"
+    return Stop(
+        address=derivation.downstream,
+        effect=None,
+        distance=origin.distance + 1,
+        path=(*origin.path, step),
+        derivation=derivation,
+    )
+
+
+def _improve(stops: dict[str, Stop], new: Stop) -> bool:
+    """Keep the strongest effect per dataset; True when the walk must go on from it."""
+    old = stops.get(new.address)
+    if old is None:
+        stops[new.address] = new
+        return True
+    if STRENGTH.get(new.effect or "", 0) <= STRENGTH.get(old.effect or "", 0):
+        return False
+    stops[new.address] = new
+    return True
+
+
+def neighbours_in(
+    references: Iterable[Reference],
+    derivations: Iterable[Derivation],
+    datasets: Mapping[str, Dataset],
+) -> Callable[[frozenset[str]], Neighbours]:
+    """A ``neighbours`` function over a graph held in memory."""
+    by_origin: dict[str, list[Edge]] = {}
+    for reference in references:
+        for edge in edges_of(reference, datasets[reference.holder], datasets[reference.target]):
+            by_origin.setdefault(edge.origin, []).append(edge)
+    by_upstream: dict[str, list[Derivation]] = {}
+    for derivation in derivations:
+        by_upstream.setdefault(derivation.upstream, []).append(derivation)
+
+    def neighbours(frontier: frozenset[str]) -> Neighbours:
+        return Neighbours(
+            edges=tuple(e for a in sorted(frontier) for e in by_origin.get(a, ())),
+            derivations=tuple(d for a in sorted(frontier) for d in by_upstream.get(a, ())),
+        )
+
+    return neighbours
