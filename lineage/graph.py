@@ -29,6 +29,17 @@ def in_category(categories: Iterable[str], roots: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreEntry:
+    """A store of the catalogue. ``url`` is unresolved: ``${NAME}`` is read at the moment of use."""
+
+    name: str
+    kind: str
+    url: str = ""
+    role: Literal["controller", "processor", "recipient"] = "controller"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """How anonymising fills a field: a strategy and its argument, e.g. ``generalize: year``."""
 
