@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
+from base64 import b64decode, urlsafe_b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
+KEY_BYTES = 32
 SQLITE_OPTIONS: dict[str, Any] = {
     "timeout": 20,
     "transaction_mode": "IMMEDIATE",
@@ -32,7 +36,7 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
 def whole(name: str, default: int, *, low: int = 1, high: int = 10**9) -> int:
     """A whole number from ``low`` to ``high``."""
     text = os.environ.get(name) or str(default)
-    if not text.isdecimal() or not low <= int(text) <= high:
+    if not text.isdecimal() or len(text) > len(str(high)) or not low <= int(text) <= high:
         raise ImproperlyConfigured(f"{name}: must be a whole number from {low} to {high}")
     return int(text)
 
@@ -60,20 +64,52 @@ def secret(name: str, *, production: bool, home: Path, make: Any = None) -> str:
         raise ImproperlyConfigured(f"{name}: must be set when LETHE_ENV=production")
     path = home / "secrets" / name.lower()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _written(path, name)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(make() if make else secrets.token_urlsafe(48))
-    return path.read_text()
-
-
-def _written(path: Path, name: str) -> str:
-    value = path.read_text()
+    if not path.exists():
+        _make_once(path, make() if make else secrets.token_urlsafe(48))
+    value = path.read_text().strip()
     if not value:
         raise ImproperlyConfigured(f"{name}: {path} is empty; remove it and start again")
     return value
+
+
+def _make_once(path: Path, value: str) -> None:
+    """Of several processes that start at once, one makes the secret and all read that one."""
+    descriptor, aside = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(value)
+        with suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        os.unlink(aside)
+
+
+def keys(name: str, *, production: bool, home: Path) -> list[str]:
+    """A secret of one or more comma-separated keys, each url-safe base64 of 32 bytes."""
+    text = secret(name, production=production, home=home, make=_new_key)
+    values = [part.strip() for part in text.split(",")]
+    if not all(_is_key(value) for value in values):
+        raise ImproperlyConfigured(f"{name}: must be url-safe base64 of 32 bytes")
+    return values
+
+
+def key(name: str, *, production: bool, home: Path) -> str:
+    """A secret of exactly one such key."""
+    value, *more = keys(name, production=production, home=home)
+    if more:
+        raise ImproperlyConfigured(f"{name}: must be one key, not a list")
+    return value
+
+
+def _new_key() -> str:
+    return urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(b64decode(text, altchars=b"-_", validate=True)) == KEY_BYTES
+    except ValueError:
+        return False
 
 
 def database(name: str, home: Path) -> dict[str, Any]:
@@ -82,7 +118,7 @@ def database(name: str, home: Path) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         path = unquote(parts.path)
-        if not path.startswith("/") or path == "/":
+        if parts.netloc or parts.query or path.strip("/") == "":
             raise ImproperlyConfigured(f"{name}: needs an absolute path, sqlite:////abs/path")
         # sqlite:////abs has the path //abs, sqlite:///abs has /abs: both mean /abs here
         return {
@@ -106,6 +142,8 @@ def database(name: str, home: Path) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(port or ""),
+        # libpq's own parameters: ?sslmode=verify-full&sslrootcert=…
+        "OPTIONS": dict(parse_qsl(parts.query)),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -113,7 +151,7 @@ def database(name: str, home: Path) -> dict[str, Any]:
 
 def broker(name: str) -> str:
     """``memory://`` (in-process worker) or a Redis or AMQP address."""
-    url = os.environ.get(name) or "memory://"
+    url = os.environ.get(name) or "memory://localhost/"
     if urlsplit(url).scheme not in ("memory", "redis", "rediss", "amqp", "amqps", "sentinel"):
         raise ImproperlyConfigured(f"{name}: must be memory://, redis://… or amqp://…")
     return url

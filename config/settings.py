@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
-from os import urandom
+import os
 
 from config import environment as env
 
@@ -12,23 +11,15 @@ DEBUG = env.choice("LETHE_DEBUG", "0", ("0", "1")) == "1" and not PRODUCTION
 BASE_DIR = env.ROOT
 LETHE_HOME = env.home()
 
-
-def _key() -> str:
-    return urlsafe_b64encode(urandom(32)).decode()
-
-
 SECRET_KEY = env.secret("LETHE_SECRET_KEY", production=PRODUCTION, home=LETHE_HOME)
 # Fernet keys, newest first: they wrap the data keys of the cases.
-LETHE_MASTER_KEYS = env.secret(
-    "LETHE_MASTER_KEYS", production=PRODUCTION, home=LETHE_HOME, make=_key
-).split(",")
+LETHE_MASTER_KEYS = env.keys("LETHE_MASTER_KEYS", production=PRODUCTION, home=LETHE_HOME)
 # Ed25519 seed, url-safe base64 of 32 bytes: signs certificates and tree heads.
-LETHE_SIGNING_KEY = env.secret(
-    "LETHE_SIGNING_KEY", production=PRODUCTION, home=LETHE_HOME, make=_key
-)
+LETHE_SIGNING_KEY = env.key("LETHE_SIGNING_KEY", production=PRODUCTION, home=LETHE_HOME)
 # Keyed hashes of the suppression entries and of row keys.
-LETHE_HASH_KEY = env.secret("LETHE_HASH_KEY", production=PRODUCTION, home=LETHE_HOME, make=_key)
+LETHE_HASH_KEY = env.key("LETHE_HASH_KEY", production=PRODUCTION, home=LETHE_HOME)
 
+LETHE_CONTROLLER = os.environ.get("LETHE_CONTROLLER", "the controller of this installation")
 ALLOWED_HOSTS = env.listed("LETHE_HOSTS") or ([] if PRODUCTION else ["localhost", "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = env.listed("LETHE_ORIGINS")
 
@@ -95,8 +86,24 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+# A worker takes all of these unless it is started with -Q; for a third party's store kind start
+# one with -Q store.KIND.
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
+    name: {}
+    for name in (
+        "celery",
+        "store.memory",
+        "store.sql",
+        "store.files",
+        "store.logs",
+        "store.backups",
+        "store.model_registry",
+        "store.manual",
+    )
+}
 LETHE_SWEEP_SECONDS = env.whole("LETHE_SWEEP_SECONDS", 60)
-LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 60, low=5)
+LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 300, low=5)
+CELERY_BEAT_SCHEDULE = {"sweep": {"task": "erasure.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS}}
 
 LOGGING = {
     "version": 1,

@@ -44,13 +44,18 @@ def _resolved(options: Mapping[str, Any], place: str) -> dict[str, Any]:
     return {k: resolve(v, place) if isinstance(v, str) else v for k, v in options.items()}
 
 
+def derived_key(store: str) -> str:
+    """The key under which one store hashes people: derived, so that none sees the master's."""
+    key = settings.LETHE_HASH_KEY.encode()
+    return hmac.new(key, f"store:{store}".encode(), hashlib.sha256).hexdigest()
+
+
 def make_store(entry: StoreEntry) -> Store:
     """The adapter of a catalogue entry; connects lazily."""
     factory = registry.get(entry.kind)
     options = _resolved(entry.options, entry.name)
     if "hash_key" in factory.options:
-        derived = hmac.new(settings.LETHE_HASH_KEY.encode(), entry.name.encode(), hashlib.sha256)
-        options["hash_key"] = derived.hexdigest()
+        options["hash_key"] = derived_key(entry.name)
     return factory(name=entry.name, url=resolve(entry.url, entry.name), options=options)
 
 

@@ -5,6 +5,18 @@
   ``UnknownIdentity``  nobody declared that identity kind
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The remedy for a word that is not known: the nearest known one, else all of them."""
+    words = sorted(known)
+    near = get_close_matches(word, words, n=1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known: {', '.join(words[:20])}" if words else "there is none yet"
+
 
 class LineageError(Exception):
     """Base of this package's errors; the text is one line: the place, then the remedy."""

@@ -8,7 +8,7 @@ et al., USENIX Security 2020).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Effect = Literal["deep", "refcount", "shallow"]
@@ -59,6 +59,7 @@ class Field:
     free_text: bool = False
     method: Method | None = None
     personal_override: bool | None = None
+    because: str = ""
 
     @property
     def personal(self) -> bool:
@@ -89,6 +90,7 @@ class Dataset:
     owner: str = ""
     purpose: str = ""
     legal_basis: str = ""
+    retention: Mapping[str, str] = field(default_factory=dict)
     until: str | None = None
     exception: str | None = None
     legal_reference: str = ""
@@ -199,19 +201,41 @@ def edges_of(reference: Reference, holder: Dataset, target: Dataset) -> list[Edg
 
     ``from`` is deep, but shallow for a self-reference or a holder with an identity of its own;
     ``to`` is refcount when the target has personal fields and is not a person itself, else none.
+    Where no direction is given, an ``on_erase`` of refcount is about the target, of deep or
+    shallow about the holder.
     """
     edges = []
     if reference.direction in (None, "from"):
         own = reference.holder == reference.target or bool(holder.identities)
-        effect: Effect = reference.on_erase or ("shallow" if own else "deep")
+        effect: Effect = "shallow" if own else "deep"
+        if reference.direction == "from" or reference.on_erase != "refcount":
+            effect = reference.on_erase or effect
         edges.append(_edge(reference, target=False, effect=effect))
     if reference.direction in (None, "to"):
-        forward = reference.on_erase if reference.direction == "to" else None
+        said = reference.direction == "to" or reference.on_erase == "refcount"
+        forward = reference.on_erase if said else None
         personal = target.has_personal_fields and not target.identities
         if forward is None and personal and reference.holder != reference.target:
             forward = "refcount"
         if forward in ("deep", "refcount"):
             edges.append(_edge(reference, target=True, effect=forward))
+    return edges
+
+
+def edges_of_derivation(derivation: Derivation, upstream: Dataset) -> list[Edge]:
+    """A key or an identity that flows into a derived dataset makes its rows reachable by it."""
+    edges = []
+    for mine, theirs in sorted(derivation.columns.items()):
+        source = upstream.get(theirs)
+        if source is not None and (source.primary_key or source.identity):
+            reference = Reference(
+                holder=derivation.downstream,
+                holder_field=mine,
+                target=derivation.upstream,
+                target_field=theirs,
+                direction="from",
+            )
+            edges.append(_edge(reference, target=False, effect="deep"))
     return edges
 
 
@@ -286,15 +310,18 @@ def walk(
     while frontier:
         out = neighbours(frontier)
         grown: set[str] = set()
+        # As they were reached: a stop improved in this round is walked from in the next one, so
+        # that every path is a shortest one.
+        reached = {address: stops[address] for address in frontier}
         for edge in sorted(out.edges, key=_edge_order):
-            origin = stops.get(edge.origin)
+            origin = reached.get(edge.origin)
             if origin is None or not _carries_on(origin):
                 continue
             edges[edge] = None
             if _improve(stops, _by_edge(origin, edge)):
                 grown.add(edge.destination)
         for derivation in sorted(out.derivations, key=lambda d: (d.upstream, d.downstream)):
-            origin = stops.get(derivation.upstream)
+            origin = reached.get(derivation.upstream)
             if origin and _improve(stops, _by_derivation(origin, derivation)):
                 grown.add(derivation.downstream)
         frontier = frozenset(grown)
@@ -307,7 +334,8 @@ def _edge_order(edge: Edge) -> tuple[str, ...]:
 
 
 def _carries_on(stop: Stop) -> bool:
-    # A derived dataset holds copies of the person's rows: what refers to those is theirs too.
+    # Shallow and refcounted rows are somebody else's as well. Derived datasets carry on by the
+    # keys that flowed into them (edges_of_derivation), or not at all.
     return stop.effect == "deep"
 
 
@@ -333,15 +361,16 @@ def _by_derivation(origin: Stop, derivation: Derivation) -> Stop:
 
 
 def _improve(stops: dict[str, Stop], new: Stop) -> bool:
-    """Keep the strongest effect per dataset; True when the walk must go on from it."""
+    """Keep the strongest effect per dataset, and the derivation beside it; True when the walk
+    must go on from it."""
     old = stops.get(new.address)
     if old is None:
         stops[new.address] = new
         return True
-    if STRENGTH.get(new.effect or "", 0) <= STRENGTH.get(old.effect or "", 0):
-        return False
-    stops[new.address] = new
-    return True
+    derivation = old.derivation or new.derivation
+    stronger = STRENGTH.get(new.effect or "", 0) > STRENGTH.get(old.effect or "", 0)
+    stops[new.address] = replace(new if stronger else old, derivation=derivation)
+    return stronger
 
 
 def neighbours_in(
@@ -357,6 +386,8 @@ def neighbours_in(
     by_upstream: dict[str, list[Derivation]] = {}
     for derivation in derivations:
         by_upstream.setdefault(derivation.upstream, []).append(derivation)
+        for edge in edges_of_derivation(derivation, datasets[derivation.upstream]):
+            by_origin.setdefault(edge.origin, []).append(edge)
 
     def neighbours(frontier: frozenset[str]) -> Neighbours:
         return Neighbours(

@@ -7,6 +7,7 @@
   ``WrongState``             that move is not possible from this state
   ``Fenced``                 another worker took this run over; stop without writing
   ``KeyDestroyed``           a vault key is gone, so what it sealed is gone too
+  ``EvidenceError``          the ledger or a certificate may not be written like that
   ``StoreError``             a store said no; ``permanent`` tells whether a retry can help
     ``LateRows``             rows appeared after the search; search again, then retry
     ``StoreUnreachable``     no connection; retry later
@@ -40,6 +41,10 @@ class Fenced(LetheError):
 
 class KeyDestroyed(LetheError):
     """A sealed value cannot be opened any more, by design."""
+
+
+class EvidenceError(LetheError):
+    """Evidence is written once, in one form, under one pinned key."""
 
 
 class StoreError(LetheError):

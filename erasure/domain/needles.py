@@ -59,7 +59,7 @@ def needles_of_row(dataset: Dataset, row: dict[str, Scalar]) -> Iterator[Needle]
         if field.identity is None and in_category(field.categories, ("user.name",)):
             names[_name_part(field)].append(str(value))
             continue
-        yield from _value_needles(field, value)
+        yield from value_needles(field, value)
     yield from full_names(names)
 
 
@@ -70,7 +70,8 @@ def _name_part(field: Field) -> str:
     return "full"
 
 
-def _value_needles(field: Field, value: Scalar) -> Iterator[Needle]:
+def value_needles(field: Field, value: Scalar) -> Iterator[Needle]:
+    """The needle that one value of ``field`` is, if it can be searched for at all."""
     text = canonical(value, field.identity).strip()
     contact = in_category(
         field.categories, ("user.contact", "user.government_id", "user.financial")

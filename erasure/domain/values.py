@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ def canonical(value: Scalar, kind: str | None = None) -> str:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, float | Decimal) and value == int(value):
+    if isinstance(value, float | Decimal) and isfinite(value) and value == int(value):
         return str(int(value))
     if isinstance(value, datetime | date | time):
         return value.isoformat()

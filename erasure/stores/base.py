@@ -15,40 +15,15 @@ from datetime import date
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from erasure.domain.needles import Matcher, Needle
+from erasure.domain.steps import Action as Action
+from erasure.domain.steps import Referrer as Referrer
+from erasure.domain.steps import Residue as Residue
+from erasure.domain.steps import Step as Step
+from erasure.domain.steps import Via as Via
+from erasure.domain.steps import step_from_json as step_from_json
 from erasure.domain.values import Scalar
-from lineage.graph import Dataset, dataset_from_json
+from lineage.graph import Dataset
 from lineage.schema import Inspection
-
-Action = Literal[
-    "delete",
-    "anonymize",
-    "retain",
-    "redact",
-    "restrict",
-    "rewrite",
-    "shred",
-    "expire",
-    "rebuild",
-    "unlearn",
-    "retrain",
-    "retire",
-    "notify",
-    "manual",
-]
-Residue = Literal[
-    "present",
-    "logically_deleted",
-    "purged",
-    "anonymized",
-    "pseudonymized",
-    "retained_until",
-    "expires_on",
-    "beyond_use",
-    "blocked_until",
-    "clean",
-]
-# How a row was reached. ``mention``: somebody else's text in which a needle stands.
-Via = Literal["deep", "refcount", "shallow", "mention"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,51 +66,6 @@ class Found:
     key: Key
     matched: tuple[Scalar, ...]
     carry: Mapping[str, Scalar] = default(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Referrer:
-    """A field, of this or another collection of the same store, that can refer to a row."""
-
-    collection: str
-    field: str
-    target_field: str
-    schema: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What is done in one dataset to the rows reached in one way. Frozen into the plan.
-
-    ``cut``: reference fields set to NULL (or, with ``ghost``, to a ghost row's key) because the
-    row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive.
-    """
-
-    dataset: Dataset
-    action: Action
-    via: Via = "deep"
-    guard: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
-    ghost: tuple[str, ...] = ()
-    redact: tuple[str, ...] = ()
-    referrers: tuple[Referrer, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-serialisable; holds no value of any person."""
-        plain = dict(vars(self))
-        plain["dataset"] = self.dataset.to_json()
-        plain["referrers"] = [vars(r) for r in self.referrers]
-        return plain
-
-
-def step_from_json(plain: Mapping[str, Any]) -> Step:
-    """The inverse of :meth:`Step.to_json`, also after a trip through JSON text."""
-    values = dict(plain)
-    values["dataset"] = dataset_from_json(plain["dataset"])
-    values["referrers"] = tuple(Referrer(**r) for r in plain["referrers"])
-    for name in ("guard", "cut", "ghost", "redact"):
-        values[name] = tuple(values[name])
-    return Step(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +191,24 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release connections and handles."""
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A store that can come back from a backup."""
+
+    def read(self, dataset: Dataset, fields: Sequence[str]) -> Iterator[tuple[Scalar, ...]]:
+        """Stream the values of ``fields`` of every row where any of them is set: for recognising
+        people by keyed hash after a restore."""
+
+
+@runtime_checkable
+class ReportsModels(Protocol):
+    """A store of trained models: it can tell what became of one."""
+
+    def report(self, dataset: Dataset) -> dict[str, Any]:
+        """Old and new version, digests, guarantee and figures of the last retraining, as JSON
+        without floats (figures are text), for the certificate."""
 
 
 class StoreFactory(Protocol):

@@ -1,0 +1,204 @@
+"""From identities to rows: the fixpoint search that follows a reach row by row, across stores.
+
+Pure: the search itself is a function argument. Values join across stores by their canonical
+text, so int 42 and "42" lead to the same rows. People are searched together and stay apart: a
+row knows everybody it was reached for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from erasure.domain.values import Scalar, canonical
+from lineage.graph import STRENGTH, Dataset, Edge, Effect
+
+Person = str
+KeyText = tuple[str, ...]
+# canonical value → (the value as first met, everybody it stands for)
+Wanted = dict[str, tuple[Scalar, set[Person]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed:
+    """An identity field to start from."""
+
+    dataset: str
+    field: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """One question to a store: rows of ``dataset`` whose ``field`` equals one of the values."""
+
+    dataset: str
+    field: str
+    mode: Literal["key", "email"] = "key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A row that a lookup found; ``values`` identify it, ``payload`` is the store's own key."""
+
+    values: tuple[Scalar, ...]
+    matched: tuple[Scalar, ...]
+    carry: Mapping[str, Scalar]
+    payload: object
+
+
+Search = Callable[[Lookup, Sequence[Scalar]], Iterator[Answer]]
+
+
+@dataclass(kw_only=True)
+class Row:
+    """A row that was reached: how strongly, and for whom."""
+
+    payload: object
+    via: Effect
+    carry: Mapping[str, Scalar]
+    people: set[Person] = field(default_factory=set)
+    deep_for: set[Person] = field(default_factory=set)
+
+
+@dataclass
+class Findings:
+    """Rows by dataset and key text; the strongest effect wins per row."""
+
+    rows: dict[str, dict[KeyText, Row]] = field(default_factory=dict)
+
+    def add(self, dataset: str, answer: Answer, via: Effect, people: set[Person]) -> set[Person]:
+        """Keep the row; returns the people for whom it is newly reached over deep."""
+        table = self.rows.setdefault(dataset, {})
+        text = key_text(answer.values)
+        row = table.get(text)
+        if row is None:
+            row = table[text] = Row(payload=answer.payload, via=via, carry=answer.carry)
+        elif STRENGTH[via] > STRENGTH[row.via]:
+            row.via = via
+        row.people |= people
+        if via != "deep":
+            return set()
+        new = people - row.deep_for
+        row.deep_for |= new
+        return new
+
+    def count(self, dataset: str, via: str) -> int:
+        """Rows of a dataset reached with that effect."""
+        return sum(1 for row in self.rows.get(dataset, {}).values() if row.via == via)
+
+    def walk(self) -> Iterator[tuple[str, KeyText, Row]]:
+        """Every row with its dataset and key text."""
+        for dataset, table in self.rows.items():
+            for text, row in table.items():
+                yield dataset, text, row
+
+
+def key_text(values: Iterable[Scalar]) -> KeyText:
+    """A key as comparable text."""
+    return tuple(canonical(v) for v in values)
+
+
+def mode_of(kind: str | None) -> Literal["key", "email"]:
+    """Email identities match without regard to case, all others exactly."""
+    return "email" if kind == "email" else "key"
+
+
+class Resolver:
+    """Follows edges from found rows to further rows until nothing new is found."""
+
+    def __init__(self, edges: Iterable[Edge], datasets: Mapping[str, Dataset], search: Search):
+        self._search = search
+        self._datasets = datasets
+        self._edges: dict[str, list[Edge]] = {}
+        for edge in edges:
+            self._edges.setdefault(edge.origin, []).append(edge)
+        self._asked: dict[Edge, dict[str, set[Person]]] = {}
+        self.findings = Findings()
+
+    def start(self, seeds: Iterable[Seed], wanted: Mapping[str, Wanted]) -> None:
+        """Search the identity fields; ``wanted`` maps an identity kind to its values."""
+        pending: dict[Edge, Wanted] = {}
+        for seed in seeds:
+            values = wanted.get(seed.kind)
+            if values:
+                lookup = Lookup(dataset=seed.dataset, field=seed.field, mode=mode_of(seed.kind))
+                self._look(lookup, "deep", values, pending)
+        self._follow(pending)
+
+    def resume(self, carried: Mapping[Edge, Wanted]) -> None:
+        """Search on from values written down earlier, whose rows may be gone."""
+        self._follow(dict(carried))
+
+    def _follow(self, pending: dict[Edge, Wanted]) -> None:
+        while pending:
+            grown: dict[Edge, Wanted] = {}
+            for edge, values in pending.items():
+                fresh = self._unasked(edge, values)
+                if fresh:
+                    kind = self._kind(edge)
+                    lookup = Lookup(
+                        dataset=edge.destination, field=edge.destination_field, mode=mode_of(kind)
+                    )
+                    self._look(lookup, edge.effect, fresh, grown)
+            pending = grown
+
+    def _kind(self, edge: Edge) -> str | None:
+        found = self._datasets[edge.destination].get(edge.destination_field)
+        return found.identity if found else None
+
+    def _unasked(self, edge: Edge, values: Wanted) -> Wanted:
+        asked = self._asked.setdefault(edge, {})
+        fresh: Wanted = {}
+        for text, (raw, people) in values.items():
+            new = people - asked.get(text, set())
+            if new:
+                asked.setdefault(text, set()).update(new)
+                fresh[text] = (raw, new)
+        return fresh
+
+    def _look(
+        self,
+        lookup: Lookup,
+        via: Effect,
+        values: Wanted,
+        grown: dict[Edge, Wanted],
+    ) -> None:
+        whose = _by_spelling(values)
+        for answer in self._search(lookup, [raw for raw, _ in values.values()]):
+            people: set[Person] = set()
+            for match in answer.matched:
+                people |= whose[canonical(match)]
+            new = self.findings.add(lookup.dataset, answer, via, people)
+            if new:
+                self._spread(lookup.dataset, answer.carry, new, grown)
+
+    def _spread(
+        self,
+        dataset: str,
+        carry: Mapping[str, Scalar],
+        people: set[Person],
+        grown: dict[Edge, Wanted],
+    ) -> None:
+        for edge in self._edges.get(dataset, ()):
+            add_wanted(grown.setdefault(edge, {}), carry.get(edge.origin_field), people)
+
+
+def _by_spelling(values: Wanted) -> dict[str, set[Person]]:
+    """People by the value as it was handed to the store, which answers in the same spelling."""
+    people: dict[str, set[Person]] = {}
+    for raw, owners in values.values():
+        people.setdefault(canonical(raw), set()).update(owners)
+    return people
+
+
+def add_wanted(wanted: Wanted, value: Scalar, people: set[Person], kind: str | None = None) -> None:
+    """Note that ``people`` are looked for by ``value``; NULL leads nowhere, 0 does."""
+    if value is None:
+        return
+    text = canonical(value, kind)
+    if text in wanted:
+        wanted[text][1].update(people)
+    else:
+        wanted[text] = (value, set(people))

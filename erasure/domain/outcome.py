@@ -1,0 +1,48 @@
+"""What a verified case has come to. Pure.
+
+There is no bare "done": the outcome says whether something stays by law, waits in a backup, or
+was seen again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+Outcome = Literal["completed", "partly_granted", "awaiting_copies", "awaiting_rescan", "blocked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What one step left behind."""
+
+    action: str
+    rows: int
+    residue: str
+    until: date | None = None
+
+
+def outcome_of(
+    steps: Iterable[Done], verdicts: Collection[str], *, verifiable: bool, rescan_due: bool
+) -> tuple[Outcome, str]:
+    """The outcome, and why. Residue, or nothing to search by, blocks; then what is still due
+    outranks what stays by law."""
+    listed = list(steps)
+    if "residue" in verdicts:
+        return "blocked", "the re-scan saw something of the person again"
+    if not verifiable:
+        return "blocked", "unverifiable: no value of the person is long enough to search by"
+    if rescan_due:
+        return "awaiting_rescan", "erased; the deep re-scan is due"
+    if any(s.residue in ("expires_on", "blocked_until", "beyond_use") for s in listed):
+        return "awaiting_copies", "erased in live data; copies expire by date"
+    if any(s.action in ("retain", "restrict") and s.rows for s in listed):
+        return "partly_granted", "erased, except what the law keeps"
+    return "completed", "erased and verified"
+
+
+def verified_residue(residue: str, *, scanned: bool, seen_again: bool) -> str:
+    """``purged`` becomes ``clean`` once the store was re-scanned and nothing was seen again."""
+    return "clean" if residue == "purged" and scanned and not seen_again else residue

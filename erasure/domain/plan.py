@@ -1,0 +1,289 @@
+"""From a reach to ordered steps. Pure.
+
+Children come before parents, cuts before deletes, shared rows last, when everybody's references
+to them have been cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from erasure.domain.errors import UsageError
+from erasure.domain.steps import Action, Referrer, Step, Via
+from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
+from lineage.schema import Inspection, Table
+
+# What a store of that kind can do with a dataset that no row-level path leads to.
+_DERIVED_ACTIONS: Mapping[str, Action] = {
+    "backups": "expire",
+    "model_registry": "retrain",
+    "manual": "notify",
+}
+# These are not searched for somebody else's text that mentions the person.
+_NO_TEXT_KINDS = frozenset(_DERIVED_ACTIONS)
+MODEL_ACTIONS = frozenset({"retrain", "unlearn", "retire"})
+STAYING = frozenset({"anonymize", "redact", "restrict"})
+_VIA_ORDER: Mapping[str, int] = {"mention": 0, "shallow": 0, "deep": 1, "refcount": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """One step before it is counted: where it acts, why, and the path that led there."""
+
+    store: StoreEntry
+    step: Step
+    path: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What planning knows: the catalogue, and the live schemas by store name."""
+
+    datasets: Mapping[str, Dataset]
+    stores: Mapping[str, StoreEntry]
+    references: Sequence[Reference]
+    inspections: Mapping[str, Inspection]
+
+    def table(self, dataset: Dataset) -> Table | None:
+        """The live table of a dataset, where its store lists tables."""
+        inspection = self.inspections.get(dataset.store)
+        if inspection is None:
+            return None
+        qualified = f"{dataset.schema}.{dataset.name}" if dataset.schema else dataset.name
+        return inspection.tables.get(qualified) or inspection.tables.get(dataset.name)
+
+
+def draft_steps(reach: Reach, world: World) -> list[Draft]:
+    """Every step of the plan, in order. Raises UsageError where nothing was decided."""
+    drafts = [d for stop in reach.stops for d in _steps_of(stop, reach, world)]
+    drafts += _mentions(drafts, world)
+    _refuse_contradictions(drafts, reach)
+    order = ranks(world)
+    return sorted(drafts, key=lambda d: _position(d, order))
+
+
+def _position(draft: Draft, order: Mapping[str, int]) -> tuple[str, int, int, str]:
+    step = draft.step
+    return (
+        draft.store.name,
+        _VIA_ORDER[step.via],
+        order[step.dataset.address],
+        step.dataset.address,
+    )
+
+
+def _steps_of(stop: Stop, reach: Reach, world: World) -> list[Draft]:
+    dataset = world.datasets[stop.address]
+    store = world.stores[dataset.store]
+    if dataset.action == "ignore":
+        return []
+    into = [e for e in reach.edges if e.destination == stop.address]
+    effects = {e.effect for e in into} | ({"deep"} if stop.seeds else set())
+    if not effects:
+        return _derived(stop, dataset, store)
+    drafts = []
+    for via in ("deep", "shallow", "refcount"):
+        if via in effects:
+            step = _row_step(dataset, cast(Via, via), into, reach, world)
+            drafts.append(_draft(store, step, stop.path))
+    return drafts
+
+
+def _draft(store: StoreEntry, step: Step, path: tuple[str, ...]) -> Draft:
+    return Draft(store=store, step=step, path=path, reason=_reason(step))
+
+
+def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, world: World) -> Step:
+    guard = guard_fields(dataset, world.references)
+    if via == "shallow":
+        shallow = [e for e in into if e.effect == "shallow"]
+        cut = {e.destination_field for e in shallow}
+        ghosts = {e.destination_field for e in shallow if e.reference.ghost}
+        return Step(
+            dataset=dataset,
+            action="redact",
+            via=via,
+            guard=guard,
+            cut=tuple(sorted(cut)),
+            ghost=tuple(sorted(ghosts)),
+            redact=dataset.free_text,
+        )
+    action = _decided(dataset, world)
+    staying = action in STAYING
+    return Step(
+        dataset=dataset,
+        action=action,
+        via=via,
+        guard=guard if via == "deep" else (),
+        cut=_cuts(dataset, into, reach, world) if staying else (),
+        redact=dataset.free_text if staying else (),
+        referrers=referrers(dataset, world) if via == "refcount" else (),
+    )
+
+
+def _decided(dataset: Dataset, world: World) -> Action:
+    default = _DERIVED_ACTIONS.get(world.stores[dataset.store].kind)
+    action = dataset.action or default
+    if action is None:
+        raise UsageError(
+            f"{dataset.address}: nobody decided what happens here; "
+            "add `erasure: {action: …}` to the collection and import the catalogue again"
+        )
+    return cast(Action, action)
+
+
+def guard_fields(dataset: Dataset, references: Iterable[Reference]) -> tuple[str, ...]:
+    """Fields that say whose row it is: identities and references that rows are reached by.
+
+    Taken from the catalogue, not from one person's reach, so that everybody's steps agree.
+    """
+    names = {f.name for f in dataset.identities}
+    names |= {
+        r.holder_field
+        for r in references
+        if r.holder == dataset.address and r.direction in (None, "from")
+    }
+    return tuple(sorted(names - set(dataset.key)))
+
+
+def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
+    """Declared fields of the same store that can refer to a row of ``dataset``."""
+    found = []
+    for reference in world.references:
+        holder = world.datasets[reference.holder]
+        if reference.target == dataset.address and holder.store == dataset.store:
+            found.append(
+                Referrer(
+                    collection=holder.name,
+                    field=reference.holder_field,
+                    target_field=reference.target_field,
+                    schema=holder.schema,
+                )
+            )
+    return tuple(sorted(found, key=lambda r: (r.collection, r.field)))
+
+
+def _cuts(dataset: Dataset, into: Sequence[Edge], reach: Reach, world: World) -> tuple[str, ...]:
+    """References of a row that stays: to shared rows, and to rows of the person that go."""
+    cut = {
+        e.origin_field
+        for e in reach.edges
+        if e.origin == dataset.address and e.effect == "refcount"
+    }
+    cut |= {
+        e.destination_field
+        for e in into
+        if e.effect == "deep" and world.datasets[e.origin].action == "delete"
+    }
+    return tuple(sorted(cut - set(dataset.key)))
+
+
+def _derived(stop: Stop, dataset: Dataset, store: StoreEntry) -> list[Draft]:
+    """A dataset that only a derivation leads to: its store's kind says what can be done."""
+    action = dataset.action or _DERIVED_ACTIONS.get(store.kind)
+    if action is None:
+        raise UsageError(
+            f"{dataset.address}: derived from personal data and nobody decided what happens; "
+            "add an action, a reference that leads to its rows, or `ignore` with `because`"
+        )
+    if action == "redact" and dataset.free_text:
+        return []  # found by value: the mention step does it
+    if store.kind not in _DERIVED_ACTIONS:
+        raise UsageError(
+            f"{dataset.address}: '{action}' needs a way to its rows; "
+            "add a reference to the data it was derived from"
+        )
+    return [_draft(store, Step(dataset=dataset, action=cast(Action, action)), stop.path)]
+
+
+def _mentions(drafts: Sequence[Draft], world: World) -> list[Draft]:
+    """Free text anywhere in the catalogue may mention the person, whoever wrote it."""
+    reached = {d.step.dataset.address: d.path for d in drafts}
+    found = []
+    for dataset in world.datasets.values():
+        store = world.stores[dataset.store]
+        if not dataset.free_text or store.kind in _NO_TEXT_KINDS or dataset.action == "ignore":
+            continue
+        step = Step(
+            dataset=dataset,
+            action="redact",
+            via="mention",
+            guard=(),
+            redact=dataset.free_text,
+        )
+        found.append(_draft(store, step, reached.get(dataset.address, ("found by value",))))
+    return found
+
+
+def _reason(step: Step) -> str:
+    if step.via == "mention":
+        return "somebody's text may mention the person"
+    if step.via == "shallow":
+        return "refers to the person; the row is somebody else's and stays"
+    words = step.dataset.because
+    if step.via == "refcount":
+        return words or "goes if the person's reference was the last"
+    if step.action == "retain":
+        return words or step.dataset.legal_reference
+    return words or "the person's own"
+
+
+def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
+    """A row kept untouched cannot refer to a row that goes."""
+    action = {d.step.dataset.address: d.step.action for d in drafts if d.step.via == "deep"}
+    for edge in reach.edges:
+        gone = edge.effect == "deep" and action.get(edge.origin) == "delete"
+        if gone and action.get(edge.destination) == "retain" and not edge.forward:
+            raise UsageError(
+                f"{edge.destination}: is retained and refers to {edge.origin}, which is deleted; "
+                f"let {edge.origin} be anonymized"
+            )
+
+
+def ranks(world: World) -> dict[str, int]:
+    """Position of every dataset: holders of references before their targets, ``after`` obeyed.
+
+    Cycles are cut where they close; the store then defers or nulls (see the SQL store).
+    """
+    before: dict[str, set[str]] = {a: set() for a in world.datasets}
+    for first, then in _precedences(world):
+        if first != then:
+            before[then].add(first)
+    order: dict[str, int] = {}
+    for address in sorted(before):
+        _visit(address, before, order)
+    return order
+
+
+def _visit(address: str, before: Mapping[str, set[str]], order: dict[str, int]) -> None:
+    stack, open_ = [(address, iter(sorted(before[address])))], {address}
+    while stack:
+        current, rest = stack[-1]
+        for earlier in rest:
+            if earlier not in order and earlier not in open_:
+                open_.add(earlier)
+                stack.append((earlier, iter(sorted(before[earlier]))))
+                break
+        else:
+            stack.pop()
+            if current not in order:
+                order[current] = len(order)
+
+
+def _precedences(world: World) -> Iterable[tuple[str, str]]:
+    """Pairs (first, then)."""
+    for reference in world.references:
+        yield reference.holder, reference.target
+    by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
+    for address, dataset in world.datasets.items():
+        for earlier in dataset.after:
+            if earlier in world.datasets:
+                yield earlier, address
+        table = world.table(dataset)
+        for key in table.foreign_keys if table else ():
+            target = by_table.get((dataset.store, key.target.rpartition(".")[2]))
+            if target:
+                yield address, target

@@ -1,0 +1,63 @@
+"""The states of requests, plans, runs and their parts, and the only moves between them.
+
+Request statuses are those of LAW.md, as far as the flow reaches them today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Table = Mapping[str, frozenset[str]]
+
+
+def _table(**moves: str) -> Table:
+    return {state: frozenset(targets.split()) for state, targets in moves.items()}
+
+
+REQUEST = _table(
+    received="confirmed identified refused withdrawn",
+    confirmed="identified refused withdrawn",
+    identified="planned no_data blocked refused withdrawn",
+    planned="approved identified no_data refused withdrawn",
+    approved="executing identified blocked withdrawn",
+    executing="verifying identified blocked",
+    verifying="completed partly_granted awaiting_copies awaiting_rescan executing blocked",
+    blocked="identified executing verifying",
+    awaiting_rescan="awaiting_copies partly_granted completed blocked",
+    awaiting_copies="partly_granted completed blocked",
+    partly_granted="completed reopened",
+    completed="reopened",
+    no_data="reopened",
+    refused="reopened",
+    withdrawn="",
+    reopened="identified",
+)
+PLAN = _table(draft="approved stale", approved="stale carried_out", stale="", carried_out="")
+RUN = _table(
+    opened="acting abandoned blocked",
+    acting="settling blocked",
+    settling="acting models blocked",
+    models="verifying blocked",
+    verifying="finished blocked",
+    blocked="acting models verifying abandoned",
+    abandoned="",
+    finished="",
+)
+STORE_RUN = _table(pending="done blocked", blocked="pending", done="pending")
+BATCH = _table(found="intent", intent="done", done="")
+MODEL_JOB = _table(queued="done blocked", blocked="queued", done="")
+
+# Nothing is left to do by itself in these; a person or a date moves them on.
+SETTLED = frozenset(
+    {
+        "completed",
+        "partly_granted",
+        "awaiting_copies",
+        "awaiting_rescan",
+        "no_data",
+        "refused",
+        "withdrawn",
+    }
+)
+# The live data are gone (or the case ended): who asks again opens a new case.
+CLOSED = SETTLED - {"awaiting_rescan"}

@@ -1,0 +1,85 @@
+"""Steps: one action on one dataset, the unit a plan is made of and a store carries out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lineage.graph import Dataset, dataset_from_json
+
+Action = Literal[
+    "delete",
+    "anonymize",
+    "retain",
+    "redact",
+    "restrict",
+    "rewrite",
+    "shred",
+    "expire",
+    "rebuild",
+    "unlearn",
+    "retrain",
+    "retire",
+    "notify",
+    "manual",
+]
+Residue = Literal[
+    "present",
+    "logically_deleted",
+    "purged",
+    "anonymized",
+    "pseudonymized",
+    "retained_until",
+    "expires_on",
+    "beyond_use",
+    "blocked_until",
+    "clean",
+]
+# How a row was reached. ``mention``: somebody else's text in which a needle stands.
+Via = Literal["deep", "refcount", "shallow", "mention"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Referrer:
+    """A field, of this or another collection of the same store, that can refer to a row."""
+
+    collection: str
+    field: str
+    target_field: str
+    schema: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What is done in one dataset to the rows reached in one way. Frozen into the plan.
+
+    ``cut``: reference fields set to NULL (or, with ``ghost``, to a ghost row's key) because the
+    row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive.
+    """
+
+    dataset: Dataset
+    action: Action
+    via: Via = "deep"
+    guard: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    ghost: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-serialisable; holds no value of any person."""
+        plain = dict(vars(self))
+        plain["dataset"] = self.dataset.to_json()
+        plain["referrers"] = [vars(r) for r in self.referrers]
+        return plain
+
+
+def step_from_json(plain: Mapping[str, Any]) -> Step:
+    """The inverse of :meth:`Step.to_json`, also after a trip through JSON text."""
+    values = dict(plain)
+    values["dataset"] = dataset_from_json(plain["dataset"])
+    values["referrers"] = tuple(Referrer(**r) for r in plain["referrers"])
+    for name in ("guard", "cut", "ghost", "redact"):
+        values[name] = tuple(values[name])
+    return Step(**values)

@@ -1,0 +1,92 @@
+"""Whose is a value that the re-scan saw? Pure.
+
+An equal value in another person's own row stays and is reported as shared; a value in the
+person's rows, in free text or in a place nobody declared is residue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from erasure.domain.finding import KeyText
+from erasure.domain.needles import Matcher
+from erasure.domain.values import Scalar, canonical
+from lineage.graph import Dataset
+
+Verdict = Literal["residue", "shared", "retained"]
+# (dataset address, field) → canonical values by which the person's rows are known there
+OwnValues = Mapping[tuple[str, str], set[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """What a run knows of one person in one dataset.
+
+    ``fate``: key text → what became of that row: ``retained`` and ``kept`` rows may hold values,
+    ``stays`` (anonymised) may not; whoever is at the key of a row that went is judged by owner.
+    ``referenced``: rows of this dataset belong to whoever refers to them (an address).
+    """
+
+    dataset: Dataset | None
+    needles: Matcher
+    fate: Mapping[KeyText, str] = field(default_factory=dict)
+    own: OwnValues = field(default_factory=dict)
+    referenced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """A needle in a field of a row; ``owner``: the declared owner fields' values there."""
+
+    field: str
+    key: KeyText
+    whole: bool
+    coarse: bool
+    owner: Mapping[str, Scalar]
+
+
+def judge(seen: Sighting, knowledge: Knowledge) -> Verdict:
+    """Residue unless there is a reason for the value to be there."""
+    fate = knowledge.fate.get(seen.key)
+    if fate == "retained":
+        return "retained"
+    if fate == "kept":
+        return "shared"
+    dataset = knowledge.dataset
+    if fate == "stays" or (dataset is not None and _is_own(seen, dataset, knowledge)):
+        return "residue"
+    if seen.coarse:
+        return "shared"  # a city in an album's title says nothing of anybody
+    if dataset is None:
+        return "residue"
+    declared = _declared(dataset, seen.field)
+    somebody = knowledge.referenced or _somebody_else(seen, knowledge)
+    return "shared" if declared and seen.whole and somebody else "residue"
+
+
+def _declared(dataset: Dataset, name: str) -> bool:
+    found = dataset.get(name)
+    return found is not None and not found.free_text
+
+
+def _is_own(seen: Sighting, dataset: Dataset, knowledge: Knowledge) -> bool:
+    for name, value in seen.owner.items():
+        values = knowledge.own.get((dataset.address, name))
+        if values and value is not None and _text(dataset, name, value) in values:
+            return True
+    return False
+
+
+def _somebody_else(seen: Sighting, knowledge: Knowledge) -> bool:
+    """An owner field with a value that is not one of this person's own values."""
+    return any(
+        value is not None and not knowledge.needles.equals(canonical(value))
+        for value in seen.owner.values()
+    )
+
+
+def _text(dataset: Dataset, name: str, value: Scalar) -> str:
+    found = dataset.get(name)
+    return canonical(value, found.identity if found else None)

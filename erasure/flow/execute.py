@@ -1,0 +1,161 @@
+"""A run: find → keys and needles sealed → children first → receipts, until nothing new turns up."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from erasure.connect import open_store
+from erasure.domain.errors import StalePlan, StoreError
+from erasure.domain.finding import Person
+from erasure.domain.plan import MODEL_ACTIONS
+from erasure.domain.steps import step_from_json
+from erasure.models import ErasureRequest, Plan, Run, StoreRun
+from erasure.runs import acting, journal, opening
+from erasure.runs.lease import lease
+from erasure.runs.rounds import search_again
+from erasure.transitions import move
+
+COALESCED = 1000
+ROUNDS = 3
+_BY = "run"
+
+
+def start_run(request: ErasureRequest) -> Run | None:
+    """Open a run for an approved request and everybody approved with the same plan shape.
+
+    A request whose plan went stale goes back to be planned anew; None when nobody is left.
+    """
+    plan = _approved_plan(request)
+    requests = list(
+        ErasureRequest.objects.filter(
+            state="approved",
+            only_store=request.only_store,
+            plans__state="approved",
+            plans__shape=plan.shape,
+        ).order_by("received_at")[:COALESCED]
+    )
+    steps = [
+        journal.RunStep(
+            ordinal=s.ordinal,
+            store=s.store,
+            kind=s.store_kind,
+            step=step_from_json(s.spec),
+        )
+        for s in plan.steps.all()
+    ]
+    changed = opening.schema_changed(plan)
+    if changed:
+        _send_back(requests, f"the schema of {changed} has changed")
+        return None
+    found = opening.search(opening.task_of(plan, steps, requests), steps, requests)
+    stale = {r: opening.stale_because(r, _approved_plan(r), found) for r in requests}
+    if any(stale.values()):
+        for member, why in stale.items():
+            if why:
+                _send_back([member], why)
+        left = [member for member, why in stale.items() if not why]
+        return start_run(left[0]) if left else None
+    return opening.write_run(plan, steps, requests, found, by=_BY)
+
+
+def _approved_plan(request: ErasureRequest) -> Plan:
+    plan = request.plans.filter(state="approved").first()
+    if plan is None:
+        raise StalePlan(f"request {request.id}: has no approved plan; plan and approve it first")
+    return plan
+
+
+def _send_back(requests: list[ErasureRequest], why: str) -> None:
+    for request in requests:
+        with transaction.atomic():
+            move(_approved_plan(request), "stale", by=_BY, because=why)
+            move(request, "identified", by=_BY, because=f"stale plan: {why}")
+
+
+def act_on_store(run_id: UUID, store_name: str) -> None:
+    """Carry out a run's batches in one store. A store that refuses is BLOCKED with its reason; a
+    passing fault is raised as StoreError with ``permanent`` False, for the caller to retry."""
+    with lease(run_id, store_name) as fence:
+        run = Run.objects.get(pk=run_id)
+        store_run = run.stores.get(store=store_name)
+        if store_run.state != "pending" or run.state not in ("acting", "models"):
+            return
+        try:
+            with open_store(store_name) as store:
+                acting.carry_out(run, store_run, store, fence)
+        except StoreError as error:
+            if not error.permanent:
+                raise
+            block_store(store_run, str(error))
+
+
+def block_store(store_run: StoreRun, why: str) -> None:
+    """Record why a store could not be finished; a person sees it and tries again."""
+    store_run.refresh_from_db()
+    if store_run.state == "pending":
+        move(store_run, "blocked", by=_BY, because=why, also={"error": why})
+
+
+def settle_run(run: Run) -> Run:
+    """Every store has been acted on: search once more for rows that were added meanwhile, and
+    move the run on. Three rounds with something new are "still active"."""
+    with lease(run.id):
+        run.refresh_from_db()
+        if run.state != "acting":
+            return run
+        stores = _acting_stores(run)
+        if any(s.state == "pending" for s in stores):
+            return run
+        if any(s.state == "blocked" for s in stores):
+            return block_run(run, "; ".join(s.error for s in stores if s.state == "blocked"))
+        move(run, "settling", by=_BY)
+        return _search_settling(run)
+
+
+def _search_settling(run: Run) -> Run:
+    new = search_again(run, journal.run_steps(run))
+    if new and run.rounds >= ROUNDS:
+        return block_run(run, "still active: rows keep being added; pause the writers and retry")
+    if new:
+        return move(run, "acting", by=_BY, also={"rounds": run.rounds + 1})
+    return move(run, "models", by=_BY)
+
+
+def resume_settling(run: Run) -> Run:
+    """A worker died while it searched again: search once more."""
+    with lease(run.id):
+        run.refresh_from_db()
+        return _search_settling(run) if run.state == "settling" else run
+
+
+def _acting_stores(run: Run) -> list[StoreRun]:
+    later = {s.store for s in journal.run_steps(run) if s.step.action in MODEL_ACTIONS}
+    return [s for s in run.stores.order_by("store") if s.store not in later]
+
+
+def due_stores(run: Run) -> list[str]:
+    """Stores of an acting run that wait to be acted on."""
+    return [s.store for s in _acting_stores(run) if s.state == "pending"]
+
+
+def block_run(run: Run, why: str) -> Run:
+    """The run stops where a person can see it; everybody in it is told."""
+    with transaction.atomic():
+        move(run, "blocked", by=_BY, because=why)
+        for request in run.requests.filter(state__in=("executing", "verifying")):
+            move(request, "blocked", by=_BY, because=why, also={"blocked_because": why})
+    return run
+
+
+def people_of(run: Run) -> list[Person]:
+    """Request ids of everybody in the run."""
+    return [str(r) for r in run.requests.values_list("id", flat=True)]
+
+
+def finish_run(run: Run) -> Run:
+    """Everybody was verified: the seed is destroyed and the run is closed."""
+    journal.forget_run(run)
+    return move(run, "finished", by=_BY, also={"finished_at": timezone.now()})

@@ -1,0 +1,270 @@
+"""The walk becomes a plan: ordered steps with reasons, counted by the stores, and a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from erasure.domain.errors import StoreError
+from erasure.domain.finding import Findings, Wanted
+from erasure.domain.plan import Draft, World, draft_steps
+from erasure.evidence import ledger
+from erasure.models import ErasureRequest, Plan, PlanStep
+from erasure.runs import case
+from erasure.runs.roots import refuse_conflict, roots_hash
+from erasure.runs.searching import (
+    Mentions,
+    Stores,
+    Task,
+    find_mentions,
+    find_rows,
+    gather_needles,
+)
+from erasure.transitions import move
+from lineage import selectors
+from lineage.graph import Dataset, Edge, Neighbours, Reach, walk
+from lineage.schema import Inspection
+
+# A plan stays true while rows grow a little; beyond this an officer must look again.
+GROWTH = 2
+SLACK = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What would be done, counted: a plan that nobody has stored yet."""
+
+    reach: Reach
+    drafts: Sequence[Draft]
+    counts: Sequence[int]
+    seeds: Mapping[str, Mapping[str, str]]
+    edges: Sequence[Edge]
+    roots: str
+    fingerprints: Mapping[str, str]
+    catalogue_version: str
+    warnings: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the person, in whatever way they were reached."""
+        row_vias = zip(self.drafts, self.counts, strict=True)
+        return sum(count for draft, count in row_vias if draft.step.action != "expire")
+
+
+def make_plan(request: ErasureRequest, *, by: str) -> Plan | None:
+    """Plan an identified request, and move it to ``planned``; None when nothing is known of the
+    person, who then gets ``no_data``, never "completed"."""
+    preview = preview_plan(request)
+    with transaction.atomic():
+        request.plans.filter(state="draft").delete()
+        if not preview.rows:
+            move(request, "no_data", by=by, because="no store knows these identifiers")
+            return None
+        plan = _store(request, preview)
+        move(request, "planned", by=by, because=f"plan {plan.digest[:12]}")
+    return plan
+
+
+def preview_plan(request: ErasureRequest) -> Preview:
+    """Walk, inspect, decide and count; writes nothing."""
+    wanted = case.wanted_of([request])
+    with Stores() as stores:
+        return _preview(request, wanted, stores)
+
+
+def _preview(request: ErasureRequest, wanted: Mapping[str, Wanted], stores: Stores) -> Preview:
+    datasets = selectors.datasets()
+    if request.only_store:
+        datasets = {a: d for a, d in datasets.items() if d.store == request.only_store}
+    start = {a: f for a, f in selectors.identity_start(set(wanted)).items() if a in datasets}
+    reach = walk(start, _within(datasets))
+    world = _look_at(datasets, reach, stores)
+    drafts = draft_steps(reach, world)
+    edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
+    seeds = _seeds(reach, datasets)
+    task = Task(
+        datasets=datasets,
+        edges=edges,
+        seeds=case.seeds_from_json(seeds),
+        guards={d.step.dataset.address: d.step.guard for d in drafts if d.step.guard},
+        wanted=wanted,
+    )
+    refuse_conflict(task, stores)
+    findings = find_rows(task, stores)
+    needles = gather_needles(findings, datasets, stores)
+    person = str(request.id)
+    needles.setdefault(person, set()).update(case.needles_given(request))
+    mentions = find_mentions([d.step for d in drafts], needles, findings, stores)
+    return Preview(
+        reach=reach,
+        drafts=drafts,
+        counts=[_count(d, findings, mentions) for d in drafts],
+        seeds=seeds,
+        edges=edges,
+        roots=roots_hash(task, findings, person),
+        fingerprints={name: i.fingerprint for name, i in sorted(world.inspections.items())},
+        catalogue_version=selectors.catalogue_version(),
+        warnings=_warnings(drafts, world),
+    )
+
+
+def _within(datasets: Mapping[str, Dataset]) -> Any:
+    """Neighbours that stay inside the datasets asked for (a replay looks at one store)."""
+
+    def neighbours(frontier: frozenset[str]) -> Neighbours:
+        out = selectors.neighbours(frontier)
+        return Neighbours(
+            edges=tuple(e for e in out.edges if e.destination in datasets),
+            derivations=tuple(d for d in out.derivations if d.downstream in datasets),
+        )
+
+    return neighbours
+
+
+def _look_at(datasets: Mapping[str, Dataset], reach: Reach, stores: Stores) -> World:
+    """Inspect every store of the reach and of free text; refuse what has gone from it."""
+    entries = {s.name: s for s in selectors.stores()}
+    names = {datasets[s.address].store for s in reach.stops}
+    names |= {d.store for d in datasets.values() if d.free_text and d.action != "ignore"}
+    inspections = {name: stores.get(name).inspect() for name in sorted(names)}
+    world = World(
+        datasets=datasets,
+        stores=entries,
+        references=[
+            r for r in selectors.references() if r.holder in datasets and r.target in datasets
+        ],
+        inspections=inspections,
+    )
+    for stop in reach.stops:
+        _refuse_missing(datasets[stop.address], world)
+    return world
+
+
+def _refuse_missing(dataset: Dataset, world: World) -> None:
+    """A table or column that the plan needs but that has gone."""
+    inspection = world.inspections[dataset.store]
+    if not inspection.tables or dataset.action == "ignore":
+        return
+    table = world.table(dataset)
+    if table is None:
+        raise StoreError(
+            dataset.address,
+            f"'{dataset.name}' is not in store {dataset.store}; correct the catalogue",
+        )
+    if not table.columns:
+        return
+    for name in (f.name for f in dataset.fields):
+        if table.get(name) is None and "." not in name:
+            raise StoreError(
+                dataset.address,
+                f"the column {name} has gone; correct the catalogue and import it again",
+            )
+
+
+def _seeds(reach: Reach, datasets: Mapping[str, Dataset]) -> dict[str, dict[str, str]]:
+    return {
+        stop.address: {name: _identity(datasets[stop.address], name) for name in stop.seeds}
+        for stop in reach.stops
+        if stop.seeds and datasets[stop.address].action != "ignore"
+    }
+
+
+def _identity(dataset: Dataset, name: str) -> str:
+    found = dataset.get(name)
+    assert found is not None and found.identity  # noqa: S101, PT018 - a seed is an identity
+    return found.identity
+
+
+def _count(draft: Draft, findings: Findings, mentions: Mentions) -> int:
+    step = draft.step
+    if step.via == "mention":
+        return len(mentions.get(step.dataset.address, ()))
+    if step.action in ("expire", "notify"):
+        return 0
+    return findings.count(step.dataset.address, step.via)
+
+
+def _warnings(drafts: Sequence[Draft], world: World) -> list[str]:
+    """What an officer should know before approving."""
+    named = {(d.step.dataset.store, d.step.dataset.name) for d in drafts}
+    warnings = []
+    for draft in drafts:
+        dataset = draft.step.dataset
+        table = world.table(dataset)
+        if table is not None and table.triggers:
+            warnings.append(f"{dataset.address}: triggers run: {', '.join(table.triggers)}")
+    for store, inspection in world.inspections.items():
+        warnings += _cascades(store, inspection, named)
+    return sorted(set(warnings))
+
+
+def _cascades(store: str, inspection: Inspection, named: set[tuple[str, str]]) -> list[str]:
+    found = []
+    for table in inspection.tables.values():
+        for key in table.foreign_keys:
+            target = key.target.rpartition(".")[2]
+            acts = key.on_delete in ("CASCADE", "SET NULL") and (store, target) in named
+            if acts and (store, table.name) not in named:
+                found.append(f"{store}.{table.name}: {key.on_delete} from {target}, not planned")
+    return found
+
+
+def _store(request: ErasureRequest, preview: Preview) -> Plan:
+    steps = [
+        {
+            "ordinal": n,
+            "store": d.store.name,
+            "kind": d.store.kind,
+            "spec": d.step.to_json(),
+        }
+        for n, d in enumerate(preview.drafts)
+    ]
+    ceilings = [count * GROWTH + SLACK for count in preview.counts]
+    content = {
+        "steps": steps,
+        "edges": [case.edge_to_json(e) for e in preview.edges],
+        "seeds": preview.seeds,
+        "catalogue": preview.catalogue_version,
+        "fingerprints": preview.fingerprints,
+    }
+    plan = Plan.objects.create(
+        request=request,
+        digest=_digest({**content, "roots": preview.roots, "ceilings": ceilings}),
+        shape=_digest(content),
+        catalogue_version=preview.catalogue_version,
+        fingerprints=preview.fingerprints,
+        roots=preview.roots,
+        edges=content["edges"],
+        seeds=preview.seeds,
+        warnings=list(preview.warnings),
+    )
+    PlanStep.objects.bulk_create(
+        PlanStep(
+            plan=plan,
+            ordinal=n,
+            store=d.store.name,
+            store_kind=d.store.kind,
+            dataset=d.step.dataset.address,
+            action=d.step.action,
+            via=d.step.via,
+            spec=d.step.to_json(),
+            path=list(d.path),
+            reason=d.reason,
+            counted=count,
+            ceiling=ceiling,
+        )
+        for n, (d, count, ceiling) in enumerate(
+            zip(preview.drafts, preview.counts, ceilings, strict=True)
+        )
+    )
+    ledger.append("plan", {"request": str(request.id), "digest": plan.digest})
+    return plan
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

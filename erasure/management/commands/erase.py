@@ -1,0 +1,119 @@
+"""A whole case inline, without a worker: request, plan, approval, run, re-scan, certificate."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.table import Table
+
+from erasure.domain.errors import UsageError
+from erasure.flow.intake import LAWS
+from erasure.inline import approve, discard, open_case, run_inline
+from erasure.management.console import FAILED, USAGE, Progress, one_line_errors, operator
+from erasure.models import ErasureRequest
+from erasure.runs import report
+
+_CONSOLE_CHECK = "asserted by the console operator"
+
+
+class Command(BaseCommand):
+    """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--json]``"""
+
+    help = "Erase one person everywhere the catalogue leads, verify, and certify."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """KIND is any identity name of the catalogue; several are one person."""
+        parser.add_argument("identifier", nargs="+", metavar="KIND=VALUE")
+        parser.add_argument("--law", choices=LAWS, default="gdpr")
+        parser.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
+        parser.add_argument("--yes", action="store_true", help="approve without asking, on record")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit 0 once all it claims is verified, 1 blocked, 2 usage or catalogue error."""
+        started = time.monotonic()
+        self._json = bool(options["json"])
+        self._progress = Progress(quiet=not self.stderr.isatty())
+        try:
+            with one_line_errors():
+                request = self._carry_out(options)
+        except CommandError as error:
+            self._tell_failure(error, started)
+            raise
+        if request is None:
+            return
+        self._tell(request, time.monotonic() - started)
+        if request.state == "blocked":
+            raise CommandError(f"blocked: {request.blocked_because}", returncode=FAILED)
+
+    def _carry_out(self, options: dict[str, Any]) -> ErasureRequest | None:
+        identifiers = parsed(options["identifier"])
+        by = operator()
+        with self._progress.showing("looking for the person"):
+            request = open_case(identifiers, by=by, method=_CONSOLE_CHECK, law=options["law"])
+        if request.state == "planned":
+            if options["dry_run"] or not self._approved(request, options):
+                self._tell_plan(request)
+                discard(request, by=by, because="looked at only")
+                return None
+            approve(request, by=by, because="approved on the console")
+        with self._progress.showing("erasing"):
+            return run_inline(request, self._progress.job)
+
+    def _approved(self, request: ErasureRequest, options: dict[str, Any]) -> bool:
+        if options["yes"]:
+            return True
+        if self._json or not sys.stdin.isatty():
+            raise CommandError(
+                "nobody to ask for approval here; look with --dry-run, approve with --yes",
+                returncode=USAGE,
+            )
+        self._tell_plan(request)
+        return input("Carry this out? Type yes: ").strip() == "yes"
+
+    def _tell_plan(self, request: ErasureRequest) -> None:
+        if self._json:
+            self.stdout.write(json.dumps(report.plan_json(request)))
+            return
+        table = Table(title="What would be done")
+        for name in ("dataset", "action", "rows", "why", "path"):
+            table.add_column(name, overflow="fold")
+        plan = request.plans.latest("made_at")
+        for step in plan.steps.all():
+            if step.counted or step.via == "deep":
+                table.add_row(
+                    step.dataset, step.action, str(step.counted), step.reason, step.path[-1]
+                )
+        console = Console(file=self.stdout)  # type: ignore[arg-type]
+        console.print(table)
+        for warning in plan.warnings:
+            console.print(f"warning: {warning}")
+
+    def _tell(self, request: ErasureRequest, seconds: float) -> None:
+        content = report.case_json(request, seconds)
+        if self._json:
+            self.stdout.write(json.dumps(content))
+        else:
+            report.print_case(content, Console(file=self.stdout))  # type: ignore[arg-type]
+
+    def _tell_failure(self, error: CommandError, started: float) -> None:
+        if self._json:
+            self.stdout.write(
+                json.dumps(report.failure_json(str(error), time.monotonic() - started))
+            )
+
+
+def parsed(arguments: list[str]) -> list[tuple[str, str]]:
+    """``KIND=VALUE`` pairs. Raises UsageError."""
+    pairs = []
+    for argument in arguments:
+        kind, equals, value = argument.partition("=")
+        if not equals or not kind:
+            raise UsageError("an identifier is written KIND=VALUE, as in email=person@example.com")
+        pairs.append((kind, value))
+    return pairs

@@ -1,0 +1,54 @@
+"""What commands share: progress on stderr, one-line errors with the right exit code."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.management.base import CommandError
+from rich.console import Console
+from rich.status import Status
+
+from erasure.advance import Job
+from erasure.domain.errors import EvidenceError, LetheError, UsageError
+from lineage.errors import LineageError
+
+FAILED = 1
+USAGE = 2
+
+
+def operator() -> str:
+    """The console operator, as recorded with what they decide."""
+    return f"console operator ({getpass.getuser()})"
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn our errors into one line and an exit code: 2 usage and catalogue, 1 failure."""
+    try:
+        yield
+    except (UsageError, LineageError) as error:
+        raise CommandError(str(error), returncode=USAGE) from None
+    except (LetheError, EvidenceError) as error:
+        raise CommandError(str(error), returncode=FAILED) from None
+
+
+class Progress:
+    """A spinner on stderr that says what is being done now."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._status: Status | None = None
+
+    @contextmanager
+    def showing(self, text: str) -> Iterator[Progress]:
+        """Spin while the block runs."""
+        with self._console.status(text) as self._status:
+            yield self
+
+    def job(self, job: Job) -> None:
+        """Tell of the next job."""
+        if self._status is not None:
+            what = f"acting on {job.store}" if job.name == "act" else "moving the case on"
+            self._status.update(what)

@@ -1,0 +1,44 @@
+"""The control database. Readable identifiers are nowhere in it."""
+
+from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf
+from erasure.models.model_jobs import ModelJob
+from erasure.models.plans import Plan, PlanStep
+from erasure.models.requests import (
+    DataKey,
+    ErasureRequest,
+    Event,
+    Identifier,
+    SuppressionEntry,
+)
+from erasure.models.runs import (
+    Batch,
+    Lease,
+    Notice,
+    Run,
+    ScanResult,
+    SealedNeedles,
+    StoreRun,
+    StoreScan,
+)
+
+__all__ = [
+    "Batch",
+    "Certificate",
+    "DataKey",
+    "ErasureRequest",
+    "Event",
+    "Identifier",
+    "Lease",
+    "LedgerHead",
+    "LedgerLeaf",
+    "ModelJob",
+    "Notice",
+    "Plan",
+    "PlanStep",
+    "Run",
+    "ScanResult",
+    "SealedNeedles",
+    "StoreRun",
+    "StoreScan",
+    "SuppressionEntry",
+]

@@ -1,0 +1,129 @@
+"""Cases: the request, its sealed identifiers, its data keys and everything that happened."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django.db import models
+
+from erasure.domain import states
+
+
+class ErasureRequest(models.Model):
+    """One person's case, from receipt to certificate. Holds no readable identifier."""
+
+    machine: ClassVar[states.Table] = states.REQUEST
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(max_length=20, default="received", db_index=True)
+    law = models.CharField(max_length=10, default="gdpr")
+    channel = models.CharField(max_length=20, default="console")
+    subject = models.CharField(max_length=64, help_text="keyed pseudonym")
+    received_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    identity_check = models.CharField(max_length=200, blank=True)
+    only_store = models.CharField(
+        max_length=100, blank=True, help_text="a replay after a restore looks at this store alone"
+    )
+    replay_of = models.UUIDField(null=True, blank=True)
+    run = models.ForeignKey(
+        "erasure.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="requests"
+    )
+    blocked_because = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-received_at"]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["state", "due_at"])]
+        verbose_name = "request"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Identifier(models.Model):
+    """What the person gave to be found by: sealed under the case's identifiers key."""
+
+    request = models.ForeignKey(ErasureRequest, models.CASCADE, related_name="identifiers")
+    kind = models.CharField(max_length=100)
+    sealed = models.BinaryField()
+    keyed_hash = models.CharField(max_length=64, db_index=True)
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["request", "kind", "keyed_hash"], name="identifier_once_per_request"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class DataKey(models.Model):
+    """That a data key exists, and until when; the wrapped key itself lives outside the database."""
+
+    class Purpose(models.TextChoices):
+        """What a key opens; each is destroyed at its own date."""
+
+        IDENTIFIERS = "identifiers"
+        DEFERRED = "deferred"
+        RECORD = "record"
+        RUN = "run"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.UUIDField(db_index=True, help_text="the request, or the run")
+    purpose = models.CharField(max_length=20, choices=Purpose.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+    destroyed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["owner", "purpose"], name="one_key_per_purpose")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.owner}"
+
+
+class Event(models.Model):
+    """A move of state, written in the same transaction as the move. No foreign key: the event
+    outlives what it tells of."""
+
+    subject_kind = models.CharField(max_length=40)
+    subject_id = models.CharField(max_length=64, db_index=True)
+    from_state = models.CharField(max_length=20)
+    to_state = models.CharField(max_length=20)
+    by = models.CharField(max_length=150)
+    because = models.TextField(blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.subject_kind}: {self.from_state} → {self.to_state}"
+
+
+class SuppressionEntry(models.Model):
+    """A keyed hash that recognises the person again after the data are gone."""
+
+    request_id = models.UUIDField(db_index=True)
+    kind = models.CharField(max_length=100)
+    keyed_hash = models.CharField(max_length=64, db_index=True)
+    hash_key_id = models.CharField(max_length=16)
+    normaliser = models.PositiveSmallIntegerField()
+    erased_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["request_id", "kind", "keyed_hash"], name="suppression_once"
+            )
+        ]
+        verbose_name_plural = "suppression entries"
+
+    def __str__(self) -> str:
+        return self.kind

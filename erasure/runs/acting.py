@@ -1,0 +1,167 @@
+"""Carrying out one store's batches: durable intent → target commit → control done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from erasure.domain.errors import LateRows, StoreError
+from erasure.domain.finding import key_text
+from erasure.domain.steps import Via
+from erasure.evidence import ledger
+from erasure.models import Batch, Run, StoreRun
+from erasure.runs import journal
+from erasure.runs.journal import Entry, RunStep
+from erasure.runs.lease import Fence
+from erasure.runs.rounds import search_again
+from erasure.stores.base import Receipt, Secrets, Store, Work
+from erasure.transitions import move
+
+ROUNDS = 3
+_BY = "run"
+
+
+def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
+    """Act on every batch of the store that is not done, then purge. Raises StoreError."""
+    steps = journal.run_steps(run)
+    secrets = Secrets(
+        seed=journal.open_seed(run), needles=journal.matcher_of(journal.open_needles(run))
+    )
+    if store_run.started_at is None:
+        StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
+    for batch in _pending(run, store.name):
+        _with_late_rows(run, [batch], store, steps, secrets, fence)
+    datasets = [s.step.dataset for s in steps if s.store == store.name]
+    purged = store.purge(datasets)
+    with transaction.atomic():
+        fence.check()
+        move(
+            store_run,
+            "done",
+            by=_BY,
+            also={
+                "residue": purged.residue,
+                "until": purged.until,
+                "note": purged.note,
+                "finished_at": timezone.now(),
+                "error": "",
+            },
+        )
+
+
+def _pending(run: Run, store: str) -> list[Batch]:
+    return list(run.batches.filter(store=store).exclude(state="done").order_by("ordinal"))
+
+
+def _with_late_rows(
+    run: Run,
+    batches: list[Batch],
+    store: Store,
+    steps: Sequence[RunStep],
+    secrets: Secrets,
+    fence: Fence,
+) -> None:
+    """A child inserted after the search makes its parent's delete fail: search again, write the
+    late rows down, and take them together with the batch, in one transaction."""
+    batches = [b for b in batches if not Batch.objects.filter(pk=b.pk, state="done").exists()]
+    for _ in range(ROUNDS):
+        if not batches:
+            return
+        try:
+            _act(batches, store, steps, secrets, fence)
+            return
+        except LateRows:
+            search_again(run, steps)
+            batches = _pending(run, store.name)
+    raise StoreError(store.name, "still active: rows keep being added; pause its writers and retry")
+
+
+def _act(
+    batches: Sequence[Batch],
+    store: Store,
+    steps: Sequence[RunStep],
+    secrets: Secrets,
+    fence: Fence,
+) -> None:
+    entries = [entry for batch in batches for entry in journal.read_batch(batch)]
+    works = journal.works_of(entries, steps, store.name)
+    with transaction.atomic():
+        fence.check()
+        for batch in batches:
+            if batch.state == "found":
+                move(batch, "intent", by=_BY)
+    receipts = store.act(works, secrets)
+    failures = store.check(works, secrets)
+    if failures:
+        worst = failures[0]
+        raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
+    _done(batches, works, receipts, steps, fence)
+
+
+def _done(
+    batches: Sequence[Batch],
+    works: Sequence[Work],
+    receipts: Sequence[Receipt],
+    steps: Sequence[RunStep],
+    fence: Fence,
+) -> None:
+    told = {(w.step.dataset.address, w.step.via): r for w, r in zip(works, receipts, strict=True)}
+    with transaction.atomic():
+        fence.check()
+        for batch in batches:
+            counts = _receipts(journal.read_batch(batch), told, steps)
+            move(batch, "done", by=_BY, also={"receipts": counts})
+        ledger.append(
+            "batch",
+            {
+                "run": str(batches[0].run_id),
+                "store": batches[0].store,
+                "ordinals": [b.ordinal for b in batches],
+                "receipts": [
+                    {"dataset": r.dataset, "action": r.action, "rows": r.done, "residue": r.residue}
+                    for r in receipts
+                ],
+            },
+        )
+
+
+def _receipts(
+    entries: Sequence[Entry],
+    told: Mapping[tuple[str, Via], Receipt],
+    steps: Sequence[RunStep],
+) -> dict[str, dict[str, Any]]:
+    """Counts per person and step, from the written keys and never from a row count."""
+    by_ordinal = {s.ordinal: s.step for s in steps}
+    kept = {k: {key_text(key.values) for key in r.kept} for k, r in told.items()}
+    reused = {k: {key_text(key.values) for key in r.reused} for k, r in told.items()}
+    people: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        step = by_ordinal[entry.ordinal]
+        place = (step.dataset.address, step.via)
+        receipt = told[place]
+        text = key_text(entry.key.values)
+        for person in entry.people:
+            line = people.setdefault(person, {}).setdefault(
+                str(entry.ordinal), _empty_line(receipt)
+            )
+            if text in kept[place]:
+                line["kept"] += 1
+            elif text in reused[place]:
+                line["reused"] += 1
+            elif text:
+                line["rows"] += entry.key.count
+    return people
+
+
+def _empty_line(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "rows": 0,
+        "kept": 0,
+        "reused": 0,
+        "residue": receipt.residue,
+        "until": receipt.until.isoformat() if receipt.until else None,
+        "note": receipt.note,
+    }

@@ -1,0 +1,216 @@
+"""What a run writes down before it destroys anything: keys in sealed batches, needles, the seed.
+
+One batch is one target transaction: everything of a store where that is up to 20,000 rows, else
+slices of 10,000 keys in step order, children first. Inside a batch each person has a segment
+sealed under their own key, so that one case can be shredded without the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from erasure import vault
+from erasure.domain.finding import KeyText, Person, key_text
+from erasure.domain.needles import Matcher, Needle
+from erasure.domain.steps import Step, step_from_json
+from erasure.domain.values import Scalar, all_from_json, all_to_json, from_json, to_json
+from erasure.models import Batch, Run, SealedNeedles
+from erasure.stores.base import Key, Work
+
+ONE_TRANSACTION = 20_000
+SLICE = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStep:
+    """A step of a run with its place in the order and the store it acts in."""
+
+    ordinal: int
+    store: str
+    kind: str
+    step: Step
+
+
+@dataclass(kw_only=True)
+class Entry:
+    """A key to act on, by which step, for whom, and the values that led on from it."""
+
+    ordinal: int
+    key: Key
+    people: set[Person]
+    carry: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+def run_steps(run: Run) -> list[RunStep]:
+    """The merged steps of a run, in order."""
+    return [
+        RunStep(
+            ordinal=s["ordinal"], store=s["store"], kind=s["kind"], step=step_from_json(s["spec"])
+        )
+        for s in run.steps
+    ]
+
+
+def write_batches(
+    run: Run, steps: Sequence[RunStep], entries: Iterable[Entry], *, round_: int
+) -> int:
+    """Seal the entries into batches per store; returns how many. Joins the caller's transaction."""
+    by_store: dict[str, list[Entry]] = {}
+    store_of = {s.ordinal: s.store for s in steps}
+    for entry in entries:
+        by_store.setdefault(store_of[entry.ordinal], []).append(entry)
+    keys: dict[Person, bytes] = {}
+    ordinal = run.batches.count()
+    batches = []
+    for store in sorted(by_store):
+        listed = sorted(by_store[store], key=lambda e: e.ordinal)
+        for part in _slices(listed):
+            directory, sealed = _seal_segments(run.id, ordinal, part, keys)
+            batches.append(
+                Batch(
+                    run=run,
+                    store=store,
+                    round=round_,
+                    ordinal=ordinal,
+                    directory=directory,
+                    sealed=sealed,
+                )
+            )
+            ordinal += 1
+    Batch.objects.bulk_create(batches)
+    return len(batches)
+
+
+def _slices(entries: list[Entry]) -> Iterator[list[Entry]]:
+    size = len(entries) if len(entries) <= ONE_TRANSACTION else SLICE
+    for start in range(0, len(entries), max(size, 1)):
+        yield entries[start : start + size]
+
+
+def _seal_segments(
+    run_id: UUID, ordinal: int, entries: list[Entry], keys: dict[Person, bytes]
+) -> tuple[dict[str, list[int]], bytes]:
+    rows: dict[Person, list[Any]] = {}
+    for entry in entries:
+        plain = _entry_json(entry)
+        for person in entry.people:
+            rows.setdefault(person, []).append(plain)
+    directory: dict[str, list[int]] = {}
+    pieces: list[bytes] = []
+    offset = 0
+    for person in sorted(rows):
+        if person not in keys:
+            keys[person] = vault.make_key(UUID(person), "deferred")
+        text = json.dumps(rows[person], separators=(",", ":")).encode()
+        sealed = vault.seal(keys[person], text, label=_label(run_id, ordinal, person))
+        directory[person] = [offset, len(sealed)]
+        pieces.append(sealed)
+        offset += len(sealed)
+    return directory, b"".join(pieces)
+
+
+def _label(run_id: UUID, ordinal: int, person: Person) -> str:
+    return f"batch:{run_id}:{ordinal}:{person}"
+
+
+def _entry_json(entry: Entry) -> list[Any]:
+    key = entry.key
+    return [
+        entry.ordinal,
+        all_to_json(key.values),
+        all_to_json(key.guard),
+        key.count,
+        key.version,
+        {name: to_json(value) for name, value in entry.carry.items()},
+    ]
+
+
+def _entry_from_json(plain: list[Any], person: Person) -> Entry:
+    ordinal, values, guard, count, version, carry = plain
+    key = Key(
+        values=all_from_json(values), guard=all_from_json(guard), count=count, version=version
+    )
+    return Entry(
+        ordinal=ordinal,
+        key=key,
+        people={person},
+        carry={name: from_json(value) for name, value in carry.items()},
+    )
+
+
+def read_batch(batch: Batch) -> list[Entry]:
+    """The entries of a batch, merged per row. Raises KeyDestroyed for a shredded case."""
+    merged: dict[tuple[int, KeyText], Entry] = {}
+    sealed = bytes(batch.sealed)
+    for person, (offset, length) in batch.directory.items():
+        key = vault.open_key(UUID(person), "deferred")
+        label = _label(batch.run_id, batch.ordinal, person)
+        for plain in json.loads(vault.unseal(key, sealed[offset : offset + length], label=label)):
+            entry = _entry_from_json(plain, person)
+            place = (entry.ordinal, key_text(entry.key.values))
+            if place in merged:
+                merged[place].people.add(person)
+            else:
+                merged[place] = entry
+    return list(merged.values())
+
+
+def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> list[Work]:
+    """Works in step order. A step about whole sets (a backup, a recipient) has no keys."""
+    keys: dict[int, dict[KeyText, Key]] = {}
+    for entry in entries:
+        keys.setdefault(entry.ordinal, {})[key_text(entry.key.values)] = entry.key
+    return [
+        Work(step=s.step, keys=tuple(keys[s.ordinal].values()))
+        for s in steps
+        if s.store == store and s.ordinal in keys
+    ]
+
+
+def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
+    """Write everybody's needles down, sealed under their identifiers keys; idempotent."""
+    for person, owned in needles.items():
+        listed = sorted(owned)
+        plain = json.dumps([[n.text, n.category, n.coarse] for n in listed]).encode()
+        key = vault.make_key(UUID(person), "identifiers")
+        sealed = vault.seal(key, plain, label=f"needles:{run.id}:{person}")
+        SealedNeedles.objects.update_or_create(
+            run=run, request_id=UUID(person), defaults={"sealed": sealed, "count": len(listed)}
+        )
+
+
+def open_needles(run: Run) -> dict[Person, set[Needle]]:
+    """Everybody's needles. Raises KeyDestroyed when a case's identifiers are gone."""
+    opened = {}
+    for record in run.needles.all():
+        person = str(record.request_id)
+        key = vault.open_key(record.request_id, "identifiers")
+        plain = vault.unseal(key, record.sealed, label=f"needles:{run.id}:{person}")
+        opened[person] = {
+            Needle(text=text, category=category, coarse=coarse)
+            for text, category, coarse in json.loads(plain)
+        }
+    return opened
+
+
+def matcher_of(needles: Mapping[Person, set[Needle]]) -> Matcher:
+    """One automaton for everybody in the run."""
+    return Matcher(n for owned in needles.values() for n in owned)
+
+
+def open_seed(run: Run) -> bytes:
+    """The run's sealed seed, 32 bytes."""
+    return vault.unseal(vault.open_key(run.id, "run"), run.sealed_seed, label=f"seed:{run.id}")
+
+
+@transaction.atomic
+def forget_run(run: Run) -> None:
+    """The seed has done its work: nothing random can be made again, or undone."""
+    vault.destroy_key(run.id, "run")
+    Run.objects.filter(pk=run.pk).update(sealed_seed=b"")

@@ -1,0 +1,123 @@
+"""A case as JSON (the command contract) and as a table on the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from rich.console import Console
+from rich.table import Table
+
+from erasure.models import Certificate, ErasureRequest
+from erasure.runs import statement
+
+
+def case_json(request: ErasureRequest, seconds: float) -> dict[str, Any]:
+    """The object that ``erase --json`` prints."""
+    return {
+        "request": str(request.id),
+        "outcome": request.state,
+        "steps": [
+            {
+                "dataset": s.dataset,
+                "action": s.action,
+                "via": s.via,
+                "rows": s.rows or 0,
+                "residue": s.residue,
+            }
+            for s in statement.steps_of(request)
+            if statement.spoken(s)
+        ],
+        "models": statement.models_of(request),
+        "backups": statement.backups_of(request),
+        "residual": statement.residual_of(request) + _blocked(request),
+        "shared": statement.shared_of(request),
+        "certificate": certificate_path(request),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _blocked(request: ErasureRequest) -> list[dict[str, Any]]:
+    """What the re-scan saw again, where a case is blocked by it."""
+    if request.state != "blocked" or request.run is None:
+        return []
+    seen = request.run.scan_results.filter(request=request, verdict="residue")
+    return [
+        {
+            "dataset": f"{s.store}.{s.collection}.{s.field}",
+            "rows": s.count,
+            "reason": "seen again by the re-scan",
+            "until": None,
+        }
+        for s in seen.order_by("store", "collection", "field")
+    ]
+
+
+def plan_json(request: ErasureRequest) -> dict[str, Any]:
+    """The object that ``erase --dry-run --json`` prints."""
+    plan = request.plans.latest("made_at")
+    return {
+        "request": str(request.id),
+        "outcome": "planned",
+        "digest": plan.digest,
+        "steps": [
+            {
+                "dataset": s.dataset,
+                "action": s.action,
+                "via": s.via,
+                "rows": s.counted,
+                "reason": s.reason,
+                "path": s.path,
+            }
+            for s in plan.steps.all()
+        ],
+        "warnings": plan.warnings,
+        "certificate": None,
+    }
+
+
+def failure_json(error: str, seconds: float) -> dict[str, Any]:
+    """The object when nothing could be planned or carried out."""
+    return {
+        "request": None,
+        "outcome": "blocked",
+        "error": error,
+        "steps": [],
+        "models": [],
+        "backups": [],
+        "residual": [],
+        "shared": [],
+        "certificate": None,
+        "seconds": round(seconds, 3),
+    }
+
+
+def certificate_path(request: ErasureRequest) -> str | None:
+    """Absolute path of the case's certificate, or None."""
+    sealed = Certificate.objects.filter(pk=f"lethe-{request.id}").first()
+    return str(Path(settings.LETHE_HOME) / sealed.path) if sealed else None
+
+
+def print_case(content: dict[str, Any], console: Console) -> None:
+    """The same, for people."""
+    table = Table(title=f"Request {content['request']}: {content['outcome']}")
+    for name in ("dataset", "action", "rows", "residue"):
+        table.add_column(name, overflow="fold")
+    for step in content["steps"]:
+        table.add_row(step["dataset"], step["action"], str(step["rows"]), step["residue"])
+    console.print(table)
+    for backup in content["backups"]:
+        console.print(f"backup {backup['set']}: last copy until {backup['last_copy_until']}")
+    for model in content["models"]:
+        console.print(f"model {model['model']}: {model['old_version']} → {model['new_version']}")
+    for residual in content["residual"]:
+        until = f" until {residual['until']}" if residual["until"] else ""
+        what = f"{residual['dataset']} ({residual['rows']} rows)"
+        console.print(f"not erased: {what}: {residual['reason']}{until}")
+    for shared in content["shared"]:
+        console.print(
+            f"shared: {shared['rows']} equal values of other people in "
+            f"{shared['dataset']}.{shared['field']}"
+        )
+    console.print(f"certificate: {content['certificate'] or 'none'}")

@@ -1,0 +1,225 @@
+"""The store adapter of a model registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from erasure.domain.errors import StoreError, StoreUnreachable
+from erasure.domain.needles import Matcher, Needle
+from erasure.domain.values import Scalar
+from erasure.stores.base import (
+    Declared,
+    Failure,
+    Found,
+    Hit,
+    Key,
+    Purged,
+    Receipt,
+    Searched,
+    Secrets,
+    Selector,
+    Work,
+)
+from erasure.stores.model_registry import training
+from erasure.stores.model_registry.folder import ModelFolder
+from erasure.stores.model_registry.manifest import Hasher, Manifest
+from erasure.stores.model_registry.recovery import still_there
+from erasure.stores.model_registry.scan import needles_in
+from lineage.graph import Dataset
+from lineage.schema import Column, Inspection, Table
+
+_PERSON = "person"
+_ACTIONS = ("retrain", "retire")
+
+
+class ModelRegistryStore:
+    """A folder of models. A collection is a model; ``erasure.model`` of the catalogue names its
+    ``recipe``, ``person_key`` and ``utility`` thresholds.
+
+    A key is ``(version, "person", keyed hash)`` and stands for ``count`` training rows.
+    """
+
+    kind = "model_registry"
+    options = frozenset({"tracking", "hash_key"})
+
+    def __init__(self, *, name: str, url: str, options: Mapping[str, Any]) -> None:
+        parts = urlsplit(url)
+        self._root = Path(unquote(parts.path))
+        if parts.scheme != "file" or parts.netloc or not self._root.is_absolute():
+            raise StoreError(name, "the url must be file:///absolute/folder")
+        if not options.get("hash_key"):
+            raise StoreError(name, "the option hash_key is missing; without it nobody is known")
+        self.name = name
+        self._secret = str(options["hash_key"])
+
+    def _model(self, dataset: Dataset) -> ModelFolder:
+        folder = ModelFolder(self._root, dataset.name, self.name)
+        if not folder.path.is_dir():
+            raise StoreError(folder.place, "there is no such model; correct the collection's name")
+        return folder
+
+    def _models(self) -> list[ModelFolder]:
+        if not self._root.is_dir():
+            raise StoreUnreachable(self.name, "the registry's folder is not there; check its url")
+        names = sorted(p.name for p in self._root.iterdir() if p.is_dir() and p.name[0] != ".")
+        return [ModelFolder(self._root, name, self.name) for name in names]
+
+    def inspect(self) -> Inspection:
+        """One table per model, whose column is the person key of its manifests."""
+        tables: dict[str, Table] = {}
+        for folder in self._models():
+            found = folder.manifests()
+            keys = sorted({m.person_key for m in found.values()})
+            columns = tuple(Column(name=k, data_type="keyed_hash", nullable=False) for k in keys)
+            rows = sum(len(m.people) for m in found.values())
+            tables[folder.model] = Table(name=folder.model, columns=columns, rows=rows)
+        shape = json.dumps({name: [c.name for c in t.columns] for name, t in tables.items()})
+        return Inspection(tables=tables, fingerprint=hashlib.sha256(shape.encode()).hexdigest())
+
+    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+        """Who of ``values`` was in the training of which version: all versions, not only the
+        current one. Raises StoreError where a manifest is missing: then nobody can tell."""
+        if selector.mode == "text" or not values:
+            return
+        folder = self._model(selector.dataset)
+        hasher = Hasher(self._secret, folder.model)
+        for version, found in folder.manifests().items():
+            _require_key(folder.place, selector, found)
+            yield from _members(version, found, values, hasher)
+
+    def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
+        """Manifests hold hashes, no values."""
+        return iter(())
+
+    def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
+        """One retraining per model for everybody in ``works``; or, to ``retire``, none.
+
+        Raises StoreError where the new version is not proved; the current one then stays.
+        """
+        together: dict[tuple[str, str], list[Work]] = {}
+        for work in works:
+            if work.step.action not in _ACTIONS:
+                raise StoreError(
+                    f"{self.name}, {work.step.dataset.address}",
+                    f"'{work.step.action}' is not offered; let the action be 'retrain'",
+                )
+            together.setdefault((work.step.dataset.address, work.step.action), []).append(work)
+        for (_, action), same in together.items():
+            self._forget(same[0].step.dataset, action, _people(same))
+        return [self._receipt(work) for work in works]
+
+    def _forget(self, dataset: Dataset, action: str, people: frozenset[str]) -> None:
+        folder = self._model(dataset)
+        if action == "retire":
+            training.retire(folder, people)
+        else:
+            training.retrain(folder, dataset, people, Hasher(self._secret, folder.model))
+
+    def _receipt(self, work: Work) -> Receipt:
+        folder = self._model(work.step.dataset)
+        left = still_there(folder, _people([work]))
+        return Receipt(
+            dataset=work.step.dataset.address,
+            action=work.step.action,
+            done=sum(key.count for key in work.keys),
+            residue="present" if left else "purged",
+            note=left[0] if left else _note(folder, work),
+        )
+
+    def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
+        """Nobody of ``works`` is in a version, and no removed version comes back by its name, its
+        path or a copy of its bytes in this store."""
+        return [
+            Failure(dataset=work.step.dataset.address, why=why)
+            for work in works
+            for why in still_there(self._model(work.step.dataset), _people([work]))
+        ]
+
+    def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
+        """Every file under the folder by value: manifests, notes, the members of artifacts. A
+        hit's field and key are the file's path below its model."""
+        if not self._root.is_dir():
+            raise StoreUnreachable(self.name, "the registry's folder is not there; check its url")
+        for top in sorted(self._root.iterdir()):
+            files = sorted(p for p in top.rglob("*") if p.is_file()) if top.is_dir() else [top]
+            for path in files:
+                yield from self._hits(top, path, needles)
+            yield Searched(collection=top.name, fields=1, rows=len(files))
+
+    def _hits(self, top: Path, path: Path, needles: Matcher) -> Iterator[Hit]:
+        inside = path.relative_to(top).as_posix() if path != top else path.name
+        try:
+            found = needles_in(path, needles)
+        except FileNotFoundError:
+            return  # a version that went while we looked
+        except OSError as error:
+            raise StoreError(f"{self.name}, {top.name}", f"unreadable: {error.strerror}") from None
+        for needle in sorted(found | needles.found_in(inside)):
+            yield Hit(collection=top.name, field=inside, key=(inside,), needle=needle, whole=False)
+
+    def purge(self, datasets: Sequence[Dataset]) -> Purged:
+        """Removed versions leave no file behind; ``act`` has looked."""
+        return Purged(residue="purged")
+
+    def load(self, model: str, version: str | None = None) -> object:
+        """The estimator of a version, else of the current one. Raises StoreError."""
+        folder = ModelFolder(self._root, model, self.name)
+        wanted = version or folder.current()
+        if wanted is None:
+            raise StoreError(folder.place, "has no current version")
+        return folder.load(wanted)
+
+    def report(self, dataset: Dataset) -> dict[str, Any]:
+        """What the current version replaced, for the certificate; see :class:`Retrained`. Empty
+        when it replaced nothing. ``removed`` lists every version that is gone."""
+        folder = self._model(dataset)
+        current = folder.current()
+        replaced = folder.manifest(current).replaces if current else None
+        removed = sorted(folder.retired())
+        return {**(asdict(replaced) if replaced else {}), "removed": removed} if removed else {}
+
+    def close(self) -> None:
+        """Nothing stays open between calls."""
+
+
+def _people(works: Sequence[Work]) -> frozenset[str]:
+    keys = (key.values for work in works for key in work.keys)
+    return frozenset(str(v[2]) for v in keys if len(v) == 3 and v[1] == _PERSON)
+
+
+def _require_key(place: str, selector: Selector, found: Manifest) -> None:
+    """Membership can only be asked by the key the manifest hashed; anything else finds nobody."""
+    if set(selector.fields) != {found.person_key}:
+        raise StoreError(
+            f"{place}, version {found.version}",
+            f"knows people by '{found.person_key}' only; refer to the model by that field",
+        )
+
+
+def _members(
+    version: str, found: Manifest, values: Sequence[Scalar], hasher: Hasher
+) -> Iterator[Found]:
+    given: dict[str, list[Scalar]] = {}
+    for value in values:
+        if value is not None:
+            given.setdefault(hasher(value, found.person_kind), []).append(value)
+    for text, same in given.items():
+        rows = found.people.get(text)
+        if rows is not None:
+            key = Key(values=(version, _PERSON, text), count=rows)
+            yield Found(key=key, matched=tuple(same))
+
+
+def _note(folder: ModelFolder, work: Work) -> str:
+    gone = sorted({str(key.values[0]) for key in work.keys if len(key.values) == 3})
+    if not gone:
+        return "nobody of this request was in its training"
+    current = folder.current()
+    heir = f" → {current}" if current and work.step.action == "retrain" else " removed"
+    return f"version {', '.join(gone)}{heir}"

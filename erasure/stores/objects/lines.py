@@ -1,0 +1,222 @@
+"""The engine for formats of lines: search, rewrite and look at everything, one line in memory.
+
+Lines that no step changes are copied as the bytes they are.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, BinaryIO, Protocol
+
+from erasure.stores.objects import streams, swap
+from erasure.stores.objects.documents import Row
+from erasure.stores.objects.edits import Edits
+from erasure.stores.objects.engine import Opened
+from erasure.stores.objects.faults import Fault
+from erasure.stores.objects.matching import LINE, Query, Sight
+from lineage.schema import Column
+
+_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class Record:
+    """One row as it stands in the file. ``row`` is None where it was passed over or, with
+    ``broken``, could not be read; ``data`` is False for a header."""
+
+    raw: bytes
+    row: Row | None = None
+    broken: bool = False
+    data: bool = True
+
+
+class Reader(Protocol):
+    """Reads one file of a format; knows its header once it has read it."""
+
+    def records(self, lines: Iterable[bytes], maybe: Callable[[bytes], bool]) -> Iterator[Record]:
+        """Every record in order. Raises Fault for what makes the whole file unreadable."""
+
+    def render(self, record: Record, row: Row, scrub: Callable[[str], str]) -> bytes:
+        """The record with another row in it; ``scrub`` redacts text that is in no field."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A line format. ``escapes`` and ``quotes`` are those of ``matching.Prefilter``; ``columns``
+    describes the rows of a file from its beginning; ``fixed``: a field that is not there is an
+    error, because every row has the same fields."""
+
+    name: str
+    reader: Callable[[], Reader]
+    columns: Callable[[BinaryIO], list[Column]]
+    escapes: bytes = b""
+    quotes: str = ""
+    fixed: bool = False
+    textual: bool = False
+    schemaless: bool = False
+
+
+class LineEngine:
+    """Search and rewrite objects of one line format."""
+
+    def __init__(self, format_: Format) -> None:
+        self.format = format_
+        self.name = format_.name
+        self.schemaless = format_.schemaless
+        self.textual = format_.textual
+
+    def columns(self, source: Opened) -> list[Column]:
+        """The fields of an object, from its header or its first lines."""
+        streams.refuse_wide(streams.head_of(source.file))
+        return self.format.columns(streams.reader(source.file))
+
+    def rows(self, source: Opened) -> int | None:
+        """Unknown without reading everything."""
+        return None
+
+    def search(self, source: Opened, query: Query) -> Iterator[tuple[Row, list[Sight]]]:
+        """Matching rows with the reasons; an unreadable line comes as an empty row."""
+        for record in self._candidates(source, query):
+            if record.row is None:
+                sights = _in_broken(record, query)
+            else:
+                record.row = source.whole(record.row)
+                sights = query.sights(record.row)
+            if sights:
+                yield record.row or {}, sights
+
+    def _candidates(self, source: Opened, query: Query) -> Iterator[Record]:
+        self._require(source, query)
+        return self.format.reader().records(_lines(source.file), self._prefilter(source, query))
+
+    def _prefilter(self, source: Opened, query: Query) -> Callable[[bytes], bool]:
+        if source.all_match(query):
+            return lambda _: True
+        return query.prefilter(escapes=self.format.escapes, quotes=self.format.quotes)
+
+    def _require(self, source: Opened, query: Query) -> None:
+        """A column that every row should have and none has would hide every match."""
+        if self.format.fixed:
+            names = {c.name for c in self.columns(source)}
+            missing = [f for f in query.searched if f not in {*names, *source.virtual, LINE}]
+            if names and missing:
+                raise Fault(f"has no column {missing[0]}; correct the catalogue or the glob")
+
+    def unsettled(self, source: Opened, edits: Edits) -> int:
+        """How many rows the steps would still change; lets each step look at its rows."""
+        edits.begin()
+        reader = self.format.reader()
+        self._require(source, edits.query)
+        maybe = self._prefilter(source, edits.query)
+        count = 0
+        for record in reader.records(_lines(source.file), maybe):
+            if record.row is not None:
+                edits.look(source.whole(record.row))
+            count += _after(record, reader, edits, source) != record.raw
+        return count
+
+    def empty(self, source: Opened) -> bool:
+        """True when no record is a row."""
+        records = self.format.reader().records(_lines(source.file), lambda _: False)
+        return not any(r.data and not r.raw.isspace() for r in records)
+
+    def rewrite(self, source: Opened, edits: Edits, *, preserve_times: bool) -> None:
+        """Put the object's next version in its place.
+
+        Raises a passing Fault when the object grows faster than it can be rewritten.
+        """
+        maybe = self._prefilter(source, edits.query)
+        with swap.draft(source.path, source.file) as draft:
+            for _ in range(_ATTEMPTS):
+                draft.restart()
+                copy = _Copy(self.format.reader(), source, edits, maybe)
+                copy.all(draft)
+                if copy.settled and draft.commit(preserve_times=preserve_times, seen=copy.seen):
+                    copy.late()
+                    return
+        raise Fault("grows faster than it is rewritten; rotate it and run again", permanent=False)
+
+
+class _Copy:
+    """One attempt at the next version, which follows a file that grows."""
+
+    def __init__(
+        self, reader: Reader, source: Opened, edits: Edits, maybe: Callable[[bytes], bool]
+    ) -> None:
+        self._reader = reader
+        self._whole = source
+        self._source = source.file
+        self._edits = edits
+        self._maybe = maybe
+        self._plain = streams.codec_of(streams.head_of(source.file)) == "none"
+        self._last = b"\n"
+        self.seen = os.fstat(source.file.fileno())
+        edits.begin()
+        self.settled = False
+
+    def all(self, draft: swap.Draft) -> None:
+        """Everything, then what was appended meanwhile; flushing takes time, so look again."""
+        started = self.seen
+        with streams.writer(draft.sink, self._source) as out:
+            self._write(out, _lines(self._source))
+        draft.verify()
+        for _ in range(_ATTEMPTS):
+            self.seen = os.fstat(self._source.fileno())
+            if not self._grown(started):
+                return
+            with streams.plain_writer(draft.sink) as out:
+                self._write(out, streams.lines(self._source))
+            draft.verify()
+
+    def _grown(self, started: os.stat_result) -> bool:
+        """True when whole lines were appended; ``settled`` when nothing happened at all.
+
+        A file that shrank, changed in place or went on with a half-written line is begun anew.
+        """
+        same = (self.seen.st_size, self.seen.st_mtime_ns) == (started.st_size, started.st_mtime_ns)
+        read = self._source.tell() if self._plain else started.st_size
+        more = self.seen.st_size - read
+        self.settled = same or (more == 0 and self.seen.st_size > started.st_size)
+        return self._plain and more > 0 and self._last.endswith(b"\n")
+
+    def _write(self, out: IO[bytes], lines: Iterable[bytes]) -> None:
+        for record in self._reader.records(lines, self._maybe):
+            self._last = record.raw
+            after = _after(record, self._reader, self._edits, self._whole)
+            if after is not None:
+                out.write(after)
+
+    def late(self) -> None:
+        """Lines that were appended in the instant of the swap follow to the new version."""
+        extra = swap.late(self._source, self.seen) if self._plain else b""
+        if extra:
+            made = io.BytesIO()
+            self._write(made, extra.splitlines(keepends=True))
+            swap.append(self._whole.path, made.getvalue())
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    streams.refuse_wide(streams.head_of(source))
+    return streams.lines(streams.reader(source))
+
+
+def _in_broken(record: Record, query: Query) -> list[Sight]:
+    return query.line_sights(streams.decoded(record.raw)[0]) if record.broken else []
+
+
+def _after(record: Record, reader: Reader, edits: Edits, source: Opened) -> bytes | None:
+    """The record's bytes afterwards; None where it goes."""
+    if record.row is not None:
+        before = source.whole(record.row)
+        row = edits.apply(before)
+        if row is None or row is before:
+            return None if row is None else record.raw
+        return reader.render(record, source.own(row, before), edits.apply_to_text)
+    if not record.broken:
+        return record.raw
+    text, encoding = streams.decoded(record.raw)
+    new = edits.apply_to_text(text)
+    return record.raw if new == text else new.encode(encoding)

@@ -1,0 +1,87 @@
+"""From a dataset of the catalogue to a table of the store, and to the key of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from erasure.domain.errors import StoreError
+from erasure.domain.values import Scalar
+from erasure.stores.sql.kinds import Kind
+from erasure.stores.sql.reflect import Schema, Shape
+from lineage.errors import suggestion
+from lineage.graph import Dataset
+
+KeyValues = tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A table and the columns that identify its rows. ``proven``: the store itself keeps them
+    unique; otherwise the catalogue only says so, and a mutation counts first."""
+
+    place: str
+    shape: Shape
+    key: tuple[str, ...]
+    proven: bool = True
+
+    def column(self, name: str) -> sa.ColumnElement[Any]:
+        """The column as it is compared."""
+        return compared(self.shape, name)
+
+    def kind(self, name: str) -> Kind:
+        """How that column is compared."""
+        return self.shape.kinds[name]
+
+    def key_of(self, values: Sequence[Any]) -> KeyValues:
+        """The key that a row read with the key's columns first has. Raises StoreError for NULL."""
+        key = tuple(values[: len(self.key)])
+        if None in key:
+            raise StoreError(
+                self.place,
+                f"a row has no value in its key ({', '.join(self.key)}); give it one first",
+            )
+        return key
+
+
+def compared(shape: Shape, name: str) -> sa.ColumnElement[Any]:
+    """A column in the form in which it is read and compared."""
+    column = shape.clause.c[name]
+    return sa.cast(column, sa.Text()) if shape.kinds[name].as_text else column
+
+
+def address_of(store: str, schema: Schema, dataset: Dataset, needed: Iterable[str] = ()) -> Address:
+    """Where the rows of ``dataset`` are. Raises StoreError naming what is missing."""
+    collection = schema.collection(dataset.name, dataset.schema)
+    place = f"{store}.{collection}"
+    shape = shape_of(place, schema, collection)
+    key = dataset.key or shape.table.primary_key
+    if not key:
+        raise StoreError(
+            place,
+            "the table has no primary key; declare `primary_key: true` on the fields that "
+            "identify a row, or add a key to the table",
+        )
+    require(place, shape, (*key, *needed))
+    proven = any(group <= set(key) for group in shape.unique)
+    return Address(place=place, shape=shape, key=key, proven=proven)
+
+
+def shape_of(place: str, schema: Schema, collection: str) -> Shape:
+    """The table of that collection name. Raises StoreError."""
+    shape = schema.shapes.get(collection)
+    if shape is None:
+        hint = suggestion(collection, schema.shapes)
+        raise StoreError(place, f"the table is missing; {hint}")
+    return shape
+
+
+def require(place: str, shape: Shape, names: Iterable[str]) -> None:
+    """Raises StoreError for the first column that is not there."""
+    for name in names:
+        if name not in shape.kinds:
+            hint = suggestion(name, shape.kinds)
+            raise StoreError(place, f"the column '{name}' is missing; {hint}")

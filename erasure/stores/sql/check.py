@@ -1,0 +1,48 @@
+"""Postconditions, read anew by key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from erasure.stores.base import Failure, Key, Secrets, Work
+from erasure.stores.rows import failures
+from erasure.stores.sql.mutate import Task, keyed_for, resolve
+from erasure.stores.sql.references import links_to, referred
+from erasure.stores.sql.reflect import Schema
+
+
+def check(
+    connection: sa.Connection,
+    store: str,
+    schema: Schema,
+    works: Sequence[Work],
+    secrets: Secrets,
+) -> Iterator[Failure]:
+    """What does not hold, counted by reason."""
+    for work in works:
+        task = resolve(store, schema, work, secrets)
+        if not task.keys:
+            continue
+        found = keyed_for(connection).rows(task.address, list(task.keys), task.effect.reads)
+        rows = [(task.keys[values], row) for values, row in found]
+
+        def still_referred(keys: Sequence[Key], task: Task = task) -> list[Key]:
+            return _still_referred(connection, store, schema, task, keys)
+
+        reasons = Counter(failures(task.effect, rows, still_referred))
+        for why, count in sorted(reasons.items()):
+            yield Failure(dataset=work.step.dataset.address, why=why, count=count)
+
+
+def _still_referred(
+    connection: sa.Connection, store: str, schema: Schema, task: Task, keys: Sequence[Key]
+) -> list[Key]:
+    links = links_to(store, schema, task.address, task.work.step.referrers)
+    names = list(dict.fromkeys(c for link in links for c in link.target_columns))
+    values = [key.values for key in keys]
+    rows = dict(keyed_for(connection).rows(task.address, values, names))
+    kept = referred(connection, links, task.address, rows)
+    return [key for key in keys if key.values in kept]

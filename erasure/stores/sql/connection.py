@@ -1,0 +1,160 @@
+"""Opening a database: addresses, options, and what every connection is told first."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
+from lineage.errors import suggestion
+
+OPTIONS = frozenset(
+    {"schema", "lock_timeout", "statement_timeout", "purge", "max_concurrent", "rescan"}
+)
+Purge = Literal["none", "vacuum", "vacuum_full"]
+PURGES: tuple[Purge, ...] = ("none", "vacuum", "vacuum_full")
+RESCANS = ("inline", "scheduled")
+LOCK_TIMEOUT = 10.0
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+_EXTRAS = {"mysql": "mysql", "mariadb": "mysql"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0}
+# An execution option: this connection will write, so take the lock at once (SQLite).
+WRITING = "lethe_writing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of a store of kind ``sql``, checked; times in seconds, 0 for no limit."""
+
+    schema: str | None = None
+    lock_timeout: float = LOCK_TIMEOUT
+    statement_timeout: float = 0.0
+    purge: Purge = "vacuum"
+    rescan: str | None = None
+
+
+def read_options(place: str, given: Mapping[str, Any]) -> Options:
+    """Check the options of a store. Raises StoreError naming the option."""
+    for name in given:
+        if name not in OPTIONS:
+            raise StoreError(place, f"unknown option '{name}'; {suggestion(name, OPTIONS)}")
+    _one_of(place, "purge", given.get("purge", "vacuum"), PURGES)
+    _one_of(place, "rescan", given.get("rescan", RESCANS[0]), RESCANS)
+    return Options(
+        schema=given.get("schema"),
+        lock_timeout=_seconds(place, "lock_timeout", given.get("lock_timeout", LOCK_TIMEOUT)),
+        statement_timeout=_seconds(place, "statement_timeout", given.get("statement_timeout", 0)),
+        purge=given.get("purge", "vacuum"),
+        rescan=given.get("rescan"),
+    )
+
+
+def _one_of(place: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise StoreError(place, f"option '{name}' must be one of: {', '.join(allowed)}")
+
+
+def _seconds(place: str, name: str, value: object) -> float:
+    """A number of seconds, or a number with ``ms``, ``s`` or ``min``."""
+    match = _DURATION.fullmatch(str(value).strip())
+    if match is None:
+        raise StoreError(place, f"option '{name}' must be seconds, or like 500ms, 5s, 2min")
+    return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -> sa.Engine:
+    """An engine that connects lazily. Raises StoreError for an address it cannot read, and
+    DriverMissing."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(name, "cannot read its url; write it as driver://…") from None
+    kind = parsed.get_backend_name()
+    settings: dict[str, Any] = {"hide_parameters": True, "poolclass": NullPool}
+    if pooled:
+        # A worker uses one connection at a time; a generator still open may need a second.
+        settings |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 4}
+    if kind == "sqlite":
+        return _sqlite_engine(name, parsed, options, settings)
+    try:
+        engine = sa.create_engine(
+            parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername)),
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=pooled,
+            **settings,
+        )
+    except NoSuchModuleError:
+        raise StoreError(name, f"no dialect for '{kind}'; use sqlite, postgresql, mysql") from None
+    except ImportError:
+        raise DriverMissing(name, _EXTRAS.get(kind, kind)) from None
+    event.listen(engine, "connect", _session(kind, options))
+    return engine
+
+
+def _session(kind: str, options: Options) -> Callable[[Any, Any], None]:
+    """What a server is told on every new connection: how long to wait."""
+    lock, statement = options.lock_timeout, options.statement_timeout
+    statements = {
+        "postgresql": [
+            f"SET lock_timeout = {int(lock * 1000)}",
+            f"SET statement_timeout = {int(statement * 1000)}",
+        ],
+        "mysql": [f"SET SESSION innodb_lock_wait_timeout = {max(1, int(lock))}"],
+    }.get("mysql" if kind == "mariadb" else kind, [])
+
+    def tell(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for text in statements:
+            cursor.execute(text)
+        cursor.close()
+        connection.commit()
+
+    return tell
+
+
+def _sqlite_engine(name: str, url: URL, options: Options, settings: Mapping[str, Any]) -> sa.Engine:
+    path = Path(url.database or "")
+    if not path.is_absolute():
+        raise StoreError(name, "its url must hold an absolute path: sqlite:////abs/path")
+
+    def connect() -> sqlite3.Connection:
+        if not path.is_file():
+            raise StoreUnreachable(name, "the database file is not there; correct the store's url")
+        # mode=rw: never create an empty database in place of a missing one.
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw",
+            uri=True,
+            timeout=options.lock_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        # Foreign keys are off and deleted bytes stay unless asked otherwise (RESIDUE.md).
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, **settings)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: sa.Connection) -> None:
+    """The driver begins nothing by itself; a writer takes its lock first, or two may deadlock."""
+    writing = connection.get_execution_options().get(WRITING)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

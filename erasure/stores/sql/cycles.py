@@ -1,0 +1,78 @@
+"""Tables that refer to each other, or to themselves, and go in one batch.
+
+Where a database tests references at the commit there is nothing to do. Where it tests at once,
+the nullable side is nulled in the rows that go later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from erasure.stores.base import Key
+from erasure.stores.rows import Effect
+from erasure.stores.sql.address import Address, KeyValues
+from erasure.stores.sql.reflect import Child, Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """Rows of the task at ``position`` refer to rows of ``parent`` that go before them.
+    ``columns``: the nullable columns of that reference; empty where none is."""
+
+    position: int
+    parent: str
+    columns: tuple[str, ...]
+
+
+class Removing(Protocol):
+    """What is asked of a task."""
+
+    @property
+    def address(self) -> Address:
+        """Its table."""
+
+    @property
+    def effect(self) -> Effect:
+        """What it does."""
+
+    @property
+    def keys(self) -> Mapping[KeyValues, Key]:
+        """Its rows."""
+
+
+def cycles_of(dialect: str, schema: Schema, tasks: Sequence[Removing]) -> Iterator[Cycle]:
+    """The references that would forbid a deletion because their own rows go later."""
+    removing = [(i, t) for i, t in enumerate(tasks) if t.effect.removes and t.keys]
+    for earlier, parent in removing:
+        collection = parent.address.shape.collection
+        for child in schema.children.get(collection, ()):
+            for later, task in removing:
+                if later < earlier or task.address.shape.collection != child.collection:
+                    continue
+                if _tested_at_once(dialect, child, same=later == earlier):
+                    yield Cycle(
+                        position=later, parent=collection, columns=_nullable(child, task.address)
+                    )
+
+
+def _tested_at_once(dialect: str, child: Child, *, same: bool) -> bool:
+    """True when the reference is tested before the rows that hold it are deleted.
+
+    ``same``: both go in one work. PostgreSQL deletes those in one statement, at whose end it
+    tests NO ACTION; RESTRICT it tests row by row. SQLite defers all but RESTRICT.
+    """
+    if child.key.on_delete not in ("NO ACTION", "RESTRICT"):
+        return False
+    restrict = child.key.on_delete == "RESTRICT"
+    if dialect == "sqlite":
+        return restrict
+    if dialect == "postgresql":
+        return restrict or not (same or child.key.deferrable)
+    return True
+
+
+def _nullable(child: Child, address: Address) -> tuple[str, ...]:
+    columns = {c.name: c for c in address.shape.table.columns}
+    return tuple(n for n in child.key.columns if columns[n].nullable and n not in address.key)

@@ -1,0 +1,153 @@
+"""Errors of drivers, translated at the edge: by SQLSTATE and constraint name only.
+
+Drivers print parameters, and PostgreSQL's DETAIL shows values even where parameters are hidden.
+So no text of a driver is ever passed on; what is said here comes from codes and schema names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy.exc as sa_exc
+
+from erasure.domain.errors import LateRows, StoreError, StoreUnreachable
+
+FOREIGN_KEY = "foreign key"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a code means: words with the remedy, and whether a retry can help."""
+
+    words: str
+    permanent: bool = True
+    unreachable: bool = False
+
+
+_LOST = Problem(
+    "no connection; check that the server runs and the address is right",
+    permanent=False,
+    unreachable=True,
+)
+_BUSY = Problem("another transaction holds these rows; try again", permanent=False)
+_SLOW = Problem(
+    "cancelled after statement_timeout; raise it or try again when the store is idle",
+    permanent=False,
+)
+_FULL = Problem("the store has no room or memory left; make room, then try again", permanent=False)
+_MOVED = Problem("a table or column of the plan is missing; plan again")
+_DENIED = Problem("permission denied; grant the product's user what the plan needs")
+_LOGIN = Problem("login refused; check the user and password of the store's url")
+_DUPLICATE = Problem("a value would not be unique; declare the method 'random' for that field")
+_NOT_NULL = Problem("a column refuses NULL; declare another method for it")
+_CHECK = Problem("a check constraint refuses the new value; declare a method it accepts")
+_LENGTH = Problem("a new value does not fit its column; declare another method for it")
+_KEPT = Problem("a foreign key forbids it; declare that reference in the catalogue")
+_DAMAGED = Problem("not a usable database; restore it or correct the store's url")
+_READ_ONLY = Problem("the store is read-only; give the product's user write access")
+_UNKNOWN = Problem("the store refused")
+
+# PostgreSQL and the SQL standard: whole codes first, then classes (their first two characters).
+_SQLSTATES: dict[str, Problem] = {
+    "40001": _BUSY, "40P01": _BUSY, "55P03": _BUSY, "57014": _SLOW, "42501": _DENIED,
+    "42P01": _MOVED, "42703": _MOVED, "3F000": _MOVED, "23505": _DUPLICATE, "23502": _NOT_NULL,
+    "23503": _KEPT, "23001": _KEPT, "23514": _CHECK, "22001": _LENGTH, "22003": _LENGTH,
+    "25006": _READ_ONLY, "3D000": _DAMAGED,
+    "08": _LOST, "57": _LOST, "28": _LOGIN, "53": _FULL, "58": _FULL,
+}  # fmt: skip
+_SQLITE: dict[str, Problem] = {
+    "SQLITE_BUSY": _BUSY, "SQLITE_LOCKED": _BUSY, "SQLITE_CANTOPEN": _LOST, "SQLITE_FULL": _FULL,
+    "SQLITE_IOERR": _FULL, "SQLITE_NOTADB": _DAMAGED, "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_READONLY": _READ_ONLY, "SQLITE_PERM": _DENIED, "SQLITE_AUTH": _DENIED,
+    "SQLITE_CONSTRAINT_UNIQUE": _DUPLICATE, "SQLITE_CONSTRAINT_PRIMARYKEY": _DUPLICATE,
+    "SQLITE_CONSTRAINT_NOTNULL": _NOT_NULL, "SQLITE_CONSTRAINT_CHECK": _CHECK,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": _KEPT, "SQLITE_TOOBIG": _LENGTH,
+    "SQLITE_MISMATCH": _CHECK,
+}  # fmt: skip
+_MYSQL: dict[int, Problem] = {
+    1205: _BUSY, 1213: _BUSY, 3024: _SLOW, 1969: _SLOW, 2002: _LOST, 2003: _LOST, 2006: _LOST,
+    2013: _LOST, 1045: _LOGIN, 1044: _LOGIN, 1142: _DENIED, 1146: _MOVED, 1054: _MOVED,
+    1049: _DAMAGED, 1062: _DUPLICATE, 1048: _NOT_NULL, 1451: _KEPT, 1452: _KEPT, 3819: _CHECK,
+    4025: _CHECK, 1406: _LENGTH, 1264: _LENGTH, 1290: _READ_ONLY,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A driver's error without its text: the code, and the schema name it concerns."""
+
+    code: str
+    problem: Problem
+    subject: str = ""
+
+    @property
+    def foreign_key(self) -> bool:
+        """True when a reference forbade the change."""
+        return self.problem is _KEPT
+
+
+def diagnose(error: BaseException) -> Diagnosis:
+    """Read code and constraint name of a driver's error; never its message or detail."""
+    original = getattr(error, "orig", None) or error
+    kind = type(original).__module__.split(".")[0]
+    if kind == "sqlite3":
+        return _sqlite(original)
+    if kind == "pymysql":
+        number = original.args[0] if original.args else 0
+        number = number if isinstance(number, int) else 0
+        return Diagnosis(str(number), _MYSQL.get(number, _UNKNOWN))
+    return _standard(original, bool(getattr(error, "connection_invalidated", False)))
+
+
+def _standard(original: Any, lost: bool) -> Diagnosis:
+    code = getattr(original, "sqlstate", None)
+    if not code:
+        connecting = type(original).__name__ in ("OperationalError", "ConnectionTimeout")
+        return Diagnosis("", _LOST if connecting or lost else _UNKNOWN)
+    problem = _SQLSTATES.get(code) or _SQLSTATES.get(code[:2]) or _UNKNOWN
+    diagnostics = getattr(original, "diag", None)
+    subject = [getattr(diagnostics, name, None) for name in ("table_name", "constraint_name")]
+    return Diagnosis(code, problem, ".".join(s for s in subject if s))
+
+
+def _sqlite(original: Any) -> Diagnosis:
+    code = getattr(original, "sqlite_errorname", "") or ""
+    text = str(original)
+    if text == "FOREIGN KEY constraint failed":  # RESTRICT reports itself as a trigger
+        return Diagnosis(code, _KEPT)
+    if code == "SQLITE_ERROR" and text.startswith(("no such table", "no such column")):
+        return Diagnosis(code, _MOVED)
+    problem = _SQLITE.get(code) or _SQLITE.get("_".join(code.split("_")[:2])) or _UNKNOWN
+    # These two say which column, and nothing else.
+    named = code in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_NOTNULL")
+    return Diagnosis(code, problem, text.partition(": ")[2] if named else "")
+
+
+def translate(error: BaseException, place: str) -> StoreError:
+    """The one-line error of a driver's error."""
+    found = diagnose(error)
+    about = " ".join(part for part in (found.code, found.subject) if part)
+    words = found.problem.words + (f" ({about})" if about else "")
+    if found.problem.unreachable:
+        return StoreUnreachable(place, words)
+    return StoreError(place, words, permanent=found.problem.permanent)
+
+
+@contextmanager
+def translated(place: str, *, late: bool = False) -> Iterator[None]:
+    """Turn a driver's error into a StoreError at ``place``.
+
+    ``late``: something is being deleted, so a foreign key that forbids it means that a row which
+    refers to it appeared after the search.
+    """
+    try:
+        yield
+    except (sa_exc.SQLAlchemyError, UnicodeError, OverflowError) as error:
+        if late and isinstance(error, sa_exc.DBAPIError) and diagnose(error).foreign_key:
+            table = diagnose(error).subject.partition(".")[0]
+            store = place.partition(".")[0]
+            raise LateRows(f"{store}.{table}" if table else place) from None
+        raise translate(error, place) from None

@@ -1,0 +1,70 @@
+"""What reflection leaves out: triggers, partitions, estimated rows and the size on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+_PG_TABLES = """
+SELECT n.nspname, c.relname, c.relispartition, c.reltuples
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+_PG_TRIGGERS = """
+SELECT n.nspname, c.relname, t.tgname
+FROM pg_catalog.pg_trigger t
+JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal ORDER BY t.tgname
+"""
+_SQLITE_TRIGGERS = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """By collection name. ``size`` in bytes, None where the dialect does not say."""
+
+    triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    partitions: frozenset[str] = frozenset()
+    rows: Mapping[str, int] = field(default_factory=dict)
+    size: int | None = None
+
+
+def read_extras(connection: sa.Connection, default: str | None) -> Extras:
+    """A handful of queries, whatever the number of tables."""
+    if connection.dialect.name == "sqlite":
+        return _sqlite(connection)
+    if connection.dialect.name == "postgresql":
+        return _postgresql(connection, default)
+    return Extras()
+
+
+def _sqlite(connection: sa.Connection) -> Extras:
+    triggers: dict[str, tuple[str, ...]] = {}
+    for table, name in connection.exec_driver_sql(_SQLITE_TRIGGERS):
+        triggers[table] = (*triggers.get(table, ()), name)
+    pages, size = (
+        connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()
+        for pragma in ("page_count", "page_size")
+    )
+    return Extras(triggers=triggers, size=pages * size)
+
+
+def _postgresql(connection: sa.Connection, default: str | None) -> Extras:
+    def collection(schema: str, name: str) -> str:
+        return name if schema == default else f"{schema}.{name}"
+
+    partitions, rows = set(), {}
+    for schema, name, is_partition, estimate in connection.exec_driver_sql(_PG_TABLES):
+        if is_partition:
+            partitions.add(collection(schema, name))
+        if estimate >= 0:  # -1 until the table was analysed once
+            rows[collection(schema, name)] = int(estimate)
+    triggers: dict[str, tuple[str, ...]] = {}
+    for schema, table, name in connection.exec_driver_sql(_PG_TRIGGERS):
+        known = triggers.get(collection(schema, table), ())
+        triggers[collection(schema, table)] = (*known, name)
+    size = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+    return Extras(triggers=triggers, partitions=frozenset(partitions), rows=rows, size=int(size))

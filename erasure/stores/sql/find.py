@@ -1,0 +1,185 @@
+"""Searching: by key, by mailbox, and by text. SQL narrows, Python confirms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from erasure.domain.needles import Matcher, Needle
+from erasure.domain.values import Scalar
+from erasure.stores.base import Found, Key, Selector
+from erasure.stores.rows import comparable, folded
+from erasure.stores.sql.address import Address, address_of
+from erasure.stores.sql.membership import batch_size, member_of, one_of
+from erasure.stores.sql.reflect import Schema
+
+CHUNK = 500
+_SEPARATOR = "\x1f"  # is no letter, so no needle reaches from one value into the next
+Wanted = dict[Hashable, list[Scalar]]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Which columns a search reads, once each, the key's first."""
+
+    address: Address
+    selector: Selector
+    names: tuple[str, ...]
+
+    def statement(self) -> sa.Select[Any]:
+        """Everything that is read, without a condition."""
+        return sa.select(*(self.address.column(n).label(f"c{i}") for i, n in enumerate(self.names)))
+
+    def found(self, row: Sequence[Any], matched: tuple[Scalar, ...]) -> Found:
+        """A row as the protocol has it."""
+        values = dict(zip(self.names, row, strict=True))
+        return Found(
+            key=Key(
+                values=self.address.key_of(row),
+                guard=tuple(values[n] for n in self.selector.guard),
+            ),
+            matched=matched,
+            carry={n: values[n] for n in self.selector.carry},
+        )
+
+
+def find(
+    connection: sa.Connection,
+    store: str,
+    schema: Schema,
+    selector: Selector,
+    values: Sequence[Scalar],
+) -> Iterator[Found]:
+    """Stream the rows that match any value; a row matching several comes once."""
+    needed = (*selector.fields, *selector.carry, *selector.guard)
+    address = address_of(store, schema, selector.dataset, needed)
+    reading = _Reading(address, selector, tuple(dict.fromkeys((*address.key, *needed))))
+    if selector.mode == "text":
+        yield from _by_text(connection, reading, values)
+    elif len(selector.fields) == 1:
+        for batch in _batches(values, batch_size(connection)):
+            yield from _by_value(connection, reading, batch)
+    else:
+        # Only here can a row match in two batches, by two fields.
+        yield from _merged(
+            found
+            for batch in _batches(values, batch_size(connection))
+            for found in _by_value(connection, reading, batch)
+        )
+
+
+def _batches(values: Sequence[Scalar], size: int) -> Iterator[list[Scalar]]:
+    # One value in all its spellings stays in one batch, so that its row comes once.
+    by_text: dict[str | None, list[Scalar]] = {}
+    for value in values:
+        by_text.setdefault(folded(value), []).append(value)
+    by_text.pop(None, None)
+    spellings = iter(by_text.values())
+    while batch := list(islice(spellings, size)):
+        yield [value for group in batch for value in group]
+
+
+def _merged(stream: Iterator[Found]) -> Iterator[Found]:
+    found: dict[tuple[Scalar, ...], Found] = {}
+    for one in stream:
+        known = found.get(one.key.values)
+        if known:
+            one = replace(known, matched=tuple(dict.fromkeys((*known.matched, *one.matched))))
+        found[one.key.values] = one
+    yield from found.values()
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One searched field: where it stands in a row, and the wanted values by their normal form."""
+
+    position: int
+    normal: Callable[[Any], Hashable]
+    wanted: Wanted
+
+    def matched(self, row: Sequence[Any]) -> list[Scalar]:
+        """The searched values, as given, that the row's value equals."""
+        return self.wanted.get(self.normal(row[self.position]), [])
+
+
+def _test(reading: _Reading, name: str, values: Sequence[Scalar]) -> _Test:
+    email = reading.selector.mode == "email"
+    normal = folded if email else reading.address.kind(name).normal
+    wanted: Wanted = {}
+    for value in values:
+        if (form := normal(value)) is not None:
+            wanted.setdefault(form, []).append(value)
+    return _Test(reading.names.index(name), normal, wanted)
+
+
+def _condition(
+    connection: sa.Connection, reading: _Reading, name: str, test: _Test
+) -> sa.ColumnElement[bool]:
+    address = reading.address
+    if reading.selector.mode == "email":
+        return _mailbox(connection, address, name, list(test.wanted))
+    given = (value for values in test.wanted.values() for value in values)
+    probes = dict.fromkeys(p for value in given for p in address.kind(name).probes(value))
+    return member_of(connection, address.shape, name, list(probes))
+
+
+def _by_value(
+    connection: sa.Connection, reading: _Reading, values: Sequence[Scalar]
+) -> Iterator[Found]:
+    tests = {name: _test(reading, name, values) for name in reading.selector.fields}
+    tests = {name: test for name, test in tests.items() if test.wanted}
+    if not tests:
+        return
+    conditions = [_condition(connection, reading, name, test) for name, test in tests.items()]
+    for row in _stream(connection, reading.statement().where(sa.or_(*conditions))):
+        matched = [value for test in tests.values() for value in test.matched(row)]
+        if matched:
+            yield reading.found(row, tuple(dict.fromkeys(matched)))
+
+
+def _mailbox(
+    connection: sa.Connection, address: Address, name: str, folded: Sequence[Any]
+) -> sa.ColumnElement[bool]:
+    """``lower(column)``, which an index can serve, or an odd value: lower() of a database is not
+    Unicode's, so what has letters beyond ASCII or blanks around it is confirmed in Python."""
+    text: sa.ColumnElement[str] = sa.cast(address.column(name), sa.Text())
+    if connection.dialect.name == "sqlite":
+        octets = sa.func.length(sa.cast(text, sa.LargeBinary()))
+        characters = sa.func.length(text)
+    else:
+        octets, characters = sa.func.octet_length(text), sa.func.char_length(text)
+    lowered = one_of(connection, sa.func.lower(text), folded, sa.Text())
+    return sa.or_(lowered, octets != characters, text != sa.func.trim(text))
+
+
+def _by_text(
+    connection: sa.Connection, reading: _Reading, values: Sequence[Scalar]
+) -> Iterator[Found]:
+    """Every row with text is read once and tested in one pass, however many needles there are."""
+    texts = [text for value in values if (text := comparable(value))]
+    matcher = Matcher(Needle(text=text, category="") for text in texts)
+    if not matcher:
+        return
+    places = [reading.names.index(name) for name in reading.selector.fields]
+    filled = [reading.address.column(n).is_not(None) for n in reading.selector.fields]
+    rows = _stream(connection, reading.statement().where(sa.or_(*filled)))
+    while chunk := list(islice(rows, CHUNK)):
+        joined = [
+            _SEPARATOR.join(str(row[i]) for i in places if row[i] is not None) for row in chunk
+        ]
+        if not matcher.found_in(_SEPARATOR.join(joined)):
+            continue
+        for row, text in zip(chunk, joined, strict=True):
+            hits = matcher.found_in(text)
+            if hits:
+                yield reading.found(row, tuple(matcher.needles[i].text for i in sorted(hits)))
+
+
+def _stream(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+    streaming = connection.execution_options(stream_results=True, max_row_buffer=CHUNK * 4)
+    with streaming.execute(statement) as result:
+        yield from result

@@ -1,0 +1,142 @@
+"""Reading and writing rows by key, every mutation guarded.
+
+Two ways with one meaning: typed arrays through ``unnest`` (PostgreSQL), one statement for any
+number of rows; and one prepared statement executed many times (everything else).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from erasure.domain.errors import StoreError
+from erasure.domain.values import Scalar
+from erasure.stores.sql.address import Address, KeyValues
+from erasure.stores.sql.membership import LIST_SIZE, member_of
+
+Row = dict[str, Scalar]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A row to be changed: its key, its guard's values as they are now, and the new values."""
+
+    key: KeyValues
+    guard: tuple[Scalar, ...] = ()
+    changes: Mapping[str, Scalar]
+
+
+class Keyed(Protocol):
+    """What both ways offer. ``guard`` names the guard's columns."""
+
+    def rows(
+        self,
+        address: Address,
+        keys: Sequence[KeyValues],
+        names: Sequence[str],
+        *,
+        lock: bool = False,
+    ) -> Iterator[tuple[KeyValues, Row]]:
+        """The rows that are there, with those columns; ``lock`` holds them, in key order."""
+
+    def delete(
+        self, address: Address, guard: Sequence[str], rows: Mapping[KeyValues, tuple[Scalar, ...]]
+    ) -> list[KeyValues]:
+        """Delete rows whose guard matches; returns the keys that may still be there."""
+
+    def update(self, address: Address, guard: Sequence[str], rows: Sequence[Target]) -> None:
+        """Write new values into rows whose guard matches. Raises StoreError where fewer were
+        written than there are."""
+
+
+def grouped(rows: Sequence[Target]) -> Iterator[tuple[tuple[str, ...], list[Target]]]:
+    """Rows by the columns that change in them, so that no other column is written."""
+    groups: dict[tuple[str, ...], list[Target]] = {}
+    for row in rows:
+        groups.setdefault(tuple(sorted(row.changes)), []).append(row)
+    yield from groups.items()
+
+
+def writable(address: Address, name: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A bound value in the column's own type."""
+    kind = address.kind(name)
+    if not kind.as_text:
+        return value
+    if isinstance(kind.native, sa.types.NullType):
+        raise StoreError(
+            f"{address.place}.{name}", "its type is unknown here; declare `method: null`"
+        )
+    return sa.cast(value, kind.native)
+
+
+class Lists:
+    """Prepared statements executed many times, and short lists of values."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def rows(
+        self,
+        address: Address,
+        keys: Sequence[KeyValues],
+        names: Sequence[str],
+        *,
+        lock: bool = False,
+    ) -> Iterator[tuple[KeyValues, Row]]:
+        """Each key column narrows by itself; the pair is confirmed here, never in SQL."""
+        columns = [address.column(n) for n in (*address.key, *names)]
+        select = sa.select(*(c.label(f"c{i}") for i, c in enumerate(columns)))
+        if lock:
+            select = select.with_for_update()  # renders nothing on SQLite, which has locked
+        pending = iter(sorted(keys, key=repr))
+        width = len(address.key)
+        while batch := set(islice(pending, LIST_SIZE)):
+            conditions = [
+                member_of(self._connection, address.shape, name, list({k[i] for k in batch}))
+                for i, name in enumerate(address.key)
+            ]
+            for row in self._connection.execute(select.where(*conditions)):
+                if tuple(row[:width]) in batch:
+                    yield address.key_of(row), dict(zip(names, row[width:], strict=True))
+
+    def delete(
+        self, address: Address, guard: Sequence[str], rows: Mapping[KeyValues, tuple[Scalar, ...]]
+    ) -> list[KeyValues]:
+        """One prepared DELETE; without a guard nothing can be left, with one somebody looks."""
+        if rows:
+            statement = sa.delete(address.shape.clause).where(*self._where(address, guard))
+            self._connection.execute(statement, [self._bound(k, g) for k, g in rows.items()])
+        return list(rows) if guard else []
+
+    def update(self, address: Address, guard: Sequence[str], rows: Sequence[Target]) -> None:
+        """One prepared UPDATE per set of columns."""
+        for names, group in grouped(rows):
+            values = {
+                address.shape.clause.c[n]: sa.bindparam(f"v{i}", type_=address.kind(n).bind)
+                for i, n in enumerate(names)
+            }
+            where = self._where(address, guard)
+            statement = sa.update(address.shape.clause).where(*where).values(values)
+            self._connection.execute(
+                statement,
+                [
+                    self._bound(r.key, r.guard)
+                    | {f"v{i}": r.changes[n] for i, n in enumerate(names)}
+                    for r in group
+                ],
+            )
+
+    def _where(self, address: Address, guard: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+        columns = address.shape.clause.c
+        keys = [columns[n] == sa.bindparam(f"k{i}") for i, n in enumerate(address.key)]
+        guards = [
+            columns[n].is_not_distinct_from(sa.bindparam(f"g{i}")) for i, n in enumerate(guard)
+        ]
+        return [*keys, *guards]
+
+    def _bound(self, key: KeyValues, guard: tuple[Scalar, ...]) -> dict[str, Scalar]:
+        return {f"k{i}": v for i, v in enumerate(key)} | {f"g{i}": v for i, v in enumerate(guard)}

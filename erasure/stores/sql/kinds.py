@@ -1,0 +1,176 @@
+"""How the values of a column are compared: 42 and "42" are one value of an integer column, and
+what cannot be a value of the column cannot match, and raises nothing.
+
+SQL narrows with ``probes``; ``normal`` confirms in Python what was read. Columns of types that
+have no plain Python value (enumerations, JSON, addresses, extensions) are read and compared as
+text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
+
+from erasure.domain.values import Scalar
+from erasure.stores.rows import comparable, folded
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+_BIGGEST = 2**63 - 1
+_TRUE = ("true", "t", "1")
+_FALSE = ("false", "f", "0")
+
+
+def _whole(value: object) -> int | None:
+    text = comparable(value)
+    if text is None or not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if -_BIGGEST <= number <= _BIGGEST else None
+
+
+def _parsed(parse: Callable[[str], Hashable], value: object) -> Hashable:
+    text = comparable(value)
+    try:
+        return None if text is None else parse(text)
+    except (ValueError, ArithmeticError):
+        return None
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE + _FALSE:
+        return text.lower() in _TRUE
+    raise ValueError
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _naive(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo:
+        raise ValueError
+    return moment
+
+
+def _normal(parse: Callable[[str], Hashable]) -> Callable[[object], Hashable]:
+    return lambda value: _parsed(parse, value)
+
+
+def _padded(value: object) -> Hashable:
+    text = comparable(value)
+    return text.rstrip(" ") if text is not None else None
+
+
+class _Bpchar(UserDefinedType[str]):
+    """``bpchar`` without a length: a cast to ``char(n)`` would cut a longer value to a match."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name."""
+        return "bpchar"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``bind``: the type of a parameter compared with the column. ``as_text``: the column is
+    read through a cast to text. ``normal``: the form in which two values are equal, None where
+    the value cannot be one of this column. ``native``: the reflected type, for writing."""
+
+    bind: TypeEngine[Any]
+    native: TypeEngine[Any]
+    normal: Callable[[object], Hashable]
+    as_text: bool = False
+    both: bool = False
+
+    def probes(self, value: Scalar) -> Iterable[Any]:
+        """The parameters that find ``value`` in SQL; none where it cannot be there."""
+        normal = self.normal(value)
+        if normal is None:
+            return ()
+        if not isinstance(normal, str):
+            return (normal,)
+        found: dict[Any, None] = {normal: None}
+        if isinstance(value, str) and comparable(value) is not None:
+            found[value] = None  # as stored, with the blanks that comparing takes away
+        if self.both:
+            found.update(_loose(value, normal))
+        return found
+
+
+def _loose(value: Scalar, text: str) -> dict[Any, None]:
+    """SQLite columns hold what they were given, so an integer is searched as both."""
+    if isinstance(value, bytes):
+        return {value: None}
+    whole = _whole(value)
+    if whole is not None:
+        return {whole: None}
+    if isinstance(value, float | Decimal):
+        return {float(value): None}
+    number = _parsed(_float, text)
+    return {number: None} if number is not None and _decimal_text(text) else {}
+
+
+def _decimal_text(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+\.[0-9]+", text) is not None
+
+
+def loose(native: TypeEngine[Any], *, both: bool) -> Kind:
+    """The kind of a column outside PostgreSQL: values pass as the driver has them."""
+    return Kind(bind=NullType(), native=native, normal=comparable, both=both)
+
+
+def strict(native: TypeEngine[Any]) -> Kind:
+    """The kind of a PostgreSQL column, whose parameters are typed."""
+    if isinstance(native, sa.DateTime):
+        parse = _aware if native.timezone else _naive
+        return Kind(bind=native, native=native, normal=_normal(parse))
+    if isinstance(native, CITEXT):
+        return Kind(bind=native, native=native, normal=folded)
+    for types, bind, normal in _STRICT:
+        if isinstance(native, types) and not isinstance(native, sa.Enum):
+            return Kind(bind=bind or native, native=native, normal=normal)
+    return Kind(bind=sa.Text(), native=native, normal=comparable, as_text=True)
+
+
+# First match wins. No length in the bound types: a cast that cuts would make values equal.
+_STRICT: tuple[
+    tuple[tuple[type, ...], TypeEngine[Any] | None, Callable[[object], Hashable]], ...
+] = (
+    ((sa.Integer,), sa.BigInteger(), _whole),
+    ((sa.CHAR,), _Bpchar(), _padded),
+    ((sa.String,), sa.Text(), comparable),
+    ((sa.Float,), None, _normal(_float)),
+    ((sa.Numeric,), sa.Numeric(), _normal(_decimal)),
+    ((sa.Boolean,), sa.Boolean(), _normal(_boolean)),
+    ((sa.Uuid,), sa.Uuid(), _normal(UUID)),
+    ((sa.Date,), sa.Date(), _normal(date.fromisoformat)),
+    ((sa.Time,), None, _normal(time.fromisoformat)),
+    ((sa.LargeBinary,), None, _normal(bytes.fromhex)),
+)

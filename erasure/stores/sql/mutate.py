@@ -1,0 +1,221 @@
+"""Acting: one transaction for a batch, in the order given, every mutation guarded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from erasure.domain.errors import LateRows, StoreError
+from erasure.domain.values import Scalar
+from erasure.stores.base import Key, Receipt, Secrets, Work
+from erasure.stores.rows import Effect, effect_of, receipt_of, unique_keys
+from erasure.stores.sql.address import Address, KeyValues, address_of
+from erasure.stores.sql.arrays import Arrays
+from erasure.stores.sql.cycles import Cycle, cycles_of
+from erasure.stores.sql.errors import translated
+from erasure.stores.sql.keyed import Keyed, Lists, Target
+from erasure.stores.sql.references import Planned, links_to, referred, refuse_cascades
+from erasure.stores.sql.reflect import Schema
+from erasure.stores.sql.rekey import rewrite_keys
+
+Keys = Mapping[KeyValues, Key]
+
+
+def keyed_for(connection: sa.Connection) -> Keyed:
+    """The way of that dialect to address many rows at once."""
+    return Arrays(connection) if connection.dialect.name == "postgresql" else Lists(connection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A work, resolved: where it acts, what it does there, and to which keys."""
+
+    work: Work
+    address: Address
+    effect: Effect
+    keys: Keys
+
+    @property
+    def guard(self) -> tuple[str, ...]:
+        """Names of the columns that every mutation tests beside the key."""
+        return self.work.step.guard
+
+
+def resolve(store: str, schema: Schema, work: Work, secrets: Secrets) -> Task:
+    """Raises StoreError for whatever is missing in the live schema."""
+    address = address_of(store, schema, work.step.dataset, work.step.guard)
+    effect = effect_of(work.step, address.shape.table, address.key, secrets, address.place)
+    return Task(work=work, address=address, effect=effect, keys=unique_keys(work))
+
+
+class Batch:
+    """Works carried out in one transaction. ``connection`` is inside it."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        store: str,
+        schema: Schema,
+        works: Sequence[Work],
+        secrets: Secrets,
+    ) -> None:
+        self._connection, self._store, self._schema = connection, store, schema
+        self._keyed = keyed_for(connection)
+        self._tasks = [resolve(store, schema, work, secrets) for work in works]
+        self._planned = _planned(self._tasks)
+        # Guards of rows that this batch has itself changed on the way (a cycle's reference).
+        self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
+        self._stuck: dict[str, str] = {}
+
+    def carry_out(self) -> list[Receipt]:
+        """Act in order; a receipt per work."""
+        self._defer()
+        for task in self._tasks:
+            if not task.address.proven and task.keys:
+                self._refuse_doubles(task)
+        for cycle in cycles_of(self._connection.dialect.name, self._schema, self._tasks):
+            self._break(cycle)
+        return [self._act(task) for task in self._tasks]
+
+    def _defer(self) -> None:
+        """References are tested at the commit, where the database allows it."""
+        dialect = self._connection.dialect.name
+        if dialect == "sqlite":
+            self._connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        elif dialect == "postgresql" and any(
+            key.deferrable
+            for table in self._schema.inspection.tables.values()
+            for key in table.foreign_keys
+        ):
+            self._connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+
+    def _refuse_doubles(self, task: Task) -> None:
+        """The catalogue says that these fields identify a row; nothing in the store does."""
+        seen: set[KeyValues] = set()
+        for key, _ in self._keyed.rows(task.address, list(task.keys), ()):
+            if key in seen:
+                raise StoreError(
+                    task.address.place,
+                    f"several rows have one key ({', '.join(task.address.key)}); "
+                    "declare the fields that identify a row",
+                )
+            seen.add(key)
+
+    def _break(self, cycle: Cycle) -> None:
+        """Null the nullable side of a cycle in rows that this batch deletes later."""
+        task = self._tasks[cycle.position]
+        if not cycle.columns:
+            self._stuck[cycle.parent] = task.address.shape.collection
+            return
+        names = list(dict.fromkeys((*task.guard, *cycle.columns)))
+        targets = []
+        for key, row in self._keyed.rows(task.address, list(task.keys), names, lock=True):
+            now = tuple(row[n] for n in task.guard)
+            if now == self._guard(task, key) and any(row[c] is not None for c in cycle.columns):
+                targets.append(Target(key=key, guard=now, changes=dict.fromkeys(cycle.columns)))
+        if not targets:
+            return
+        with translated(task.address.place):
+            self._keyed.update(task.address, task.guard, targets)
+        for target in targets:
+            self._changed[task.address.shape.collection, target.key] = tuple(
+                None if n in cycle.columns else v
+                for n, v in zip(task.guard, target.guard, strict=True)
+            )
+
+    def _guard(self, task: Task, key: KeyValues) -> tuple[Scalar, ...]:
+        changed = self._changed.get((task.address.shape.collection, key))
+        if changed is not None:
+            return changed
+        return task.keys[key].guard if task.guard else ()
+
+    def _act(self, task: Task) -> Receipt:
+        if task.effect.untouched or not task.keys:
+            return receipt_of(task.work)
+        kept = self._shared(task) if task.work.step.via == "refcount" else set()
+        keys = {values: key for values, key in task.keys.items() if values not in kept}
+        reused: list[Key] = []
+        if keys:
+            act = self._remove if task.effect.removes else self._change
+            reused = act(task, keys)
+        stay = [key for values, key in task.keys.items() if values in kept]
+        return receipt_of(task.work, reused=reused, kept=stay)
+
+    def _shared(self, task: Task) -> set[KeyValues]:
+        """Lock shared rows, in key order, before counting who refers to them: two runs that each
+        see the other's reference would leave an orphan."""
+        links = links_to(self._store, self._schema, task.address, task.work.step.referrers)
+        names = list(dict.fromkeys(c for link in links for c in link.target_columns))
+        rows = dict(self._keyed.rows(task.address, list(task.keys), names, lock=True))
+        return referred(self._connection, links, task.address, rows)
+
+    def _remove(self, task: Task, keys: Keys) -> list[Key]:
+        place = task.address.place
+        guards = {key: self._guard(task, key) for key in keys}
+        with translated(place):
+            refuse_cascades(
+                self._connection,
+                self._keyed,
+                self._schema,
+                self._planned,
+                task.address,
+                guards,
+                task.guard,
+            )
+        try:
+            with translated(place, late=True):
+                left = self._keyed.delete(task.address, task.guard, guards)
+        except LateRows:
+            self._refuse_order(task)
+            raise
+        reused = []
+        for key, row in self._keyed.rows(task.address, left, task.guard):
+            if tuple(row[n] for n in task.guard) == guards[key]:
+                raise StoreError(place, "rows stayed; a trigger, rule or row policy keeps them")
+            reused.append(keys[key])
+        return reused
+
+    def _refuse_order(self, task: Task) -> None:
+        """A reference that cannot be nulled is no late row: asking again would not help."""
+        child = self._stuck.get(task.address.shape.collection)
+        if child is not None:
+            raise StoreError(
+                task.address.place,
+                f"'{child}' refers to it by a column that refuses NULL and goes later; "
+                f"declare `after: [{child}]` on this collection",
+            ) from None
+
+    def _change(self, task: Task, keys: Keys) -> list[Key]:
+        effect = task.effect
+        reused, targets, rewrites = [], [], {}
+        for values, row in self._keyed.rows(task.address, list(keys), effect.reads, lock=True):
+            key = keys[values]
+            if effect.state(key, row) == "reused":
+                reused.append(key)
+                continue
+            changes = effect.changes(values, row)
+            if changes:
+                guard = tuple(row[n] for n in task.guard)
+                targets.append(Target(key=values, guard=guard, changes=changes))
+            if new := effect.rewritten(key):
+                rewrites[values] = new
+        with translated(task.address.place):
+            self._keyed.update(task.address, task.guard, targets)
+            if rewrites:
+                referrers = task.work.step.referrers
+                links = links_to(self._store, self._schema, task.address, referrers)
+                rewrite_keys(self._connection, task.address, links, rewrites)
+        return reused
+
+
+def _planned(tasks: Sequence[Task]) -> Planned:
+    removed: dict[str, set[KeyValues]] = {}
+    for task in tasks:
+        if task.effect.removes:
+            removed.setdefault(task.address.shape.collection, set()).update(task.keys)
+    return Planned(
+        removed={name: frozenset(keys) for name, keys in removed.items()},
+        collections=frozenset(t.address.shape.collection for t in tasks),
+    )

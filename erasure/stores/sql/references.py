@@ -1,0 +1,171 @@
+"""Who refers to a row: shared rows that stay, and cascades that nobody planned."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from erasure.domain.errors import LateRows, StoreError
+from erasure.domain.values import Scalar
+from erasure.stores.base import Referrer
+from erasure.stores.sql.address import Address, KeyValues, compared, require, shape_of
+from erasure.stores.sql.keyed import Keyed, Row
+from erasure.stores.sql.membership import batch_size, member_of
+from erasure.stores.sql.reflect import Child, Schema, Shape
+
+CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+Values = tuple[Scalar, ...]
+Normal = tuple[Hashable, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """Columns of one table that refer to columns of another."""
+
+    shape: Shape
+    columns: tuple[str, ...]
+    target_columns: tuple[str, ...]
+
+    def normal(self, values: Sequence[Any]) -> Normal | None:
+        """The form in which two references are equal; None where a part is NULL."""
+        kinds = [self.shape.kinds[name] for name in self.columns]
+        forms = tuple(kind.normal(v) for kind, v in zip(kinds, values, strict=True))
+        return None if None in forms else forms
+
+
+def links_to(
+    store: str, schema: Schema, address: Address, declared: Iterable[Referrer]
+) -> list[Link]:
+    """Declared referrers and reflected foreign keys, each once. Raises StoreError for a declared
+    one that is not there."""
+    found: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Link] = {}
+    for referrer in declared:
+        collection = schema.collection(referrer.collection, referrer.schema)
+        place = f"{store}.{collection}"
+        shape = shape_of(place, schema, collection)
+        require(place, shape, (referrer.field,))
+        require(address.place, address.shape, (referrer.target_field,))
+        link = Link(shape=shape, columns=(referrer.field,), target_columns=(referrer.target_field,))
+        found[collection, link.columns, link.target_columns] = link
+    for child in schema.children.get(address.shape.collection, ()):
+        link = _link(schema, child)
+        found[child.collection, link.columns, link.target_columns] = link
+    return list(found.values())
+
+
+def _link(schema: Schema, child: Child) -> Link:
+    return Link(
+        shape=schema.shapes[child.collection],
+        columns=child.key.columns,
+        target_columns=child.key.target_columns,
+    )
+
+
+def referring(
+    connection: sa.Connection, link: Link, targets: Iterable[Values], names: Sequence[str] = ()
+) -> Iterator[tuple[Normal, Row]]:
+    """Rows that refer to one of ``targets`` (values of the target columns), with those columns;
+    without ``names`` each target that is referred to comes once."""
+    wanted = {n for t in targets if (n := link.normal(t)) is not None}
+    columns = [compared(link.shape, name) for name in (*link.columns, *names)]
+    select = sa.select(*(c.label(f"c{i}") for i, c in enumerate(columns)))
+    if not names:
+        select = select.distinct()
+    pending, width = iter(wanted), len(link.columns)
+    while batch := list(islice(pending, batch_size(connection))):
+        conditions = []
+        for i, name in enumerate(link.columns):
+            kind = link.shape.kinds[name]
+            probes = dict.fromkeys(p for n in batch for p in kind.probes(n[i]))  # type: ignore[arg-type]
+            conditions.append(member_of(connection, link.shape, name, list(probes)))
+        for row in connection.execute(select.where(*conditions)):
+            normal = link.normal(row[:width])
+            if normal in wanted and normal is not None:
+                yield normal, dict(zip(names, row[width:], strict=True))
+
+
+def referred(
+    connection: sa.Connection,
+    links: Iterable[Link],
+    address: Address,
+    rows: Mapping[KeyValues, Row],
+) -> set[KeyValues]:
+    """Which of ``rows`` (with every link's target columns) somebody refers to. A row that refers
+    to itself does not keep itself alive."""
+    kept: set[KeyValues] = set()
+    for link in links:
+        by_target: dict[Normal, set[KeyValues]] = {}
+        for key, row in rows.items():
+            normal = link.normal([row[name] for name in link.target_columns])
+            if normal is not None:
+                by_target.setdefault(normal, set()).add(key)
+        own = link.shape.collection == address.shape.collection
+        names = address.key if own else ()
+        targets = [tuple(row[n] for n in link.target_columns) for row in rows.values()]
+        for normal, row in referring(connection, link, targets, names):
+            itself = {tuple(row[n] for n in names)} if own else set()
+            kept |= by_target[normal] - itself
+    return kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What a batch names: the keys of rows that go, by collection, and every collection in it."""
+
+    removed: Mapping[str, frozenset[KeyValues]]
+    collections: frozenset[str]
+
+
+def refuse_cascades(
+    connection: sa.Connection,
+    keyed: Keyed,
+    schema: Schema,
+    planned: Planned,
+    address: Address,
+    guards: Mapping[KeyValues, tuple[Scalar, ...]],
+    guard: Sequence[str],
+) -> None:
+    """Before rows go: nothing may go, or be changed, with them that the plan did not name.
+
+    ON DELETE CASCADE, SET NULL and SET DEFAULT act on children without a word. The parents are
+    locked first, so that no child can be added between this look and the deletion. Raises
+    LateRows where the child's table is in the batch, else StoreError.
+    """
+    children = [
+        child
+        for child in schema.children.get(address.shape.collection, ())
+        if child.key.on_delete in CASCADING
+    ]
+    if not children:
+        return
+    targets = dict.fromkeys(c for child in children for c in child.key.target_columns)
+    parents = [
+        row
+        for key, row in keyed.rows(address, list(guards), [*targets, *guard], lock=True)
+        if tuple(row[name] for name in guard) == guards[key]
+    ]
+    for child in children:
+        link = _link(schema, child)
+        names = link.shape.table.primary_key or link.columns
+        values = [tuple(row[n] for n in link.target_columns) for row in parents]
+        gone = planned.removed.get(child.collection, frozenset())
+        for _, row in referring(connection, link, values, names):
+            if tuple(row.values()) not in gone:
+                raise _unplanned(address, child, planned)
+
+
+def _unplanned(address: Address, child: Child, planned: Planned) -> StoreError:
+    store = address.place.partition(".")[0]
+    place = f"{store}.{child.collection}"
+    if child.collection in planned.collections:
+        return LateRows(place)
+    return StoreError(
+        place,
+        f"rows here would change with '{address.shape.collection}' (ON DELETE "
+        f"{child.key.on_delete}) and the plan does not name them; declare the table and its "
+        "reference in the catalogue, then plan again",
+    )

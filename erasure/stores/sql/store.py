@@ -1,0 +1,121 @@
+"""The SQL store: the protocol's methods, each carried out in the module of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from erasure.domain.errors import StoreError
+from erasure.domain.needles import Matcher, Needle, needles_of_row
+from erasure.domain.values import Scalar
+from erasure.stores.base import (
+    Declared,
+    Failure,
+    Found,
+    Hit,
+    Key,
+    Purged,
+    Receipt,
+    Searched,
+    Secrets,
+    Selector,
+    Work,
+)
+from erasure.stores.sql.address import address_of
+from erasure.stores.sql.check import check
+from erasure.stores.sql.connection import OPTIONS, WRITING, make_engine, read_options
+from erasure.stores.sql.errors import translated
+from erasure.stores.sql.find import find
+from erasure.stores.sql.mutate import Batch, keyed_for
+from erasure.stores.sql.purge import purge
+from erasure.stores.sql.reflect import Schema, read_schema
+from erasure.stores.sql.scan import scan
+from lineage.graph import Dataset
+from lineage.schema import Inspection
+
+GATHERED = 1_000
+
+
+class SqlStore:
+    """A store of rows behind a database url; see CATALOGUE.md for urls and options."""
+
+    kind = "sql"
+    options = OPTIONS
+
+    def __init__(self, *, name: str, url: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        self._url = url
+        self._options = read_options(name, options)
+        self._engine = make_engine(name, url, self._options)
+        self._schema: Schema | None = None
+
+    def inspect(self) -> Inspection:
+        """The live schema, read anew. Raises StoreUnreachable."""
+        with translated(self.name), self._engine.connect() as connection:
+            self._schema = self._read(connection)
+        return self._schema.inspection
+
+    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+        """Stream the keys of rows that match any value; a row matching several comes once."""
+        schema = self._known()
+        place = self._place(schema, selector.dataset)
+        with translated(place), self._engine.connect() as connection:
+            yield from find(connection, self.name, schema, selector, values)
+
+    def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
+        """The person's needles in those rows, read before they are gone."""
+        schema = self._known()
+        names = [f.name for f in dataset.fields if f.needle]
+        address = address_of(self.name, schema, dataset, names)
+        by_values = {key.values: key for key in keys}
+        wanted = list(by_values)
+        with translated(address.place), self._engine.connect() as connection:
+            for start in range(0, len(wanted), GATHERED):
+                batch = wanted[start : start + GATHERED]
+                for values, row in keyed_for(connection).rows(address, batch, names):
+                    needles = sorted(set(needles_of_row(dataset, row)))
+                    yield by_values[values], needles
+
+    def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
+        """Carry out the works in the order given, as one transaction."""
+        schema = self._known()
+        engine = self._engine.execution_options(**{WRITING: True})
+        late = any(work.step.action == "delete" for work in works)
+        with translated(self.name, late=late), engine.begin() as connection:
+            return Batch(connection, self.name, schema, works, secrets).carry_out()
+
+    def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
+        """The postconditions, read anew; empty when all hold."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return list(check(connection, self.name, schema, works, secrets))
+
+    def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
+        """Open the database afresh and search every table and column by value."""
+        engine = make_engine(self.name, self._url, self._options, pooled=False)
+        with translated(self.name), engine.connect() as connection:
+            schema = self._read(connection)
+            yield from scan(connection, self.name, schema, declared, needles)
+
+    def purge(self, datasets: Sequence[Dataset]) -> Purged:
+        """Physical removal of what was deleted; says what stays."""
+        schema = self._known()
+        with translated(self.name):
+            return purge(self._engine, self.name, schema, self._options, datasets)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._engine.dispose()
+
+    def _read(self, connection: Any) -> Schema:
+        return read_schema(connection, self._options.schema, self._options.rescan)
+
+    def _known(self) -> Schema:
+        if self._schema is None:
+            self.inspect()
+        if self._schema is None:
+            raise StoreError(self.name, "its schema could not be read; try again", permanent=False)
+        return self._schema
+
+    def _place(self, schema: Schema, dataset: Dataset) -> str:
+        return f"{self.name}.{schema.collection(dataset.name, dataset.schema)}"

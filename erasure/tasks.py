@@ -1,0 +1,91 @@
+"""The only Celery file here: a task takes an id, calls one function, enqueues what follows.
+
+The database is the truth and knows what is due; losing the broker loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from uuid import UUID
+
+from celery import Task, shared_task
+from celery.app import app_or_default
+from celery.worker import WorkController
+from django.db import transaction
+
+from erasure.advance import ATTEMPTS, Job, due_jobs, finish_keys, follow_up, give_up, perform
+from erasure.domain.errors import StoreError
+
+
+def enqueue(job: Job) -> None:
+    """Send a job once the current transaction has committed. Ids only."""
+    if job.name == "act":
+        message = act_on_store.s(str(job.id), job.store, job.kind).set(queue=queue_of(job.kind))
+    else:
+        message = advance.s(str(job.id))
+    transaction.on_commit(message.delay)
+
+
+def queue_of(kind: str) -> str:
+    """One queue per store kind, so that training never delays deletion."""
+    return f"store.{kind}"
+
+
+@shared_task(bind=True, max_retries=ATTEMPTS)
+def advance(self: Task[[str], None], request_id: str) -> None:
+    """Move a request one step on."""
+    _carry_out(self, Job("advance", UUID(request_id)))
+
+
+@shared_task(bind=True, max_retries=ATTEMPTS)
+def act_on_store(self: Task[[str, str, str], None], run_id: str, store: str, kind: str) -> None:
+    """Carry out a run's batches in one store."""
+    _carry_out(self, Job("act", UUID(run_id), store, kind))
+
+
+@shared_task
+def sweep() -> None:
+    """Beat: enqueue whatever is due, in case its message was lost."""
+    finish_keys()
+    for job in due_jobs():
+        enqueue(job)
+
+
+def _carry_out(task: Task[..., None], job: Job) -> None:
+    try:
+        following = perform(job)
+    except StoreError as error:
+        if task.request.retries < ATTEMPTS:
+            raise task.retry(countdown=2**task.request.retries, exc=None) from None
+        give_up(job, f"{error} (tried {ATTEMPTS} times)")
+        following = follow_up(job)
+    for next_job in following:
+        enqueue(next_job)
+
+
+@contextmanager
+def embedded_worker(*, threads: int = 4) -> Iterator[None]:
+    """A worker inside this process, on the memory transport: what one machine needs.
+
+    Its broker dies with the process; the database knows what was due and the sweep sends it again.
+    """
+    app = app_or_default(None)
+    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    worker = WorkController(
+        app=app,
+        pool="threads",
+        concurrency=threads,
+        prefetch_multiplier=16,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    thread = Thread(target=worker.start, name="embedded-worker", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(timeout=10)

@@ -1,0 +1,133 @@
+"""Envelope encryption, keyed pseudonyms and crypto-shredding.
+
+Each case has data keys of its own (AES-256-GCM). A data key is wrapped by the installation's
+master keys (MultiFernet, newest first) and lives as a file under ``LETHE_HOME/keys``: apart from
+the control database and its backups, so that destroying the file destroys what it sealed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.utils import timezone
+
+from erasure.domain.errors import KeyDestroyed
+from erasure.domain.values import Scalar, canonical
+from erasure.models import DataKey
+
+_NONCE = 12
+
+
+def seal(key: bytes, plain: bytes, *, label: str) -> bytes:
+    """AES-GCM with a fresh nonce; ``label`` binds the ciphertext to its place."""
+    nonce = os.urandom(_NONCE)
+    return nonce + AESGCM(key).encrypt(nonce, plain, label.encode())
+
+
+def unseal(key: bytes, sealed: bytes | memoryview, *, label: str) -> bytes:
+    """The inverse of :func:`seal`. Raises KeyDestroyed when the key does not open it."""
+    sealed = bytes(sealed)
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], label.encode())
+    except InvalidTag:
+        raise KeyDestroyed(f"{label}: the key does not open this; it was replaced") from None
+
+
+def make_key(owner: UUID, purpose: str) -> bytes:
+    """The data key of that owner and purpose, made on first use. Raises KeyDestroyed."""
+    record, _ = DataKey.objects.get_or_create(owner=owner, purpose=purpose)
+    path = _path(record)
+    if record.destroyed_at:
+        raise KeyDestroyed(f"{purpose} key of {owner}: destroyed")
+    if not path.exists():
+        _write_once(path, _wrapper().encrypt(AESGCM.generate_key(256)))
+    return _unwrap(path, record)
+
+
+def open_key(owner: UUID, purpose: str) -> bytes:
+    """An existing data key. Raises KeyDestroyed when it is gone."""
+    record = DataKey.objects.filter(owner=owner, purpose=purpose).first()
+    if record is None or record.destroyed_at or not _path(record).exists():
+        raise KeyDestroyed(f"{purpose} key of {owner}: not there")
+    return _unwrap(_path(record), record)
+
+
+def destroy_key(owner: UUID, purpose: str) -> bool:
+    """Overwrite and remove the wrapped key, then record it. True when it was there."""
+    record = DataKey.objects.filter(owner=owner, purpose=purpose, destroyed_at=None).first()
+    if record is None:
+        return False
+    path = _path(record)
+    if path.exists():
+        with path.open("r+b") as file:
+            file.write(os.urandom(path.stat().st_size))
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync_folder(path.parent)
+    DataKey.objects.filter(pk=record.pk).update(destroyed_at=timezone.now())
+    return True
+
+
+def pseudonym(kind: str, value: Scalar) -> str:
+    """Keyed hash (HMAC-SHA-256, hex) of one identity value, stable for this installation."""
+    return keyed_hash(f"identity:{kind}:{canonical(value, kind)}")
+
+
+def keyed_hash(text: str) -> str:
+    """HMAC-SHA-256 under the installation's hash key, as hex."""
+    return hmac.new(settings.LETHE_HASH_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def hash_key_id() -> str:
+    """Names the hash key in use without telling it."""
+    return hashlib.sha256(settings.LETHE_HASH_KEY.encode()).hexdigest()[:16]
+
+
+def _wrapper() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.LETHE_MASTER_KEYS])
+
+
+def _path(record: DataKey) -> Path:
+    return Path(settings.LETHE_HOME) / "keys" / f"{record.id}.key"
+
+
+def _unwrap(path: Path, record: DataKey) -> bytes:
+    try:
+        return _wrapper().decrypt(path.read_bytes())
+    except InvalidToken:
+        raise KeyDestroyed(
+            f"{record.purpose} key of {record.owner}: no master key in LETHE_MASTER_KEYS opens it"
+        ) from None
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write through a temporary file and a hard link, so that two makers agree on one key."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass  # the other maker was first; its key is the key
+    finally:
+        temporary.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

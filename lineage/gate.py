@@ -1,0 +1,342 @@
+"""What the catalogue leaves open, as findings: the gate that keeps it true to the live stores.
+
+Pure: it is handed the catalogue and the live schemas and returns values; the command opens the
+stores. Every finding says which line of YAML would settle it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lineage.graph import (
+    Dataset,
+    Derivation,
+    Reference,
+    StoreEntry,
+    neighbours_in,
+    walk,
+)
+from lineage.importers.guesses import guess
+from lineage.schema import Column, ForeignKey, Inspection, Table
+
+RULES: Mapping[str, str] = {
+    "unclassified-table": "A table of the store is not in the catalogue",
+    "unclassified-column": "A column of the store is not in the catalogue",
+    "undeclared-foreign-key": "A foreign key of the store is no reference of the catalogue",
+    "undecided": "Personal fields, and nobody decided what happens to them",
+    "undecided-downstream": "Made from personal data, and nobody decided what happens to it",
+    "unreachable": "Personal fields that no identity, reference or derivation leads to",
+    "unjustified": "Personal fields without purpose, legal basis or retention",
+    "store-unreachable": "The store cannot be reached",
+    "store-unusable": "The store cannot be used as it is declared",
+    "driver-missing": "The optional driver of the store is not installed",
+    "no-primary-key": "Rows cannot be told apart, so none can be erased",
+    "table-gone": "A table of the catalogue is not in the store any more",
+    "field-gone": "A field of the catalogue is not in the store any more",
+    "reference-gone": "A reference holds or leads to a field that is not in the store any more",
+}
+_WARNINGS = frozenset({"unjustified"})
+# What these hold can be compared with the catalogue, table by table and column by column.
+_COMPARED = frozenset({"sql", "memory", "files", "delta", "iceberg"})
+# What happens to these follows from their kind: expiry, retraining, a notice.
+_DECIDED_BY_KIND = frozenset({"backups", "model_registry", "manual", "http"})
+_KEYED = frozenset({"sql"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """``remedy`` is a line of YAML, or words where no line would help."""
+
+    code: str
+    place: str
+    reason: str
+    remedy: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same fault at the same place, whatever the words say."""
+        return hashlib.sha256(f"{self.code} {self.place}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """A store that could not be inspected: one of the codes above, and why."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """The whole catalogue, as the selectors return it."""
+
+    stores: Sequence[StoreEntry]
+    datasets: Mapping[str, Dataset]
+    references: Sequence[Reference] = ()
+    derivations: Sequence[Derivation] = ()
+
+    def kind(self, dataset: Dataset) -> str:
+        """The kind of a dataset's store."""
+        return next(s.kind for s in self.stores if s.name == dataset.store)
+
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Both ends of every reference as ``address.field``, in either order: fideslang lets
+        either end declare it."""
+        ends = [
+            (f"{r.holder}.{r.holder_field}", f"{r.target}.{r.target_field}")
+            for r in self.references
+        ]
+        return frozenset(ends) | frozenset((b, a) for a, b in ends)
+
+
+def findings(
+    catalogue: Catalogue,
+    live: Mapping[str, Inspection],
+    broken: Mapping[str, Broken] | None = None,
+) -> list[Finding]:
+    """Everything that is open, by place. ``live`` and ``broken`` are keyed by store name."""
+    found = [
+        Finding(
+            code=fault.code,
+            place=name,
+            reason=fault.reason,
+            remedy="correct url and options of this store, or start it",
+        )
+        for name, fault in (broken or {}).items()
+    ]
+    pairs = catalogue.pairs()
+    gone: set[str] = set()
+    for store in catalogue.stores:
+        if store.name in live and store.kind in _COMPARED:
+            compared = _Compared(
+                catalogue=catalogue, store=store, live=live[store.name], pairs=pairs
+            )
+            found += compared.findings()
+            gone |= compared.gone
+    found += _gone_references(catalogue, gone)
+    found += _undecided(catalogue)
+    found += _unreachable(catalogue)
+    found += _unjustified(catalogue)
+    return sorted(found, key=lambda f: (f.place, f.code))
+
+
+@dataclass(kw_only=True)
+class _Compared:
+    """One store: its datasets against its live tables. ``gone``: fields that are not there."""
+
+    catalogue: Catalogue
+    store: StoreEntry
+    live: Inspection
+    pairs: frozenset[tuple[str, str]]
+    gone: set[str] = field(default_factory=set)
+
+    def findings(self) -> Iterator[Finding]:
+        by_table: dict[str, Dataset] = {}
+        for dataset in self.catalogue.datasets.values():
+            if dataset.store != self.store.name:
+                continue
+            table = self._table_of(dataset)
+            if table is None:
+                yield self._table_gone(dataset)
+            else:
+                by_table[table] = dataset
+        for name, table_ in self.live.tables.items():
+            if name not in by_table:
+                yield self._unclassified(name, table_)
+                continue
+            yield from self._columns(by_table[name], table_)
+            yield from self._foreign_keys(by_table, name, table_)
+
+    def _table_of(self, dataset: Dataset) -> str | None:
+        qualified = f"{dataset.schema}.{dataset.name}" if dataset.schema else dataset.name
+        return next((n for n in (qualified, dataset.name) if n in self.live.tables), None)
+
+    def _table_gone(self, dataset: Dataset) -> Finding:
+        self.gone |= {f"{dataset.address}.{f.name}" for f in dataset.fields}
+        return Finding(
+            code="table-gone",
+            place=dataset.address,
+            reason=f"'{dataset.name}' is not in the store {self.store.name}",
+            remedy="correct its name, or remove the collection and import with --prune",
+        )
+
+    def _unclassified(self, name: str, table: Table) -> Finding:
+        return Finding(
+            code="unclassified-table",
+            place=f"{self.store.name}: {name}",
+            reason="the table is not in the catalogue",
+            remedy=f'- {{name: {table.name}, erasure: {{action: ignore, because: "…"}}, '
+            f"fields: [{', '.join(_field(c) for c in table.columns)}]}}",
+        )
+
+    def _columns(self, dataset: Dataset, table: Table) -> Iterator[Finding]:
+        declared = {f.name for f in dataset.fields}
+        roots = declared | {name.partition(".")[0] for name in declared}
+        for column in table.columns:
+            if column.name not in roots:
+                yield Finding(
+                    code="unclassified-column",
+                    place=f"{dataset.address}.{column.name}",
+                    reason="the column is not in the catalogue",
+                    remedy=f"- {_field(column)}",
+                )
+        # No columns at all: the store does not say, so nothing can be missing.
+        for name in sorted(declared) if table.columns else ():
+            if table.get(name) is None and table.get(name.partition(".")[0]) is None:
+                self.gone.add(f"{dataset.address}.{name}")
+                yield Finding(
+                    code="field-gone",
+                    place=f"{dataset.address}.{name}",
+                    reason="the column is not in the store",
+                    remedy="correct its name, or remove the field and import with --prune",
+                )
+        keyless = not (table.primary_key or dataset.key) and dataset.action != "ignore"
+        if keyless and self.store.kind in _KEYED:
+            yield Finding(
+                code="no-primary-key",
+                place=dataset.address,
+                reason="the table has no primary key",
+                remedy="fides_meta: {primary_key: true}  # on the fields that tell rows apart",
+            )
+
+    def _foreign_keys(
+        self, by_table: Mapping[str, Dataset], name: str, table: Table
+    ) -> Iterator[Finding]:
+        for key in table.foreign_keys:
+            target = by_table.get(key.target)
+            if target is not None and not self._declared(by_table[name], key, target):
+                columns = ", ".join(key.columns)
+                fides_key = target.address.removesuffix(f".{target.name}")
+                yield Finding(
+                    code="undeclared-foreign-key",
+                    place=f"{by_table[name].address}.{columns}",
+                    reason=f"the foreign key to {target.address} is no reference",
+                    remedy=f"fides_meta: {{references: [{{dataset: {fides_key}, field: "
+                    f"{target.name}.{key.target_columns[0]}, direction: from}}]}}",
+                )
+
+    def _declared(self, holder: Dataset, key: ForeignKey, target: Dataset) -> bool:
+        ends = zip(key.columns, key.target_columns, strict=False)
+        return any(
+            (f"{holder.address}.{a}", f"{target.address}.{b}") in self.pairs for a, b in ends
+        )
+
+
+def _field(column: Column) -> str:
+    found = guess(column)
+    category = f", data_categories: [{found.category}]" if found else ""
+    return f"{{name: {column.name}{category}}}"
+
+
+def _gone_references(catalogue: Catalogue, gone: set[str]) -> Iterator[Finding]:
+    for reference in catalogue.references:
+        holder = f"{reference.holder}.{reference.holder_field}"
+        target = f"{reference.target}.{reference.target_field}"
+        missing = [end for end in (holder, target) if end in gone]
+        if missing:
+            yield Finding(
+                code="reference-gone",
+                place=f"{holder} → {target}",
+                reason=f"{missing[0]} is not in the store",
+                remedy="correct the reference, or remove it and import with --prune",
+            )
+
+
+def _undecided(catalogue: Catalogue) -> Iterator[Finding]:
+    personal = {a for a, d in catalogue.datasets.items() if d.has_personal_fields}
+    made_of = _downstream(personal, catalogue.derivations)
+    for address, dataset in catalogue.datasets.items():
+        if dataset.action is not None or catalogue.kind(dataset) in _DECIDED_BY_KIND:
+            continue
+        if address in personal:
+            code, reason = "undecided", "it has personal fields and no action"
+        elif address in made_of:
+            code, reason = "undecided-downstream", f"it is made from {made_of[address]}"
+        else:
+            continue
+        remedy = "erasure: {action: …}  # delete, anonymize, retain, restrict, redact, rebuild"
+        yield Finding(code=code, place=address, reason=reason, remedy=remedy)
+
+
+def _downstream(sources: Iterable[str], derivations: Iterable[Derivation]) -> dict[str, str]:
+    """What is derived from the sources, directly or not, each with what it was made from."""
+    by_upstream: dict[str, list[str]] = {}
+    for derivation in derivations:
+        by_upstream.setdefault(derivation.upstream, []).append(derivation.downstream)
+    found: dict[str, str] = {}
+    waiting = sorted(sources)
+    while waiting:
+        upstream = waiting.pop()
+        for downstream in by_upstream.get(upstream, ()):
+            if downstream not in found:
+                found[downstream] = upstream
+                waiting.append(downstream)
+    return found
+
+
+def _unreachable(catalogue: Catalogue) -> Iterator[Finding]:
+    start = {a: [f.name for f in d.identities] for a, d in catalogue.datasets.items()}
+    neighbours = neighbours_in(catalogue.references, catalogue.derivations, catalogue.datasets)
+    reach = walk({address: names for address, names in start.items() if names}, neighbours)
+    reached = {stop.address for stop in reach.stops}
+    for address, dataset in catalogue.datasets.items():
+        # Free text is searched by value wherever it is.
+        personal = [f for f in dataset.fields if f.personal and not f.free_text]
+        if personal and dataset.action != "ignore" and address not in reached:
+            yield Finding(
+                code="unreachable",
+                place=address,
+                reason=f"no identity and no path leads to '{personal[0].name}'",
+                remedy="fides_meta: {references: [{dataset: …, field: …, direction: from}]}",
+            )
+
+
+def _unjustified(catalogue: Catalogue) -> Iterator[Finding]:
+    for address, dataset in catalogue.datasets.items():
+        missing = [
+            word for word in ("purpose", "legal_basis", "retention") if not getattr(dataset, word)
+        ]
+        if missing and dataset.has_personal_fields and dataset.action != "ignore":
+            yield Finding(
+                code="unjustified",
+                place=address,
+                reason=f"it has personal fields and no {', '.join(missing)}",
+                remedy=f"erasure: {{{', '.join(f'{word}: …' for word in missing)}}}",
+            )
+
+
+def sarif(found: Iterable[Finding], known: Iterable[str] = ()) -> dict[str, Any]:
+    """SARIF 2.1.0. ``known``: fingerprints of a baseline; the rest is new."""
+    old = frozenset(known)
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "check_lineage",
+                        "rules": [
+                            {"id": code, "shortDescription": {"text": text}}
+                            for code, text in RULES.items()
+                        ],
+                    }
+                },
+                "results": [_result(finding, old) for finding in found],
+            }
+        ],
+    }
+
+
+def _result(finding: Finding, known: frozenset[str]) -> dict[str, Any]:
+    return {
+        "ruleId": finding.code,
+        "level": "warning" if finding.code in _WARNINGS else "error",
+        "message": {"text": f"{finding.place}: {finding.reason}; {finding.remedy}"},
+        "locations": [{"logicalLocations": [{"fullyQualifiedName": finding.place}]}],
+        "partialFingerprints": {"lineage/v1": finding.fingerprint},
+        "baselineState": "unchanged" if finding.fingerprint in known else "new",
+    }

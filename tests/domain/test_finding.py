@@ -1,0 +1,148 @@
+"""Following a reach row by row, against a tiny world in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erasure.domain.finding import Answer, Findings, Lookup, Resolver, Seed, Wanted, add_wanted
+from erasure.domain.values import Scalar, canonical
+from lineage.graph import Dataset, Edge, Effect, Field, Reference
+
+Rows = Mapping[str, Sequence[Mapping[str, Scalar]]]
+
+
+def dataset(name: str, *fields: Field) -> Dataset:
+    return Dataset(address=name, store="s", name=name, fields=fields)
+
+
+def edge(origin: str, destination: str, effect: Effect = "deep") -> Edge:
+    origin_name, origin_field = origin.split(".")
+    destination_name, destination_field = destination.split(".")
+    reference = Reference(
+        holder=destination_name,
+        holder_field=destination_field,
+        target=origin_name,
+        target_field=origin_field,
+    )
+    return Edge(
+        origin=origin_name,
+        origin_field=origin_field,
+        destination=destination_name,
+        destination_field=destination_field,
+        effect=effect,
+        reference=reference,
+    )
+
+
+def resolve(rows: Rows, edges: Sequence[Edge], emails: Mapping[str, str]) -> Findings:
+    """Search ``rows`` for everybody in ``emails`` (person → email)."""
+    datasets = {name: dataset(name, Field(name="email", identity="email")) for name in rows}
+
+    def search(lookup: Lookup, values: Sequence[Scalar]) -> Iterator[Answer]:
+        kind = "email" if lookup.mode == "email" else None
+        for row in rows[lookup.dataset]:
+            held = row.get(lookup.field)
+            matched = tuple(
+                v
+                for v in values
+                if held is not None and canonical(v, kind) == canonical(held, kind)
+            )
+            if matched:
+                yield Answer(values=(row["id"],), matched=matched, carry=row, payload=row["id"])
+
+    wanted: Wanted = {}
+    for person, email in emails.items():
+        add_wanted(wanted, email, {person}, "email")
+    resolver = Resolver(edges, datasets, search)
+    resolver.start([Seed(dataset="customer", field="email", kind="email")], {"email": wanted})
+    return resolver.findings
+
+
+WORLD: Rows = {
+    "customer": [
+        {"id": 0, "email": "Ann@example.com", "address_id": 9},
+        {"id": 7, "email": "bob@example.com", "address_id": 9},
+    ],
+    "order": [{"id": 1, "customer_id": "0"}, {"id": 2, "customer_id": 7}, {"id": 3}],
+    "address": [{"id": 9}],
+}
+EDGES = [
+    edge("customer.id", "order.customer_id"),
+    edge("customer.address_id", "address.id", "refcount"),
+]
+
+
+def keys(findings: Findings, name: str) -> set[str]:
+    return {text[0] for text in findings.rows.get(name, {})}
+
+
+def test_a_falsy_id_and_its_text_lead_to_the_same_rows() -> None:
+    findings = resolve(WORLD, EDGES, {"ann": "ann@EXAMPLE.com"})
+    assert keys(findings, "customer") == {"0"}
+    assert keys(findings, "order") == {"1"}
+
+
+def test_a_shared_row_knows_everybody_it_was_reached_for() -> None:
+    findings = resolve(WORLD, EDGES, {"ann": "ann@example.com", "bob": "bob@example.com"})
+    assert findings.rows["address"]["9",].people == {"ann", "bob"}
+    assert findings.rows["order"]["1",].people == {"ann"}
+    assert findings.rows["order"]["2",].people == {"bob"}
+
+
+def test_null_leads_nowhere() -> None:
+    rows = {**WORLD, "customer": [{"id": None, "email": "ann@example.com"}]}
+    assert keys(resolve(rows, EDGES, {"ann": "ann@example.com"}), "order") == set()
+
+
+def test_shallow_rows_are_found_and_end_the_walk() -> None:
+    edges = [edge("customer.id", "order.customer_id", "shallow"), edge("order.id", "address.id")]
+    findings = resolve(WORLD, edges, {"ann": "ann@example.com"})
+    assert findings.count("order", "shallow") == 1
+    assert keys(findings, "address") == set()
+
+
+def test_the_strongest_effect_wins_whatever_is_found_first() -> None:
+    for effects in (("shallow", "deep"), ("deep", "shallow")):
+        edges = [
+            edge("customer.id", "order.customer_id", effects[0]),
+            edge("customer.id", "order.customer_id", effects[1]),
+        ]
+        findings = resolve(WORLD, edges, {"ann": "ann@example.com"})
+        assert findings.count("order", "deep") == 1
+        assert findings.count("order", "shallow") == 0
+
+
+def test_cycles_and_self_references_end() -> None:
+    rows: Rows = {
+        "customer": [
+            {"id": n, "email": f"p{n}@example.com", "friend": (n + 1) % 5} for n in range(5)
+        ]
+    }
+    edges = [edge("customer.friend", "customer.id"), edge("customer.id", "customer.friend")]
+    findings = resolve(rows, edges, {"p": "p0@example.com"})
+    assert keys(findings, "customer") == {"0", "1", "2", "3", "4"}
+
+
+@given(
+    parents=st.lists(st.integers(0, 12), min_size=1, max_size=13),
+    people=st.sets(st.integers(0, 12), min_size=1, max_size=4),
+)
+def test_people_searched_together_find_what_each_finds_alone(
+    parents: list[int], people: set[int]
+) -> None:
+    rows: Rows = {
+        "customer": [
+            {"id": n, "email": f"p{n}@example.com", "parent": parent % (n + 1)}
+            for n, parent in enumerate(parents)
+        ]
+    }
+    edges = [edge("customer.id", "customer.parent")]
+    everybody = {str(p): f"p{p}@example.com" for p in people}
+    together = resolve(rows, edges, everybody)
+    for person, email in everybody.items():
+        alone = keys(resolve(rows, edges, {person: email}), "customer")
+        mine = {t[0] for t, r in together.rows.get("customer", {}).items() if person in r.people}
+        assert mine == alone

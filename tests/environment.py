@@ -1,0 +1,30 @@
+"""The tests' own home and database, set before Django reads its settings.
+
+Loaded by ``-p tests.environment`` (pyproject.toml): a conftest.py would come too late, because
+pytest-django reads the settings first. Nothing of the developer's environment comes through
+except ``TEST_DATABASE_URL``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_OWN = ("LETHE_", "CELERY_")
+
+for _name in [name for name in os.environ if name.startswith(_OWN) or name == "DATABASE_URL"]:
+    del os.environ[_name]
+_home = tempfile.mkdtemp(prefix="lethe-test-")
+os.environ["LETHE_HOME"] = _home
+if _url := os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = _url
+_owner = os.getpid()
+
+
+@atexit.register
+def _remove() -> None:
+    # Not in a forked child that ends: the home is still in use.
+    if os.getpid() == _owner:
+        shutil.rmtree(_home, ignore_errors=True)

@@ -1,0 +1,86 @@
+"""Tables and rows in a real database, written and read past the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from erasure.domain.values import Scalar
+from erasure.stores.base import Store
+from erasure.stores.sql import SqlStore
+from lineage.schema import Column, Table
+from tests.stores.company import Row, RowHarness
+
+
+def quoted(name: str) -> str:
+    """An identifier as both databases take it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _column(column: Column) -> str:
+    words = [quoted(column.name), column.data_type]
+    words += ["NOT NULL"] if not column.nullable else []
+    words += ["UNIQUE"] if column.unique and not column.primary_key else []
+    return " ".join(words)
+
+
+def ddl(table: Table) -> str:
+    """CREATE TABLE with its keys."""
+    parts = [_column(c) for c in table.columns]
+    if table.primary_key:
+        parts.append(f"PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
+    for key in table.foreign_keys:
+        columns, target = (", ".join(map(quoted, c)) for c in (key.columns, key.target_columns))
+        deferrable = " DEFERRABLE" if key.deferrable else ""
+        parts.append(
+            f"FOREIGN KEY ({columns}) REFERENCES {quoted(key.target)} ({target}) "
+            f"ON DELETE {key.on_delete}{deferrable}"
+        )
+    return f"CREATE TABLE {quoted(table.name)} ({', '.join(parts)})"
+
+
+class SqlHarness(RowHarness):
+    """The statements; a database gives ``execute``, its url and its placeholder."""
+
+    url: str
+    placeholder: str
+
+    def execute(self, statement: str, *rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run a statement, once per row of parameters, and commit."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Drop everything."""
+        raise NotImplementedError
+
+    def create(self, tables: Sequence[Table], rows: Mapping[str, Sequence[Row]]) -> None:
+        self.clear()
+        for table in tables:
+            self.execute(ddl(table))
+        for table in tables:
+            self.insert(table.name, *rows.get(table.name, ()))
+
+    def insert(self, table: str, *rows: Row) -> None:
+        if not rows:
+            return
+        names = list(rows[0])
+        columns = ", ".join(map(quoted, names))
+        places = ", ".join([self.placeholder] * len(names))
+        statement = f"INSERT INTO {quoted(table)} ({columns}) VALUES ({places})"
+        self.execute(statement, *([row[n] for n in names] for row in rows))
+
+    def delete(self, table: str, **where: Scalar) -> None:
+        tests = " AND ".join(f"{quoted(n)} = {self.placeholder}" for n in where)
+        self.execute(f"DELETE FROM {quoted(table)} WHERE {tests}", list(where.values()))
+
+    def read(self, table: str) -> list[dict[str, Scalar]]:
+        names = self.columns(table)
+        rows = self.execute(f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table)}")
+        return [dict(zip(names, row, strict=True)) for row in sorted(rows, key=repr)]
+
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns."""
+        raise NotImplementedError
+
+    def store(self, **options: Any) -> Store:
+        return SqlStore(name=self.name, url=self.url, options=options)
