@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from erasure.advance import ATTEMPTS, Job, follow_up, give_up, perform
+from erasure.advance import ATTEMPTS, Job, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StoreError, UsageError
 from erasure.flow import decide, identify, intake, planning, restore
 from erasure.models import ErasureRequest
@@ -29,6 +29,7 @@ def open_case(
 
     What cannot be planned as asked is withdrawn, its identifiers destroyed, and the error raised.
     """
+    finish_keys()
     request = intake.open_request(identifiers, by=by, law=law)
     if request.state == "received":
         identify.confirm_identity(request, by=by, method=method)

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.finding import key_text
-from erasure.domain.steps import Via
+from erasure.domain.retention import parse_until
+from erasure.domain.steps import Step, Via
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
 from erasure.runs import journal
@@ -147,6 +148,7 @@ def _receipts(
             line = people.setdefault(person, {}).setdefault(
                 str(entry.ordinal), _empty_line(receipt)
             )
+            line["until"] = _later(line["until"], _kept_until(step, entry))
             if text in kept[place]:
                 line["kept"] += 1
             elif text in reused[place]:
@@ -154,6 +156,19 @@ def _receipts(
             elif text:
                 line["rows"] += entry.key.count
     return people
+
+
+def _kept_until(step: Step, entry: Entry) -> str | None:
+    """For a retained row, the last day of keeping it."""
+    if step.action != "retain" or not step.dataset.until:
+        return None
+    retention = parse_until(step.dataset.until)
+    ends = retention.ends(entry.carry.get(retention.column))
+    return ends.isoformat() if ends else None
+
+
+def _later(one: str | None, other: str | None) -> str | None:
+    return max(filter(None, (one, other)), default=None)
 
 
 def _empty_line(receipt: Receipt) -> dict[str, Any]:

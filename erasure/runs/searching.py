@@ -19,6 +19,7 @@ from erasure.domain.finding import (
     key_text,
 )
 from erasure.domain.needles import Matcher, Needle
+from erasure.domain.retention import parse_until
 from erasure.domain.steps import Step
 from erasure.domain.values import Scalar, fold
 from erasure.stores.base import Found, Key, Selector, Store
@@ -66,12 +67,20 @@ class Task:
     guards: Mapping[str, tuple[str, ...]]
     wanted: Mapping[str, Wanted]
 
+    def carries(self) -> dict[str, tuple[str, ...]]:
+        """Fields per dataset whose values lead on, or say until when a row is kept."""
+        names: dict[str, list[str]] = {}
+        for edge in self.edges:
+            names.setdefault(edge.origin, []).append(edge.origin_field)
+        for address, dataset in self.datasets.items():
+            if dataset.until:
+                names.setdefault(address, []).append(parse_until(dataset.until).column)
+        return {a: tuple(dict.fromkeys(filter(None, found))) for a, found in names.items()}
+
 
 def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None = None) -> Findings:
     """Every row of the people, to a fixpoint; ``carried``: values of rows that may be gone."""
-    carry: dict[str, list[str]] = {}
-    for edge in task.edges:
-        carry.setdefault(edge.origin, []).append(edge.origin_field)
+    carry = task.carries()
 
     def search(lookup: Lookup, values: Sequence[Scalar]) -> Iterator[Answer]:
         dataset = task.datasets[lookup.dataset]
@@ -79,7 +88,7 @@ def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None 
             dataset=dataset,
             mode=lookup.mode,
             fields=(lookup.field,),
-            carry=tuple(dict.fromkeys(carry.get(lookup.dataset, ()))),
+            carry=carry.get(lookup.dataset, ()),
             guard=task.guards.get(lookup.dataset, ()),
         )
         for found in stores.get(dataset.store).find(selector, values):

@@ -29,6 +29,7 @@ from erasure.stores.base import (
     Searched,
     Secrets,
     Selector,
+    Step,
     Work,
 )
 from erasure.stores.rows import (
@@ -146,7 +147,7 @@ class MemoryStore:
         with world.lock:
             batch = _Batch(self, world, secrets)
             receipts = [batch.act(work) for work in works]
-            batch.refuse_dangling({self._table(w.step.dataset).name for w in works})
+            batch.refuse_dangling([work.step for work in works])
             world.rows = batch.rows
         return receipts
 
@@ -368,9 +369,10 @@ class _Batch:
                         key,
                     )
 
-    def refuse_dangling(self, planned: set[str]) -> None:
+    def refuse_dangling(self, steps: Sequence[Step]) -> None:
         """No reference may be left to a row that went. Raises LateRows; or StoreError where the
         children would have gone or changed without the plan naming their table."""
+        planned = {(s.dataset.name, field) for s in steps for field in (*s.guard, *s.cut)}
         for name, row in self._removed:
             for link, key in self._children(name):
                 gone = link.form(row, link.target_columns)
@@ -379,7 +381,8 @@ class _Batch:
                 ):
                     continue
                 place = f"{self._store.name}.{link.collection}"
-                if link.collection in planned or key.on_delete in ("NO ACTION", "RESTRICT"):
+                named = any((link.collection, field) in planned for field in link.columns)
+                if named or key.on_delete in ("NO ACTION", "RESTRICT"):
                     raise LateRows(place)
                 raise StoreError(
                     place,

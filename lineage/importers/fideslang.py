@@ -73,7 +73,7 @@ def read_text(source: str, file: str, *, extra_kinds: Iterable[str] = ()) -> Cat
         if key in _UNREAD:
             reader.warn(document.keys[key], f"'{key}' is not read")
         elif key not in _OURS:
-            raise unknown(document.keys[key], "top-level key", key, _OURS)
+            raise unknown(document.keys[key], "unknown top-level key", key, _OURS)
     stores = tuple(
         Placed(value=grammar.store_entry(item, frozenset(extra_kinds)), place=item.place)
         for item in (top["store"].sequence("store") if "store" in top else ())
@@ -303,7 +303,7 @@ def _check_names(dataset: Dataset, own: Item) -> None:
         for name in names:
             if dataset.get(name) is None:
                 known = (f.name for f in dataset.fields)
-                raise unknown(own.keys[key], f"field in {key}", name, known)
+                raise unknown(own.keys[key], f"erasure.{key}: unknown field", name, known)
 
 
 def _refused(error: ValidationError, item: Item) -> CatalogueError:

@@ -148,30 +148,32 @@ _STORE = mapping(
 
 def store_entry(item: Item, extra_kinds: frozenset[str] = frozenset()) -> StoreEntry:
     """One entry of ``store``. Options of ``extra_kinds`` (third parties') are taken as they are."""
-    values = _STORE(item, "a store")
-    entries = item.mapping("a store")
+    values = _STORE(item, "store")
+    entries = item.mapping("store")
     kind = values["kind"]
     if kind in extra_kinds:
         return StoreEntry(**values)
     if kind not in STORE_OPTIONS:
-        raise unknown(entries["kind"].place, "store kind", kind, {*STORE_OPTIONS, *extra_kinds})
+        raise unknown(
+            entries["kind"].place, "unknown store kind", kind, {*STORE_OPTIONS, *extra_kinds}
+        )
     if "options" in entries:
         known = {**_EVERY_KIND, **STORE_OPTIONS[kind]}
         check = mapping({name: or_placeholder(option) for name, option in known.items()})
-        values["options"] = check(entries["options"], f"the options of a {kind} store")
+        values["options"] = check(entries["options"], f"options of a {kind} store")
     return StoreEntry(**values)
 
 
 def dataset_block(item: Item) -> dict[str, Any]:
     """The ``erasure`` block of a dataset, by key."""
-    return dict(_DATASET(item, "the erasure block of a dataset"))
+    return dict(_DATASET(item, "erasure"))
 
 
 def collection_block(item: Item | None) -> dict[str, Any]:
     """The ``erasure`` block of a collection, by key; what belongs together is asked for."""
     if item is None:
         return {}
-    block: dict[str, Any] = _COLLECTION(item, "the erasure block of a collection")
+    block: dict[str, Any] = _COLLECTION(item, "erasure")
     action = block.get("action")
     _demand(item, block, "retain", ("until", "exception"))
     _demand(item, block, "ignore", ("because",))
@@ -195,7 +197,7 @@ def field_block(item: Item | None) -> dict[str, Any]:
     """The ``erasure`` block of a field, by key; ``on_erase`` as (effect, ghost)."""
     if item is None:
         return {}
-    block: dict[str, Any] = _FIELD(item, "the erasure block of a field")
+    block: dict[str, Any] = _FIELD(item, "erasure")
     if block.get("personal") is False and "because" not in block:
         raise CatalogueError(item.keys["personal"], "personal: false needs 'because'; say why")
     return block

@@ -69,7 +69,7 @@ def one_of(*allowed: str) -> Check:
     def check(item: Item, what: str) -> str:
         word = text(item, what)
         if word not in allowed:
-            raise unknown(item.place, what, word, allowed)
+            raise unknown(item.place, f"{what}: unknown word", word, allowed)
         return word
 
     return check
@@ -77,7 +77,7 @@ def one_of(*allowed: str) -> Check:
 
 def unknown(place: str, what: str, word: str, known: Iterable[str]) -> CatalogueError:
     """A word that is not in a list: the nearest that is, or the list."""
-    return CatalogueError(place, f"unknown {what} '{word}'; {suggestion(word, known)}")
+    return CatalogueError(place, f"{what} '{word}'; {suggestion(word, known)}")
 
 
 def list_of(check: Check) -> Check:
@@ -96,10 +96,10 @@ def mapping(spec: Mapping[str, Check], *, required: Iterable[str] = ()) -> Check
         entries = item.mapping(what)
         for key in entries:
             if key not in spec:
-                raise unknown(item.keys[key], f"key of {what}", key, spec)
+                raise unknown(item.keys[key], f"{what}: unknown key", key, spec)
         for key in required:
             if key not in entries:
-                raise CatalogueError(item.place, f"{what} has no '{key}'; add one")
+                raise CatalogueError(item.place, f"{what} has no '{key}'; add it")
         return {key: spec[key](value, f"{what}.{key}") for key, value in entries.items()}
 
     return checked
@@ -176,14 +176,14 @@ def method(item: Item, what: str) -> Method:
         if word in _ARGUED_METHODS:
             raise CatalogueError(item.place, f"{what}: {word} needs a value; write {{{word}: …}}")
         if word not in _BARE_METHODS:
-            raise unknown(item.place, what, word, (*_BARE_METHODS, *_ARGUED_METHODS))
+            raise unknown(item.place, f"{what}: unknown method", word, _METHODS)
         return Method(name=word)
     entries = item.mapping(what)
     if len(entries) != 1:
         raise wrong(item, what, "one method, such as {generalize: year}")
     ((word, argument),) = entries.items()
     if word not in _ARGUED_METHODS:
-        raise unknown(item.keys[word], what, word, (*_BARE_METHODS, *_ARGUED_METHODS))
+        raise unknown(item.keys[word], f"{what}: unknown method", word, _METHODS)
     return Method(name=word, argument=_ARGUED_METHODS[word](argument, f"{what}.{word}"))
 
 
@@ -207,3 +207,4 @@ _ARGUED_METHODS: Mapping[str, Check] = {
     "fake": one_of(*_FAKE_WORDS),
     "drop_key": text,
 }
+_METHODS = (*_BARE_METHODS, *_ARGUED_METHODS)

@@ -44,6 +44,24 @@ def test_the_command_verifies_a_file_against_its_ledger_and_everything() -> None
     assert "9 ledger entries, 3 certificates" in verified()
 
 
+def test_a_fresh_installation_has_nothing_that_could_not_hold() -> None:
+    assert "0 ledger entries, 0 certificates" in verified()
+    path = public_key_path().parents[1] / "certificates" / "C-9.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    code, text = refused()
+    assert code == 1
+    assert "C-9.json: the ledger knows no such certificate" in text
+
+
+def test_a_ledger_whose_key_is_gone_is_not_believed() -> None:
+    filled()
+    public_key_path().unlink()
+    code, text = refused()
+    assert code == 2
+    assert "no key is pinned here" in text
+
+
 def test_the_command_verifies_a_foreign_file_against_the_key_it_is_given(
     settings: Settings, tmp_path: Path
 ) -> None:

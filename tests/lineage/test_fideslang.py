@@ -193,9 +193,9 @@ def test_every_form_of_until_is_read(until: str) -> None:
 
 
 def test_names_stay_text_whatever_they_look_like() -> None:
-    found = collection("      - {name: 2020, fields: [{name: on}, {name: null}, {name: 1e3}]}\n")
+    found = collection("      - {name: 2020, fields: [{name: on}, {name: no}, {name: 1e3}]}\n")
     assert only(found).name == "2020"
-    assert [f.name for f in only(found).fields] == ["on", "null", "1e3"]
+    assert [f.name for f in only(found).fields] == ["on", "no", "1e3"]
 
 
 def test_merge_keys_and_aliases_are_understood() -> None:
@@ -296,16 +296,22 @@ BAD = [
     ('store: [{name: "x\\0", kind: sql}]', "c.yml:1: must not hold a NUL"),
     # stores
     (_store("kind: sqll"), "c.yml:2: unknown store kind 'sqll'; did you mean 'sql'?"),
-    (_store("role: controller"), "c.yml:2: a store has no 'kind'; add one"),
-    (_store("kind: sql, rol: x"), "c.yml:2: unknown key of a store 'rol'; did you mean 'role'?"),
-    (_store("kind: sql, role: boss"), "c.yml:2: unknown a store.role 'boss'"),
-    (_store("kind: sql, options: 1"), "c.yml:2: the options of a sql store must be a mapping"),
+    (_store("role: controller"), "c.yml:2: store has no 'kind'; add it"),
+    (_store("kind: sql, rol: x"), "c.yml:2: store: unknown key 'rol'; did you mean 'role'?"),
+    (
+        _store("kind: sql, role: boss"),
+        "c.yml:2: store.role: unknown word 'boss'; known: controller, processor",
+    ),
+    (_store("kind: sql, options: 1"), "c.yml:2: options of a sql store must be a mapping"),
     (
         _store("kind: sql, options: {purg: none}"),
-        "c.yml:2: unknown key of the options of a sql store 'purg'; did you mean 'purge'?",
+        "c.yml:2: options of a sql store: unknown key 'purg'; did you mean 'purge'?",
     ),
-    (_store("kind: sql, options: {glob: x}"), "unknown key of the options of a sql store 'glob'"),
-    (_store("kind: sql, options: {purge: all}"), "options of a sql store.purge 'all'"),
+    (_store("kind: sql, options: {glob: x}"), "options of a sql store: unknown key 'glob'"),
+    (
+        _store("kind: sql, options: {purge: all}"),
+        "options of a sql store.purge: unknown word 'all'",
+    ),
     (_store("kind: sql, options: {max_concurrent: 0}"), "must be a whole number from 1 on"),
     (_store("kind: files, options: {preserve_times: 1}"), "must be true or false"),
     (_store("kind: backups, options: {covers: db}"), "covers must be a list"),
@@ -317,15 +323,15 @@ BAD = [
     ("dataset: [1]", "c.yml:1: a dataset must be a mapping"),
     (
         "dataset:\n  - fides_key: a\n    collections: []\n    erasure: {stor: db}",
-        "c.yml:4: unknown key of the erasure block of a dataset 'stor'; did you mean 'store'?",
+        "c.yml:4: erasure: unknown key 'stor'; did you mean 'store'?",
     ),
     (
         "dataset: [{fides_key: a, collections: [], erasure: {owner: x}}]",
-        "c.yml:1: the erasure block of a dataset has no 'store'",
+        "c.yml:1: erasure has no 'store'",
     ),
     (
         "dataset: [{fides_key: a, collections: [], erasure: {store: d, legal_basis: fun}}]",
-        "legal_basis 'fun'; known: consent, contract",
+        "legal_basis: unknown word 'fun'; known: consent, contract",
     ),
     (
         "dataset: [{fides_key: a, collections: [], erasure: {store: d, retention: {period: 3}}}]",
@@ -334,20 +340,26 @@ BAD = [
     # collections
     (
         _coll("{actoin: delete}"),
-        "c.yml:9: unknown key of the erasure block of a collection 'actoin'",
+        "c.yml:9: erasure: unknown key 'actoin'; did you mean 'action'?",
     ),
     (
         _coll("{action: remove}"),
-        "c.yml:9: unknown the erasure block of a collection.action 'remove'",
+        "c.yml:9: erasure.action: unknown word 'remove'",
     ),
-    (_coll("delete"), "c.yml:9: the erasure block of a collection must be a mapping"),
+    (_coll("delete"), "c.yml:9: erasure must be a mapping"),
     (_coll("{action: ignore}"), "c.yml:9: action ignore needs 'because'; add it"),
     (_coll("{action: ignore, because: ''}"), "because must be text"),
     (_coll("{action: retain, exception: archiving}"), "action retain needs 'until'"),
     (_coll("{action: retain, until: a + 1y}"), "action retain needs 'exception'"),
     (_coll("{action: delete, until: a + 1y}"), "'until' is for action retain"),
-    (_coll("{action: retain, until: a + 1y, exception: tax}"), "exception 'tax'; known"),
-    (_coll("{action: retain, until: b + 1y, exception: archiving}"), "unknown field in until 'b'"),
+    (
+        _coll("{action: retain, until: a + 1y, exception: tax}"),
+        "exception: unknown word 'tax'; known",
+    ),
+    (
+        _coll("{action: retain, until: b + 1y, exception: archiving}"),
+        "erasure.until: unknown field 'b'; known: a",
+    ),
     (
         _coll("{action: retain, until: a + 1q, exception: archiving}"),
         "until must be 'column + 10y'",
@@ -355,32 +367,32 @@ BAD = [
     (_coll("{action: retain, until: 2031-02-30, exception: archiving}"), "until must be"),
     (_coll("{action: retain, until: 20311231, exception: archiving}"), "until must be"),
     (_coll("{derived_from: [{kind: derived}]}"), "derived_from[0] has no 'dataset'"),
-    (_coll("{derived_from: [{dataset: a.b, kind: made}]}"), "kind 'made'; known"),
+    (_coll("{derived_from: [{dataset: a.b, kind: made}]}"), "kind: unknown word 'made'; known"),
     (_coll("{derived_from: [{dataset: a.b, column: {}}]}"), "did you mean 'columns'?"),
     (_coll("{after: t}"), "after must be a list"),
     (_coll("{k: 5}"), "c.yml:9: k needs quasi_identifiers"),
     (_coll("{k: 1, quasi_identifiers: [a]}"), "k must be a whole number from 2 on"),
-    (_coll("{quasi_identifiers: [zip]}"), "unknown field in quasi_identifiers 'zip'"),
+    (_coll("{quasi_identifiers: [zip]}"), "erasure.quasi_identifiers: unknown field 'zip'"),
     (_coll("{model: {persn_key: a}}"), "did you mean 'person_key'?"),
     (_coll("{model: {utility: {min: high}}}"), "utility.min must be a number"),
     # fields
-    (_field("{metod: null}"), "c.yml:10: unknown key of the erasure block of a field 'metod'"),
-    (_field("{method: shred}"), "c.yml:10: unknown the erasure block of a field.method 'shred'"),
+    (_field("{metod: null}"), "c.yml:10: erasure: unknown key 'metod'; did you mean 'method'?"),
+    (_field("{method: shred}"), "c.yml:10: erasure.method: unknown method 'shred'"),
     (_field("{method: generalize}"), "generalize needs a value; write {generalize: …}"),
     (_field("{method: {generalize: day}}"), "must be year, month, zip3 or bucket:N"),
     (_field("{method: {generalize: bucket:0}}"), "must be year, month, zip3 or bucket:N"),
     (_field("{method: {fake: emial}}"), "did you mean 'email'?"),
     (_field("{method: {constant: }}"), "constant must be a single value"),
-    (_field("{method: {null: 1}}"), "field.method 'null'"),
+    (_field("{method: {null: 1}}"), "erasure.method: unknown method 'null'"),
     (_field("{method: {constant: 1, fake: name}}"), "must be one method"),
     (_field("{free_text: 'yes'}"), "free_text must be true or false"),
     (_field("{personal: false}"), "c.yml:10: personal: false needs 'because'; say why"),
     (_field("{on_erase: deep}"), "c.yml:10: on_erase needs a reference on its field"),
     (
         _field("{on_erase: hard}", REF % ""),
-        "c.yml:11: unknown the erasure block of a field.on_erase",
+        "c.yml:11: erasure.on_erase: unknown word 'hard'",
     ),
-    (_field("{on_erase: {shallow: spirit}}", REF % ""), "on_erase.shallow 'spirit'"),
+    (_field("{on_erase: {shallow: spirit}}", REF % ""), "on_erase.shallow: unknown word 'spirit'"),
     (_field("{on_erase: {deep: ghost}}", REF % ""), "unknown key"),
     (_field("{on_erase: refcount}", REF % ", direction: from"), "refcount needs direction 'to'"),
     (

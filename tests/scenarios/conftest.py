@@ -28,10 +28,15 @@ class Installation:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``manage.py ARGUMENTS``."""
+        return self.python(str(ROOT / "manage.py"), *arguments)
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The interpreter with these arguments, in this installation's environment."""
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("LETHE_", "CELERY_"))}
         kept.pop("DATABASE_URL", None)
         return subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            [sys.executable, *arguments],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=240,

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.stores.sql_harness import SqlHarness
+from tests.stores.sql_harness import SqlHarness, quoted
 
 SERVER = os.environ.get("LETHE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
 
@@ -33,26 +33,49 @@ class PostgresqlHarness(SqlHarness):
     """Tables in the schema public of a scratch database."""
 
     placeholder = "%s"
+    blob = "BYTEA"
+    statements_for_500_tables = 25
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._connection = psycopg.connect(url, autocommit=True)
 
     def execute(self, statement: str, *rows: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url) as connection:
-            answer: list[tuple[Any, ...]] = []
+        answer: list[tuple[Any, ...]] = []
+        with self._connection.transaction():
             for row in rows or [None]:
-                cursor = connection.execute(statement, row)
+                cursor = self._connection.execute(statement, row)
                 answer = cursor.fetchall() if cursor.description else []
-            return answer
+        return answer
+
+    def script(self, statements: Sequence[str]) -> None:
+        self.execute(";".join(statements))
 
     def clear(self) -> None:
-        self.execute("DROP SCHEMA IF EXISTS public CASCADE")
-        self.execute("DROP SCHEMA IF EXISTS other CASCADE")
-        self.execute("CREATE SCHEMA public")
+        self.execute("DROP SCHEMA IF EXISTS public, other CASCADE; CREATE SCHEMA public;")
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._connection.close()
+
+    def add_foreign_key(self, table: str, column: str, target: str, on_delete: str) -> None:
+        self.execute(
+            f'ALTER TABLE "{table}" ADD FOREIGN KEY ("{column}") REFERENCES "{target}" (id) '
+            f"ON DELETE {on_delete}"
+        )
+
+    def add_trigger(self, table: str) -> None:
+        self.execute(
+            "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+        )
+        self.execute(
+            f'CREATE TRIGGER watch BEFORE UPDATE ON "{table}" '
+            "FOR EACH ROW EXECUTE FUNCTION nothing()"
+        )
 
     def columns(self, table: str) -> list[str]:
         statement = (
             "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
-            "ORDER BY attnum"
+            "AND NOT attisdropped ORDER BY attnum"
         )
-        return [name for (name,) in self.execute(statement, ['"' + table + '"'])]
+        return [name for (name,) in self.execute(statement, [quoted(table)])]

@@ -44,10 +44,17 @@ class SqlHarness(RowHarness):
 
     url: str
     placeholder: str
+    blob: str
+    statements_for_500_tables: int
 
     def execute(self, statement: str, *rows: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Run a statement, once per row of parameters, and commit."""
         raise NotImplementedError
+
+    def script(self, statements: Sequence[str]) -> None:
+        """Run statements without parameters."""
+        for statement in statements:
+            self.execute(statement)
 
     def clear(self) -> None:
         """Drop everything."""
@@ -55,8 +62,7 @@ class SqlHarness(RowHarness):
 
     def create(self, tables: Sequence[Table], rows: Mapping[str, Sequence[Row]]) -> None:
         self.clear()
-        for table in tables:
-            self.execute(ddl(table))
+        self.script([ddl(table) for table in tables])
         for table in tables:
             self.insert(table.name, *rows.get(table.name, ()))
 
@@ -64,9 +70,11 @@ class SqlHarness(RowHarness):
         if not rows:
             return
         names = list(rows[0])
-        columns = ", ".join(map(quoted, names))
         places = ", ".join([self.placeholder] * len(names))
-        statement = f"INSERT INTO {quoted(table)} ({columns}) VALUES ({places})"
+        into = f"{quoted(table)} ({', '.join(map(quoted, names))})"
+        if self.placeholder == "%s":
+            into = into.replace("%", "%%")
+        statement = f"INSERT INTO {into} VALUES ({places})"
         self.execute(statement, *([row[n] for n in names] for row in rows))
 
     def delete(self, table: str, **where: Scalar) -> None:
@@ -77,6 +85,14 @@ class SqlHarness(RowHarness):
         names = self.columns(table)
         rows = self.execute(f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table)}")
         return [dict(zip(names, row, strict=True)) for row in sorted(rows, key=repr)]
+
+    def add_foreign_key(self, table: str, column: str, target: str, on_delete: str) -> None:
+        """Close a cycle of references."""
+        raise NotImplementedError
+
+    def add_trigger(self, table: str) -> None:
+        """A trigger named ``watch`` that does nothing."""
+        raise NotImplementedError
 
     def columns(self, table: str) -> list[str]:
         """Names of a table's columns."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stores.company import RowHarness
 from tests.stores.postgresql import PostgresqlHarness, scratch_database
-from tests.stores.row_conformance import RowConformance
+from tests.stores.sql_common import SqlCommon
 
 pytestmark = pytest.mark.postgres
 
@@ -18,7 +17,12 @@ def database() -> Iterator[str]:
     yield from scratch_database()
 
 
-class TestPostgresql(RowConformance):
-    @pytest.fixture
-    def harness(self, database: str) -> RowHarness:
-        return PostgresqlHarness(database)
+@pytest.fixture
+def harness(database: str) -> Iterator[PostgresqlHarness]:
+    harness = PostgresqlHarness(database)
+    yield harness
+    harness.close()
+
+
+class TestPostgresql(SqlCommon):
+    """The suite."""

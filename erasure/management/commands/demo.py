@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +17,7 @@ from erasure.demo import story
 from erasure.demo.company import Company
 from erasure.demo.stage import Stage
 from erasure.management.console import FAILED, one_line_errors
-from erasure.models import ErasureRequest, StoreScan
+from erasure.models import ErasureRequest, PlanStep, StoreScan
 from erasure.runs import report, statement
 from erasure.tasks import embedded_worker
 
@@ -85,36 +86,17 @@ class Command(BaseCommand):
         self._console.print(what, highlight=False)
 
     def _plan(self, request: ErasureRequest) -> None:
-        table = Table(title="The plan")
-        for name in ("dataset", "what will be done", "rows", "reached by"):
-            table.add_column(name, overflow="fold")
+        table = _table("The plan", "dataset", "what will be done", "reached from")
         for step in statement.steps_of(request):
             if step.counted or step.action in ("expire", "notify"):
-                what = f"{step.action} ({step.via})"
-                table.add_row(step.dataset, what, str(step.counted), step.path[-1])
+                rows = str(step.counted) if step.counted else "–"
+                table.add_row(step.dataset, rows, _deed(step), _origin(step))
         self._console.print(table)
 
     def _print(
         self, request: ErasureRequest, model: story.ModelShown, restored: story.Restored
     ) -> None:
-        table = Table(title=f"What was done: {request.state.replace('_', ' ')}")
-        for name in ("store", "dataset", "rows", "done", "residue", "re-scan"):
-            table.add_column(name, overflow="fold")
-        scans = {s.store: s for s in StoreScan.objects.filter(run=request.run)}
-        for step in statement.steps_of(request):
-            if statement.spoken(step):
-                scan = scans.get(step.store)
-                seen = f"{scan.rows} rows read, nothing left" if scan else "cannot be read"
-                until = f" {step.until}" if step.until else ""
-                table.add_row(
-                    step.store,
-                    step.dataset,
-                    str(step.rows),
-                    step.action,
-                    step.residue + until,
-                    seen,
-                )
-        self._console.print(table)
+        self._console.print(_done_table(request))
         case = report.case_json(request, 0)
         same = "equals" if model.equals_independent else "DIFFERS from"
         loads = "still loads" if model.old_loads else "will not load"
@@ -143,7 +125,49 @@ class Command(BaseCommand):
         call_command("verify_evidence", path, stdout=self.stdout)
         self._say(f"Certificate: {path}")
         self._say(f"Report:      {Path(path).with_suffix('.md')}")
+        self._say(f"Verify with: --key {Path(settings.LETHE_HOME) / 'keys' / 'signing.pub'}")
         self._say(f"{time.monotonic() - _STARTED:.1f} s")
+
+
+def _done_table(request: ErasureRequest) -> Table:
+    """Per store: rows found, what was done, what is left, what the re-scan read."""
+    title = f"What was done: {request.state.replace('_', ' ')}"
+    table = _table(title, "dataset", "done", "residue")
+    scans = {s.store: s for s in StoreScan.objects.filter(run=request.run)}
+    store = ""
+    for step in statement.steps_of(request):
+        if not statement.spoken(step):
+            continue
+        if step.store != store:
+            store = step.store
+            scan = scans.get(store)
+            seen = f"{scan.rows:,} re-read" if scan else "out of reach"
+            table.add_row(f"[bold]{store}[/bold]", "", "", f"[dim]{seen}[/dim]")
+        until = f" {step.until}" if step.until else ""
+        table.add_row(f"  {step.dataset}", str(step.rows), _deed(step), f"{step.residue}{until}")
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1))
+    table.add_column(first, no_wrap=True)
+    table.add_column("rows", justify="right", min_width=4)
+    for name in others:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _origin(step: PlanStep) -> str:
+    """Where the last hop of the path came from, or the identity itself."""
+    return step.path[-1].partition(" → ")[0].partition(" ⇒ ")[0]
+
+
+def _deed(step: PlanStep) -> str:
+    if step.via == "mention":
+        return "redact others' text"
+    if step.via == "shallow":
+        return "cut reference"
+    return str(step.action)
 
 
 def _wrong(model: story.ModelShown, restored: story.Restored) -> list[str]:

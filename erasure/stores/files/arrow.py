@@ -20,7 +20,7 @@ from erasure.stores.objects.faults import Fault
 from erasure.stores.objects.matching import Wanted, forms
 
 Chunks = Any  # pyarrow.ChunkedArray; its stubs want a type parameter that is only known at run time
-_INTEGER = re.compile(r"-?\d{1,20}")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ rows goes. At most one row group is held decoded.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, cast
 
@@ -26,6 +27,8 @@ from erasure.stores.objects.matching import LINE, Query, Sight, Wanted
 from lineage.schema import Column
 
 _NOT_ASCII = "\x80"
+_TEXT = ("BYTE_ARRAY", "STRING")
+_INTEGERS = frozenset((p, k) for p in ("INT32", "INT64") for k in ("NONE", "INT"))
 
 
 class ParquetEngine:
@@ -89,7 +92,9 @@ class ParquetEngine:
     def _write(self, file: _Groups, sink: swap.Sink, edits: Edits, source: Opened) -> int:
         kept = 0
         options = writer_options(file.parquet, self._compression)
-        with pq.ParquetWriter(cast(IO[bytes], sink), file.parquet.schema_arrow, **options) as writer:
+        with pq.ParquetWriter(
+            cast(IO[bytes], sink), file.parquet.schema_arrow, **options
+        ) as writer:
             for group in range(file.count):
                 changes = _changes(file.rows(group), edits, source)
                 table = _edited(file.parquet.read_row_group(group), changes)
@@ -173,11 +178,12 @@ def may_hold(statistics: Any, wanted: Wanted) -> bool:
     """
     if statistics is None or not statistics.has_min_max:
         return True
-    low, high = statistics.min, statistics.max
-    if isinstance(low, int) and isinstance(high, int) and not isinstance(low, bool):
-        numbers = [int(t) for t in wanted.given if t.lstrip("-").isdecimal()]
-        return any(low <= n <= high for n in numbers)
-    if isinstance(low, str) and isinstance(high, str) and not wanted.fold_case:
+    kind = (statistics.physical_type, statistics.logical_type.type)
+    if kind in _INTEGERS:
+        low, high = statistics.min, statistics.max
+        return any(low <= int(t) <= high for t in wanted.given if re.fullmatch(r"-?[0-9]{1,20}", t))
+    if kind == _TEXT and not wanted.fold_case:
+        low, high = statistics.min, statistics.max
         if low[:1] <= " " or high[:1] >= _NOT_ASCII:
             return True
         return any(low.rstrip() <= t <= high for t in wanted.given)

@@ -95,7 +95,8 @@ def _leaves(
     position: int, name: str, value: Any, matcher: Matcher, fields: set[str]
 ) -> Iterator[Leaf]:
     for field, leaf in documents.leaves(value, name):
-        fields.add(field)
+        if field != documents.KEY:
+            fields.add(field)
         text = arrow.searchable(leaf)
         if matcher.found_in(text):
             yield position, field, text

@@ -103,7 +103,7 @@ def _told(file: BinaryIO) -> str:
     line = streams.decoded(first)[0]
     if text.combined_fields(line):
         return "combined"
-    return "logfmt" if len(text.logfmt_fields(line)) > 2 else "text"
+    return "logfmt" if len(text.logfmt_fields(line)) > 1 else "text"
 
 
 def _text_looks(stream: BinaryIO, name: str) -> Iterator[Look]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+KEY = "(key)"  # the field of a mapping's key, which is data as well
 Slot = tuple[str | int, ...]
 Row = Mapping[str, Any]
 
@@ -85,7 +86,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every leaf below a value with its dotted path, and every key as a leaf of ``(key)``."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield "(key)", key
+            yield KEY, key
             yield from leaves(item, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list | tuple):
         for item in value:

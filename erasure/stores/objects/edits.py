@@ -142,7 +142,7 @@ class Edit:
     def _masked(self, row: Row) -> Row:
         names = {f.name for f in self._step.dataset.fields if f.personal} | set(self.query.equal)
         for name in sorted(names):
-            row = _set(row, name, lambda v: REDACTED if isinstance(v, str) else None)
+            row = _set(row, name, _mask)
         return row
 
     def _redacted(self, row: Row, fields: tuple[str, ...]) -> Row:
@@ -204,18 +204,22 @@ def _at(row: Any, slot: Slot) -> Any:
 
 
 def _guards(step: Step, keys: Sequence[Key]) -> dict[tuple[str, str], set[Guard]]:
-    """Per field and text the guards under which a row is the person's; none means any."""
+    """Per field and text the guards under which a row is the person's; none means any.
+
+    Raises Fault for a key without the guard that the step tests.
+    """
     guards: dict[tuple[str, str], set[Guard]] = {}
-    unguarded = set()
     for key in keys:
         field, text = str(key.values[1]), str(key.values[2])
         if is_text_key(step, field):
             continue
         text = fold(text) if folds(step.dataset, field) else text
-        guards.setdefault((field, text), set()).add(tuple(map(_plain, key.guard)))
-        if not key.guard:
-            unguarded.add((field, text))
-    return {k: set() if k in unguarded else v for k, v in guards.items()}
+        if step.guard and len(key.guard) != len(step.guard):
+            raise Fault("a key came without its guard; search again")
+        allowed = guards.setdefault((field, text), set())
+        if step.guard:
+            allowed.add(tuple(map(_plain, key.guard)))
+    return guards
 
 
 def guard_of(row: Row, step: Step) -> Guard:
@@ -239,6 +243,13 @@ def _row_key(row: Row, dataset: Dataset) -> tuple[str, ...]:
     if not values or None in values or any(f.primary_key for f in masked_fields(dataset)):
         return ()
     return tuple(canonical(v) for v in values)
+
+
+def _mask(value: Any) -> Any:
+    """The mark of redaction for a text, NULL for what cannot hold it."""
+    if isinstance(value, list):
+        return [_mask(item) for item in value]
+    return REDACTED if isinstance(value, str) else None
 
 
 def _set(row: Row, field: str, value: Callable[[Any], Any]) -> Row:

@@ -95,7 +95,7 @@ class Scan:
             return
         seen: set[int] = set()
         for field, value in documents.leaves(row):
-            self.census.fields.add(field)
+            self.census.fields |= {field} - {documents.KEY}
             for hit in self.text(field, (number,), str(value), row):
                 seen.add(hit.needle)
                 yield hit

@@ -19,6 +19,12 @@ JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT t.tgisinternal ORDER BY t.tgname
 """
+# SQLAlchemy reads unique constraints from the statement's text and misses some; this asks.
+_SQLITE_UNIQUES = """
+SELECT m.name, i.name, c.name
+FROM sqlite_master m, pragma_index_list(m.name) i, pragma_index_info(i.name) c
+WHERE m.type = 'table' AND i."unique" AND NOT i.partial
+"""
 _SQLITE_TRIGGERS = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
 
 
@@ -29,6 +35,7 @@ class Extras:
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     partitions: frozenset[str] = frozenset()
     rows: Mapping[str, int] = field(default_factory=dict)
+    uniques: Mapping[str, frozenset[frozenset[str]]] = field(default_factory=dict)
     size: int | None = None
 
 
@@ -49,7 +56,19 @@ def _sqlite(connection: sa.Connection) -> Extras:
         connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()
         for pragma in ("page_count", "page_size")
     )
-    return Extras(triggers=triggers, size=pages * size)
+    return Extras(triggers=triggers, uniques=_sqlite_uniques(connection), size=pages * size)
+
+
+def _sqlite_uniques(connection: sa.Connection) -> dict[str, frozenset[frozenset[str]]]:
+    indexes: dict[tuple[str, str], set[str | None]] = {}
+    for table, index, column in connection.exec_driver_sql(_SQLITE_UNIQUES):
+        indexes.setdefault((table, index), set()).add(column)
+    found: dict[str, frozenset[frozenset[str]]] = {}
+    for (table, _), columns in indexes.items():
+        named = frozenset(c for c in columns if c is not None)
+        if len(named) == len(columns):  # an expression has no name, and proves nothing
+            found[table] = found.get(table, frozenset()) | {named}
+    return found
 
 
 def _postgresql(connection: sa.Connection, default: str | None) -> Extras:

@@ -16,6 +16,7 @@ from erasure.stores.rows import comparable, folded
 from erasure.stores.sql.address import Address, address_of
 from erasure.stores.sql.membership import batch_size, member_of, one_of
 from erasure.stores.sql.reflect import Schema
+from lineage.graph import Dataset
 
 CHUNK = 500
 _SEPARATOR = "\x1f"  # is no letter, so no needle reaches from one value into the next
@@ -146,7 +147,9 @@ def _mailbox(
 ) -> sa.ColumnElement[bool]:
     """``lower(column)``, which an index can serve, or an odd value: lower() of a database is not
     Unicode's, so what has letters beyond ASCII or blanks around it is confirmed in Python."""
-    text: sa.ColumnElement[str] = sa.cast(address.column(name), sa.Text())
+    text = address.column(name)
+    if not isinstance(address.kind(name).native, sa.String):
+        text = sa.cast(text, sa.Text())
     if connection.dialect.name == "sqlite":
         octets = sa.func.length(sa.cast(text, sa.LargeBinary()))
         characters = sa.func.length(text)
@@ -177,6 +180,17 @@ def _by_text(
             hits = matcher.found_in(text)
             if hits:
                 yield reading.found(row, tuple(matcher.needles[i].text for i in sorted(hits)))
+
+
+def read(
+    connection: sa.Connection, store: str, schema: Schema, dataset: Dataset, fields: Sequence[str]
+) -> Iterator[tuple[Scalar, ...]]:
+    """The values of ``fields`` of every row in which any of them is set, streamed."""
+    address = address_of(store, schema, dataset, fields)
+    columns = [address.column(name) for name in fields]
+    statement = sa.select(*columns).where(sa.or_(*(c.is_not(None) for c in columns)))
+    for row in _stream(connection, statement):
+        yield tuple(row)
 
 
 def _stream(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Protocol
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -125,7 +128,7 @@ class Lists:
                 statement,
                 [
                     self._bound(r.key, r.guard)
-                    | {f"v{i}": r.changes[n] for i, n in enumerate(names)}
+                    | {f"v{i}": plain(r.changes[n]) for i, n in enumerate(names)}
                     for r in group
                 ],
             )
@@ -138,5 +141,18 @@ class Lists:
         ]
         return [*keys, *guards]
 
-    def _bound(self, key: KeyValues, guard: tuple[Scalar, ...]) -> dict[str, Scalar]:
-        return {f"k{i}": v for i, v in enumerate(key)} | {f"g{i}": v for i, v in enumerate(guard)}
+    def _bound(self, key: KeyValues, guard: tuple[Scalar, ...]) -> dict[str, Any]:
+        return {f"k{i}": plain(v) for i, v in enumerate(key)} | {
+            f"g{i}": plain(v) for i, v in enumerate(guard)
+        }
+
+
+def plain(value: Scalar) -> Any:
+    """A value as every driver takes it: SQLite's knows neither decimals nor moments."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, date | time | UUID):
+        return str(value)
+    return value

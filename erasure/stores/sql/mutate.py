@@ -16,7 +16,7 @@ from erasure.stores.sql.arrays import Arrays
 from erasure.stores.sql.cycles import Cycle, cycles_of
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.keyed import Keyed, Lists, Target
-from erasure.stores.sql.references import Planned, links_to, referred, refuse_cascades
+from erasure.stores.sql.references import Planned, late_table, links_to, referred, refuse_cascades
 from erasure.stores.sql.reflect import Schema
 from erasure.stores.sql.rekey import rewrite_keys
 
@@ -50,6 +50,15 @@ def resolve(store: str, schema: Schema, work: Work, secrets: Secrets) -> Task:
     return Task(work=work, address=address, effect=effect, keys=unique_keys(work))
 
 
+def late_place(
+    connection: sa.Connection, store: str, schema: Schema, tasks: Sequence[Task]
+) -> str | None:
+    """Where the late rows are, for a database that does not say which reference it was."""
+    removing = [task.address for task in tasks if task.effect.removes]
+    table = late_table(connection, schema, _planned(tasks), removing)
+    return f"{store}.{table}" if table else None
+
+
 class Batch:
     """Works carried out in one transaction. ``connection`` is inside it."""
 
@@ -58,12 +67,11 @@ class Batch:
         connection: sa.Connection,
         store: str,
         schema: Schema,
-        works: Sequence[Work],
-        secrets: Secrets,
+        tasks: Sequence[Task],
     ) -> None:
         self._connection, self._store, self._schema = connection, store, schema
         self._keyed = keyed_for(connection)
-        self._tasks = [resolve(store, schema, work, secrets) for work in works]
+        self._tasks = tasks
         self._planned = _planned(self._tasks)
         # Guards of rows that this batch has itself changed on the way (a cycle's reference).
         self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
@@ -212,10 +220,17 @@ class Batch:
 
 def _planned(tasks: Sequence[Task]) -> Planned:
     removed: dict[str, set[KeyValues]] = {}
+    fields: dict[str, set[str]] = {}
+    keys: dict[str, set[KeyValues]] = {}
     for task in tasks:
+        keys.setdefault(task.address.shape.collection, set()).update(task.keys)
+        fields.setdefault(task.address.shape.collection, set()).update(
+            (*task.guard, *task.work.step.cut)
+        )
         if task.effect.removes:
             removed.setdefault(task.address.shape.collection, set()).update(task.keys)
     return Planned(
         removed={name: frozenset(keys) for name, keys in removed.items()},
-        collections=frozenset(t.address.shape.collection for t in tasks),
+        fields={name: frozenset(names) for name, names in fields.items()},
+        keys={name: frozenset(values) for name, values in keys.items()},
     )

@@ -114,10 +114,12 @@ def referred(
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What a batch names: the keys of rows that go, by collection, and every collection in it."""
+    """What a batch names, by collection: the keys of rows that go, the fields that its steps
+    guard or cut, and all its keys. A work without keys names its fields, too."""
 
     removed: Mapping[str, frozenset[KeyValues]]
-    collections: frozenset[str]
+    fields: Mapping[str, frozenset[str]]
+    keys: Mapping[str, frozenset[KeyValues]]
 
 
 def refuse_cascades(
@@ -133,7 +135,7 @@ def refuse_cascades(
 
     ON DELETE CASCADE, SET NULL and SET DEFAULT act on children without a word. The parents are
     locked first, so that no child can be added between this look and the deletion. Raises
-    LateRows where the child's table is in the batch, else StoreError.
+    LateRows where the plan knows that reference, else StoreError.
     """
     children = [
         child
@@ -158,10 +160,31 @@ def refuse_cascades(
                 raise _unplanned(address, child, planned)
 
 
+def late_table(
+    connection: sa.Connection, schema: Schema, planned: Planned, addresses: Iterable[Address]
+) -> str | None:
+    """After a batch was rolled back: a collection with rows that refer to what was to go, and
+    that the batch does not know."""
+    for address in addresses:
+        gone = planned.removed.get(address.shape.collection, frozenset())
+        for child in schema.children.get(address.shape.collection, ()):
+            link = _link(schema, child)
+            names = link.shape.table.primary_key or link.columns
+            if not set(link.target_columns) <= set(address.key):
+                continue
+            places = [address.key.index(n) for n in link.target_columns]
+            targets = [tuple(key[i] for i in places) for key in gone]
+            known = planned.keys.get(child.collection, frozenset())
+            for _, row in referring(connection, link, targets, names):
+                if tuple(row.values()) not in known:
+                    return child.collection
+    return None
+
+
 def _unplanned(address: Address, child: Child, planned: Planned) -> StoreError:
     store = address.place.partition(".")[0]
     place = f"{store}.{child.collection}"
-    if child.collection in planned.collections:
+    if set(child.key.columns) & planned.fields.get(child.collection, frozenset()):
         return LateRows(place)
     return StoreError(
         place,

@@ -58,7 +58,12 @@ class Schema:
         return name if schema in (None, self.default) else f"{schema}.{name}"
 
 
-def read_schema(connection: sa.Connection, default: str | None, rescan: str | None) -> Schema:
+def read_schema(
+    connection: sa.Connection,
+    default: str | None,
+    rescan: str | None,
+    kind: ObjectKind = ObjectKind.TABLE,
+) -> Schema:
     """Reflect every base table, without a query per table where the dialect can."""
     inspector = sa.inspect(connection)
     default = default or inspector.default_schema_name
@@ -70,7 +75,7 @@ def read_schema(connection: sa.Connection, default: str | None, rescan: str | No
         # An unknown column type is read and compared as text; nothing to warn of.
         warnings.simplefilter("ignore", SAWarning)
         for schema in _schemas(inspector, default):
-            reader = _Reader(inspector, schema, default, extras)
+            reader = _Reader(inspector, schema, default, extras, kind)
             shapes |= {shape.collection: shape for shape in reader.shapes()}
     tables = {name: shape.table for name, shape in sorted(shapes.items())}
     small = extras.size is None or extras.size <= SMALL_BYTES
@@ -118,11 +123,16 @@ class _Reader:
     """One schema's tables, from five bulk answers of the dialect."""
 
     def __init__(
-        self, inspector: Inspector, schema: str | None, default: str | None, extras: Extras
+        self,
+        inspector: Inspector,
+        schema: str | None,
+        default: str | None,
+        extras: Extras,
+        kind: ObjectKind,
     ) -> None:
         self.dialect = inspector.dialect
         self.schema, self.default, self.extras = schema, default, extras
-        wanted: dict[str, Any] = {"schema": schema, "kind": ObjectKind.TABLE}
+        wanted: dict[str, Any] = {"schema": schema, "kind": kind}
         self.columns = inspector.get_multi_columns(**wanted)
         self.keys = inspector.get_multi_pk_constraint(**wanted)
         self.foreign = inspector.get_multi_foreign_keys(**wanted)
@@ -142,7 +152,7 @@ class _Reader:
     def _shape(
         self, where: tuple[str | None, str], collection: str, reflected: list[ReflectedColumn]
     ) -> Shape:
-        unique = self._unique(where)
+        unique = self._unique(where) | self.extras.uniques.get(collection, frozenset())
         indexed = {c for group in unique for c in group}
         indexed |= {
             i["column_names"][0] or "" for i in self.indexes.get(where, ()) if i["column_names"]

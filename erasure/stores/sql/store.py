@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from erasure.domain.errors import StoreError
+import sqlalchemy as sa
+from sqlalchemy.engine.reflection import ObjectKind
+
+from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
 from erasure.domain.values import Scalar
 from erasure.stores.base import (
@@ -25,8 +28,8 @@ from erasure.stores.sql.address import address_of
 from erasure.stores.sql.check import check
 from erasure.stores.sql.connection import OPTIONS, WRITING, make_engine, read_options
 from erasure.stores.sql.errors import translated
-from erasure.stores.sql.find import find
-from erasure.stores.sql.mutate import Batch, keyed_for
+from erasure.stores.sql.find import find, read
+from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
 from erasure.stores.sql.scan import scan
@@ -62,6 +65,12 @@ class SqlStore:
         with translated(place), self._engine.connect() as connection:
             yield from find(connection, self.name, schema, selector, values)
 
+    def read(self, dataset: Dataset, fields: Sequence[str]) -> Iterator[tuple[Scalar, ...]]:
+        """Stream the values of ``fields``, for recognising people after a restore."""
+        schema = self._known()
+        with translated(self._place(schema, dataset)), self._engine.connect() as connection:
+            yield from read(connection, self.name, schema, dataset, fields)
+
     def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
         """The person's needles in those rows, read before they are gone."""
         schema = self._known()
@@ -80,9 +89,16 @@ class SqlStore:
         """Carry out the works in the order given, as one transaction."""
         schema = self._known()
         engine = self._engine.execution_options(**{WRITING: True})
-        late = any(work.step.action == "delete" for work in works)
-        with translated(self.name, late=late), engine.begin() as connection:
-            return Batch(connection, self.name, schema, works, secrets).carry_out()
+        tasks = [resolve(self.name, schema, work, secrets) for work in works]
+        late = any(task.effect.removes for task in tasks)
+        try:
+            with translated(self.name, late=late), engine.begin() as connection:
+                return Batch(connection, self.name, schema, tasks).carry_out()
+        except LateRows as error:
+            if error.place != self.name:
+                raise
+        with translated(self.name), self._engine.connect() as connection:
+            raise LateRows(late_place(connection, self.name, schema, tasks) or self.name)
 
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew; empty when all hold."""
@@ -94,7 +110,8 @@ class SqlStore:
         """Open the database afresh and search every table and column by value."""
         engine = make_engine(self.name, self._url, self._options, pooled=False)
         with translated(self.name), engine.connect() as connection:
-            schema = self._read(connection)
+            # A materialised view holds copies of rows; nobody acts on it, but it is searched.
+            schema = self._read(connection, ObjectKind.TABLE | ObjectKind.MATERIALIZED_VIEW)
             yield from scan(connection, self.name, schema, declared, needles)
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
@@ -107,8 +124,8 @@ class SqlStore:
         """Release the connections."""
         self._engine.dispose()
 
-    def _read(self, connection: Any) -> Schema:
-        return read_schema(connection, self._options.schema, self._options.rescan)
+    def _read(self, connection: sa.Connection, kind: ObjectKind = ObjectKind.TABLE) -> Schema:
+        return read_schema(connection, self._options.schema, self._options.rescan, kind)
 
     def _known(self) -> Schema:
         if self._schema is None:

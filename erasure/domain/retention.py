@@ -1,0 +1,78 @@
+"""When a retained row may go: the ``until`` of the catalogue. Pure.
+
+``2030-12-31``, ``column + 10y`` or ``end_of_year(column) + 8y``; a number with y, m, w or d.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from erasure.domain.errors import UsageError
+from erasure.domain.values import Scalar
+
+_EXPRESSION = re.compile(
+    r"\s*(?:(?P<end>end_of_year)\s*\(\s*(?P<ended>[^()]+?)\s*\)|(?P<column>[^()+]+?))"
+    r"\s*\+\s*(?P<amount>\d+)\s*(?P<unit>[ymwd])\s*"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """A parsed ``until``: a fixed ``day``, or ``column`` (its year's end first) plus a period."""
+
+    day: date | None = None
+    column: str = ""
+    end_of_year: bool = False
+    amount: int = 0
+    unit: str = "d"
+
+    def ends(self, value: Scalar = None) -> date | None:
+        """The last day of keeping a row whose column holds ``value``; None where it has no date."""
+        if self.day:
+            return self.day
+        start = _date(value)
+        if start is None:
+            return None
+        if self.end_of_year:
+            start = date(start.year, 12, 31)
+        return _plus(start, self.amount, self.unit)
+
+
+def parse_until(text: str) -> Retention:
+    """Read an ``until``. Raises UsageError for what is none."""
+    day = _date(text.strip())
+    if day:
+        return Retention(day=day)
+    found = _EXPRESSION.fullmatch(text)
+    if not found:
+        raise UsageError(
+            f"until '{text}': write a date, 'column + 10y' or 'end_of_year(column) + 8y'"
+        )
+    return Retention(
+        column=found["ended"] or found["column"],
+        end_of_year=bool(found["end"]),
+        amount=int(found["amount"]),
+        unit=found["unit"],
+    )
+
+
+def _date(value: Scalar) -> date | None:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None
+
+
+def _plus(start: date, amount: int, unit: str) -> date:
+    if unit in "dw":
+        return start + timedelta(days=amount * (7 if unit == "w" else 1))
+    months = start.month - 1 + amount * (12 if unit == "y" else 1)
+    year, month = start.year + months // 12, months % 12 + 1
+    return date(year, month, min(start.day, monthrange(year, month)[1]))

@@ -1,0 +1,34 @@
+"""When a retained row may go."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from erasure.domain.errors import UsageError
+from erasure.domain.retention import parse_until
+
+
+@pytest.mark.parametrize(
+    ("until", "value", "ends"),
+    [
+        ("2030-12-31", None, date(2030, 12, 31)),
+        ("issued + 10y", date(2026, 2, 3), date(2036, 2, 3)),
+        ("issued + 6m", "2026-08-31", date(2027, 2, 28)),
+        ("issued + 2w", datetime(2026, 12, 24, 18, 0, tzinfo=UTC), date(2027, 1, 7)),
+        ("issued + 30d", "2026-01-31 09:00:00", date(2026, 3, 2)),
+        ("end_of_year(issued) + 8y", "2026-01-01", date(2034, 12, 31)),
+        ("issued + 4y", "2024-02-29", date(2028, 2, 29)),
+        ("issued + 1y", "2024-02-29", date(2025, 2, 28)),
+        ("issued + 1y", None, None),
+    ],
+)
+def test_the_last_day_of_keeping(until: str, value: object, ends: date | None) -> None:
+    assert parse_until(until).ends(value) == ends  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("until", ["", "later", "issued + y", "issued + 3h", "3y"])
+def test_what_is_no_until_is_refused(until: str) -> None:
+    with pytest.raises(UsageError, match="write a date"):
+        parse_until(until)

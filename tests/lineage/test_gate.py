@@ -1,0 +1,199 @@
+"""What the gate finds, and what it leaves in peace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from lineage.gate import RULES, Broken, Catalogue, Finding, findings, sarif
+from lineage.graph import Dataset, Derivation, Field, Reference, StoreEntry
+from lineage.schema import Column, ForeignKey, Inspection, Table
+from tests.lineage.cast import person, personal, ref, table
+
+JUSTIFIED = {"purpose": "sell", "legal_basis": "contract", "retention": {"period": "3y"}}
+CUSTOMER = replace(person("k.customer"), action="delete", **JUSTIFIED)  # type: ignore[arg-type]
+INVOICE = table("k.invoice", Field(name="customer_id"), action="delete")
+REFERENCE = ref("k.invoice.customer_id > k.customer.id", direction="from")
+
+
+def live(*datasets: Dataset, **changes: Table) -> Inspection:
+    """The tables that the datasets describe, and others."""
+    made = {
+        d.name: Table(
+            name=d.name,
+            columns=tuple(
+                Column(name=n, data_type="TEXT", primary_key=n == "id")
+                for n in dict.fromkeys(f.name.partition(".")[0] for f in d.fields)
+            ),
+        )
+        for d in datasets
+    }
+    return Inspection(tables={**made, **changes}, fingerprint="x")
+
+
+def found(
+    datasets: list[Dataset],
+    inspection: Inspection | None = None,
+    references: list[Reference] | None = None,
+    derivations: list[Derivation] | None = None,
+    kind: str = "sql",
+) -> list[Finding]:
+    catalogue = Catalogue(
+        stores=[StoreEntry(name="db", kind=kind), StoreEntry(name="vault", kind="backups")],
+        datasets={d.address: d for d in datasets},
+        references=references or [],
+        derivations=derivations or [],
+    )
+    return findings(catalogue, {"db": inspection or live(*datasets)})
+
+
+def codes(result: list[Finding]) -> list[tuple[str, str]]:
+    return [(f.code, f.place) for f in result]
+
+
+def test_a_catalogue_that_fits_gives_nothing() -> None:
+    assert found([CUSTOMER, INVOICE], references=[REFERENCE]) == []
+
+
+def test_a_table_that_is_not_in_the_catalogue_comes_with_the_line_that_settles_it() -> None:
+    log = Table(name="log", columns=(Column(name="id", data_type="INT"),))
+    (finding,) = found([CUSTOMER], live(CUSTOMER, log=log))
+    assert (finding.code, finding.place) == ("unclassified-table", "db: log")
+    (entry,) = yaml.safe_load(finding.remedy)
+    assert (entry["name"], entry["fields"]) == ("log", [{"name": "id"}])
+
+
+def test_a_column_that_is_not_in_the_catalogue_comes_with_a_guess() -> None:
+    columns = (Column(name="id", data_type="INT"), Column(name="phone", data_type="TEXT"))
+    wider = Table(name="customer", columns=(*columns, Column(name="email", data_type="TEXT")))
+    (finding,) = [
+        f for f in found([CUSTOMER], live(customer=wider)) if f.code == "unclassified-column"
+    ]
+    assert finding.place == "k.customer.phone"
+    assert yaml.safe_load(finding.remedy) == [
+        {"name": "phone", "data_categories": ["user.contact.phone_number"]}
+    ]
+
+
+def test_a_document_column_is_known_by_any_path_inside_it() -> None:
+    event = table("k.event", Field(name="payload.user.id"), action="delete")
+    assert found([event]) == []
+
+
+def test_a_foreign_key_that_is_no_reference() -> None:
+    invoice = live(INVOICE).tables["invoice"]
+    key = ForeignKey(name="f", columns=("customer_id",), target="customer", target_columns=("id",))
+    inspection = live(CUSTOMER, invoice=replace(invoice, foreign_keys=(key,)))
+    assert found([CUSTOMER, INVOICE], inspection, [REFERENCE]) == []
+    backwards = ref("k.customer.id > k.invoice.customer_id", direction="to")
+    assert found([CUSTOMER, INVOICE], inspection, [backwards]) == []
+    (finding,) = found([CUSTOMER, INVOICE], inspection)
+    assert (finding.code, finding.place) == ("undeclared-foreign-key", "k.invoice.customer_id")
+    assert yaml.safe_load(finding.remedy)["fides_meta"]["references"] == [
+        {"dataset": "k", "field": "customer.id", "direction": "from"}
+    ]
+
+
+def test_personal_fields_without_an_action() -> None:
+    assert codes(found([replace(CUSTOMER, action=None)])) == [("undecided", "k.customer")]
+
+
+def test_personal_fields_that_nothing_leads_to() -> None:
+    lost = replace(table("k.lost", personal("street")), action="delete", **JUSTIFIED)  # type: ignore[arg-type]
+    assert codes(found([CUSTOMER, lost])) == [("unreachable", "k.lost")]
+    assert found([CUSTOMER, replace(lost, action="ignore", because="x")]) == []
+    leading = ref("k.lost.id > k.customer.id", direction="from")
+    assert found([CUSTOMER, lost], references=[leading]) == []
+
+
+def test_free_text_is_reached_by_value_wherever_it_is() -> None:
+    note = Field(name="note", categories=("user.content",), free_text=True)
+    notes = replace(table("k.notes", note), action="redact", **JUSTIFIED)  # type: ignore[arg-type]
+    assert found([CUSTOMER, notes]) == []
+
+
+def test_what_is_made_from_personal_data_must_be_decided() -> None:
+    sums, report = table("k.sums"), table("k.report")
+    chain = [
+        Derivation(upstream="k.customer", downstream="k.sums"),
+        Derivation(upstream="k.sums", downstream="k.report"),
+    ]
+    assert codes(found([CUSTOMER, sums, report], derivations=chain)) == [
+        ("undecided-downstream", "k.report"),
+        ("undecided-downstream", "k.sums"),
+    ]
+
+
+def test_what_happens_to_a_backup_follows_from_its_kind() -> None:
+    backup = Dataset(address="v.nightly", store="vault", name="nightly")
+    copy = Derivation(upstream="k.customer", downstream="v.nightly", kind="backed_up")
+    assert found([CUSTOMER, backup], live(CUSTOMER), derivations=[copy]) == []
+
+
+def test_personal_fields_without_purpose_basis_or_retention() -> None:
+    (finding,) = found([replace(CUSTOMER, purpose="", retention={})])
+    assert finding.code == "unjustified"
+    assert "purpose, retention" in finding.reason
+
+
+def test_what_has_gone_from_the_store_is_named_with_the_references_it_breaks() -> None:
+    result = found([CUSTOMER, INVOICE], live(INVOICE), [REFERENCE])
+    assert codes(result) == [
+        ("table-gone", "k.customer"),
+        ("reference-gone", "k.invoice.customer_id → k.customer.id"),
+    ]
+    narrow = Table(name="invoice", columns=(Column(name="id", data_type="", primary_key=True),))
+    result = found([CUSTOMER, INVOICE], live(CUSTOMER, invoice=narrow), [REFERENCE])
+    assert codes(result) == [
+        ("field-gone", "k.invoice.customer_id"),
+        ("reference-gone", "k.invoice.customer_id → k.customer.id"),
+    ]
+
+
+def test_a_table_without_a_key_cannot_be_erased_from() -> None:
+    keyless = replace(CUSTOMER, fields=CUSTOMER.fields[1:])
+    columns = Table(name="customer", columns=(Column(name="email", data_type="TEXT"),))
+    assert codes(found([keyless], live(customer=columns))) == [("no-primary-key", "k.customer")]
+    assert found([keyless], live(customer=columns), kind="files") == []
+
+
+def test_a_table_of_another_schema_is_found_by_its_full_name() -> None:
+    other = replace(CUSTOMER, schema="crm")
+    made = live(CUSTOMER).tables["customer"]
+    assert found([other], Inspection(tables={"crm.customer": made}, fingerprint="x")) == []
+
+
+@pytest.mark.parametrize("kind", ["manual", "model_registry", "logs", "backups", "http"])
+def test_stores_without_tables_are_not_compared(kind: str) -> None:
+    assert found([CUSTOMER], live(), kind=kind) == []
+
+
+def test_a_broken_store_does_not_stop_the_others() -> None:
+    catalogue = Catalogue(
+        stores=[StoreEntry(name="db", kind="sql"), StoreEntry(name="down", kind="sql")],
+        datasets={"k.customer": replace(CUSTOMER, store="down"), "k.x": table("k.x")},
+    )
+    broken = {"down": Broken(code="driver-missing", reason="install it")}
+    extra = Table(name="y", columns=())
+    result = findings(catalogue, {"db": live(table("k.x"), y=extra)}, broken)
+    assert codes(result) == [("unclassified-table", "db: y"), ("driver-missing", "down")]
+
+
+def test_a_fingerprint_says_what_and_where_and_not_in_which_words() -> None:
+    one = Finding(code="undecided", place="k.a", reason="x", remedy="y")
+    assert one.fingerprint == replace(one, reason="z").fingerprint
+    assert one.fingerprint != replace(one, place="k.b").fingerprint
+    assert one.fingerprint != replace(one, code="unreachable").fingerprint
+
+
+def test_sarif_names_rules_levels_places_and_what_is_new() -> None:
+    old = Finding(code="undecided", place="k.a", reason="r", remedy="m")
+    new = Finding(code="unjustified", place="k.b", reason="r", remedy="m")
+    run = sarif([old, new], [old.fingerprint])["runs"][0]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == list(RULES)
+    states = [(r["ruleId"], r["level"], r["baselineState"]) for r in run["results"]]
+    assert states == [("undecided", "error", "unchanged"), ("unjustified", "warning", "new")]
+    places = run["results"][0]["locations"][0]["logicalLocations"]
+    assert places == [{"fullyQualifiedName": "k.a"}]
