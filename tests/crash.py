@@ -1,7 +1,8 @@
 """Run a management command and kill the process at its N-th statement, whichever database it is.
 
-``python -m tests.crash N COMMAND…``. Counts the statements of the control database and of every
-SQL store together; with N = 0 nothing is killed and the number of statements goes to stderr.
+``python -m tests.crash N COMMAND…``; the command ``worker`` is a Celery worker. Counts the
+statements of the control database and of every SQL store together; with N = 0 nothing is killed
+and the number of statements goes to stderr.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ class Fuse:
         self.burnt += 1
         if self.burnt == self.length:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work() -> None:
+    """A real worker whose tasks run in this thread, where the fuse burns."""
+    from config.celery import app
+
+    app.worker_main(["worker", "--pool=solo", "--loglevel=WARNING", "--without-gossip"])
 
 
 def main() -> None:
@@ -55,7 +63,10 @@ def main() -> None:
 
     try:
         with connection.execute_wrapper(control):
-            call_command(*sys.argv[2:])
+            if sys.argv[2] == "worker":
+                work()
+            else:
+                call_command(*sys.argv[2:])
     except CommandError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.returncode)

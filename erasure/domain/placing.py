@@ -26,7 +26,7 @@ MAIL_LOCAL = 8
 
 Family = Literal[
     "text", "integer", "decimal", "float", "boolean", "date", "datetime", "time", "uuid", "json",
-    "bytes", "enum", "other",
+    "bytes", "enum", "address", "other",
 ]  # fmt: skip
 
 
@@ -46,6 +46,7 @@ _FAMILIES: tuple[tuple[Family, re.Pattern[str]], ...] = (
     ("time", re.compile(r"TIME.*")),
     ("uuid", re.compile(r"UUID|UNIQUEIDENTIFIER")),
     ("json", re.compile(r"JSONB?")),
+    ("address", re.compile(r"INET\d*")),
     ("bytes", re.compile(r"\w*BLOB|BYTEA|.*BINARY.*")),
     ("text", re.compile(r".*(CHAR|TEXT|STRING|CLOB).*")),
 )
@@ -166,6 +167,11 @@ def _random_enum(slot: Slot) -> Scalar:
     return str(labels[slot.below(len(labels))])
 
 
+def _random_address(slot: Slot) -> Scalar:
+    """In the range that is kept for documentation, RFC 3849: nobody's."""
+    return f"2001:db8::{slot.below(2**16 - 1) + 1:x}/128"
+
+
 def _random_other(slot: Slot) -> Scalar:
     raise CannotMask(f"no random value for type {slot.data_type}; declare the method 'constant'")
 
@@ -183,5 +189,6 @@ _RANDOM: Mapping[Family, Callable[[Slot], Scalar]] = {
     "json": lambda slot: "{}",
     "bytes": lambda slot: slot.noise()[: slot.length or TOKEN],
     "enum": _random_enum,
+    "address": _random_address,
     "other": _random_other,
 }

@@ -73,6 +73,7 @@ STORE_OPTIONS: Mapping[str, Mapping[str, Check]] = {
         "format": one_of("jsonl", "logfmt", "combined", "text"),
         "glob": text,
         "policy": one_of("drop", "redact"),
+        "preserve_times": flag,
     },
     "backups": {
         "covers": list_of(text),

@@ -7,6 +7,16 @@ from collections.abc import Mapping
 from lineage.graph import Dataset, Derivation, Field, Reach, Reference, neighbours_in, walk
 from lineage.graph import Edge as Edge
 
+# A catalogue file up to the collections of its only dataset, which begin at line 7.
+HEAD = """\
+store:
+  - {name: db, kind: sql, url: "${DB_URL}"}
+dataset:
+  - fides_key: shop
+    erasure: {store: db}
+    collections:
+"""
+
 
 def table(address: str, *fields: Field, action: str | None = None, store: str = "db") -> Dataset:
     """A dataset with a key ``id`` and the fields given."""

@@ -111,6 +111,18 @@ def test_a_reference_may_lead_to_an_earlier_file() -> None:
     assert [r.target for r in selectors.references() if r.holder == "crm.note"] == ["shop.customer"]
 
 
+def test_a_reference_to_what_would_be_pruned_is_refused() -> None:
+    catalog.upsert(read(SHOP))
+    invoice = "      - name: invoice" + SHOP.partition("      - name: invoice")[2]
+    text = SHOP.partition("      - name: customer")[0] + invoice.replace(", after: [customer]", "")
+    version = selectors.catalogue_version()
+    with pytest.raises(CatalogueError, match=r"reference to 'shop\.customer\.id'"):
+        catalog.upsert(read(text), prune=True)
+    assert selectors.catalogue_version() == version
+    catalog.upsert(read(text))
+    assert selectors.catalogue_version() != version
+
+
 def test_names_with_dots_are_found_by_what_is_there() -> None:
     text = SHOP.replace("- name: customer\n", "- name: audit.customer\n").replace(
         "field: customer.id", "field: audit.customer.id"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 EMAIL = "ann.archer@example.com"
 NAME = "Ann Archer"
-_SCRIPT = """
+SCRIPT = """
 CREATE TABLE address (id INTEGER PRIMARY KEY, street TEXT NOT NULL);
 CREATE TABLE customer (
   id INTEGER PRIMARY KEY, name TEXT, email TEXT UNIQUE,
@@ -41,7 +41,7 @@ def make_shop(path: Path) -> Path:
     """The shop's database at ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(_SCRIPT)
+        connection.executescript(SCRIPT)
     return path
 
 

@@ -28,7 +28,7 @@ def installations(
         home = tmp_path / name / "home"
         shutil.copytree(catalogued("small_shop.yml"), home)
         shop = make_shop(tmp_path / name / "shop.sqlite3")
-        return Installation(home=home, environment={"SHOP_FILE": str(shop)}), shop
+        return Installation(home=home, environment={"SHOP_URL": f"sqlite:///{shop}"}), shop
 
     return make
 

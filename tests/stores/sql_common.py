@@ -321,7 +321,13 @@ class SqlCommon(RowConformance):
     # guards, for any rows
 
     @settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=40,
+        deadline=None,
+        # The harness makes its tables anew; and each database is an executor of its own.
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
     )
     @given(
         rows=st.dictionaries(

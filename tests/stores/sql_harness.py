@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from erasure.domain.values import Scalar
-from erasure.stores.base import Store
 from erasure.stores.sql import SqlStore
 from lineage.schema import Column, Table
 from tests.stores.company import Row, RowHarness
@@ -98,5 +97,5 @@ class SqlHarness(RowHarness):
         """Names of a table's columns."""
         raise NotImplementedError
 
-    def store(self, **options: Any) -> Store:
+    def store(self, **options: Any) -> SqlStore:
         return SqlStore(name=self.name, url=self.url, options=options)

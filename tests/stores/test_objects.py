@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
@@ -232,11 +232,10 @@ def test_lines_that_are_appended_during_the_rewrite_follow(tmp_path: Path, after
 
 def test_a_half_written_line_makes_the_rewrite_begin_again(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    path.write_text(f"{_line(2)}\n{_line(1)[:9]}")
+    path.write_text(f"{_line(1)}\n{_line(2)}\n{_line(1)[:9]}")
     found = [Found(key=f.key, matched=(1,)) for f in _found_elsewhere(tmp_path)]
-    store = _meddled(path, 1, lambda: _append(path, f"{_line(1)[9:]}\n{_line(3)}\n"))
+    store = _meddled(path, 2, lambda: _append(path, f"{_line(1)[9:]}\n{_line(3)}\n"))
     store.act(cast.work(found, DATA), SECRETS)
-    store_at(tmp_path).act(cast.work(found, DATA), SECRETS)
     assert ids_in(path) == [2, 3]
 
 
@@ -324,22 +323,13 @@ def test_no_line_of_a_live_log_is_lost(tmp_path: Path) -> None:
     works = cast.work(list(store.find(BY_ID, [1])), DATA)
     writer.start()
     try:
-        _until_done(lambda: store.act(works, SECRETS))
+        store.act(works, SECRETS)
     finally:
         stop.set()
         writer.join()
-    assert ids_in(path) == [2] * 2_000 + written
-
-
-def _until_done(act: Callable[[], Any]) -> None:
-    for _ in range(200):
-        try:
-            act()
-        except StoreError as error:
-            assert not error.permanent
-        else:
-            return
-    pytest.fail("the live log could not be rewritten in 200 attempts")
+    # What was written in the instant of the swap may stand after what was written next.
+    assert ids_in(path)[:2_000] == [2] * 2_000
+    assert sorted(ids_in(path)[2_000:]) == written
 
 
 def test_importing_the_log_store_brings_no_arrow(tmp_path: Path) -> None:

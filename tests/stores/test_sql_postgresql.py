@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from threading import Barrier
+from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 
+from erasure.domain import values
+from erasure.domain.errors import LateRows, StoreError, StoreUnreachable
+from erasure.domain.steps import Step
+from erasure.domain.values import Scalar
+from erasure.stores.base import Hit, Key, Selector, Work
+from erasure.stores.sql import SqlStore
+from lineage.graph import Field, Method
+from tests.stores.company import (
+    NEIGHBOUR,
+    ROWS,
+    SECRETS,
+    SUBJECT,
+    TABLES,
+    by,
+    dataset,
+    whole_case,
+)
+from tests.stores.conformance import told
 from tests.stores.postgresql import PostgresqlHarness, scratch_database
 from tests.stores.sql_common import SqlCommon
 
@@ -26,3 +53,338 @@ def harness(database: str) -> Iterator[PostgresqlHarness]:
 
 class TestPostgresql(SqlCommon):
     """The suite."""
+
+
+TYPED = """
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE DOMAIN code AS varchar(8) CHECK (VALUE <> '');
+CREATE TABLE typed (
+  id uuid PRIMARY KEY, small smallint, price numeric(8,2), rate real, born date,
+  seen timestamptz, at timestamp, feel mood NOT NULL, fixed char(6), plain bpchar, doc jsonb,
+  host inet, raw bytea, label code, flag boolean NOT NULL, tags text[], odd point)
+"""
+UID = UUID("12345678-1234-4234-9234-123456789abc")
+TYPED_ROW: dict[str, Any] = {
+    "id": UID,
+    "small": 7,
+    "price": Decimal("19.90"),
+    "rate": 0.1,
+    "born": date(1980, 5, 6),
+    "seen": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC),
+    "at": datetime(2024, 1, 2, 3, 4, 5),  # noqa: DTZ001 - a column without a zone
+    "feel": "glad",
+    "fixed": "AB",
+    "plain": "CD",
+    "doc": '{"mail": "mira.quell@example.com", "n": 1}',
+    "host": "192.0.2.7",
+    "raw": b"\x00\x01",
+    "label": "x-1",
+    "flag": True,
+    "tags": ["a", "b"],
+    "odd": "(1,2)",
+}
+
+
+@pytest.fixture
+def typed(harness: PostgresqlHarness) -> Iterator[SqlStore]:
+    harness.clear()
+    harness.execute(TYPED)
+    harness.insert("typed", TYPED_ROW)
+    store = harness.store()
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "given"),
+    [
+        ("id", str(UID)),
+        ("id", str(UID).upper()),
+        ("small", "7"),
+        ("price", "19.9"),
+        ("price", Decimal("19.90")),
+        ("born", "1980-05-06"),
+        ("seen", "2024-01-02T04:04:05+01:00"),
+        ("at", "2024-01-02 03:04:05"),
+        ("feel", "glad"),
+        ("fixed", "AB"),
+        ("plain", "CD"),
+        ("host", "192.0.2.7/32"),
+        ("raw", b"\x00\x01"),
+        ("raw", "0001"),
+        ("label", "x-1"),
+        ("flag", "true"),
+        ("flag", 1),
+    ],
+)
+def test_a_value_is_found_in_a_column_of_its_type(
+    typed: SqlStore, column: str, given: Scalar
+) -> None:
+    selector = by(dataset("typed"), column)
+    (found,) = typed.find(selector, [given, "never there", "2" * 40, None])
+    assert found.matched == (given,)
+    assert found.key.values == (UID,)
+
+
+@pytest.mark.parametrize("column", [name for name in TYPED_ROW if name != "id"])
+def test_what_cannot_be_a_value_of_the_column_matches_nothing(typed: SqlStore, column: str) -> None:
+    bad = ["sad no more", "ABCDEFGHIJ", 2**80, "2020-13-01", "\x00", "maybe", b"\xff", 1e300]
+    assert list(typed.find(by(dataset("typed"), column), bad)) == []
+
+
+@pytest.mark.parametrize("column", list(TYPED_ROW))
+def test_every_type_can_be_a_guard(
+    harness: PostgresqlHarness, typed: SqlStore, column: str
+) -> None:
+    selector = Selector(dataset=dataset("typed"), fields=("id",), guard=(column,))
+    (key,) = (f.key for f in typed.find(selector, [UID]))
+    stored = Key(
+        values=values.all_from_json(json.loads(json.dumps(values.all_to_json(key.values)))),
+        guard=values.all_from_json(json.loads(json.dumps(values.all_to_json(key.guard)))),
+    )
+    step = Step(dataset=dataset("typed"), action="delete", guard=(column,))
+    (receipt,) = typed.act([Work(step=step, keys=(stored,))], SECRETS)
+    assert (receipt.done, receipt.reused) == (1, ())
+    assert harness.read("typed") == []
+
+
+@pytest.mark.parametrize("method", [None, "random"])
+@pytest.mark.parametrize("column", [n for n in TYPED_ROW if n not in ("id", "tags", "odd")])
+def test_every_type_can_be_anonymised(
+    harness: PostgresqlHarness, typed: SqlStore, column: str, method: str | None
+) -> None:
+    field = Field(
+        name=column,
+        categories=("user.demographic",),
+        method=Method(name=method) if method else None,
+    )
+    step = Step(dataset=dataset("typed", field), action="anonymize", guard=(column,))
+    selector = Selector(dataset=step.dataset, fields=("id",), guard=(column,))
+    work = Work(step=step, keys=tuple(f.key for f in typed.find(selector, [UID])))
+    first = typed.act([work], SECRETS)
+    after = harness.read("typed")
+    assert typed.check([work], SECRETS) == []
+    assert typed.act([work], SECRETS) == first
+    assert first[0].reused == ()
+    assert harness.read("typed") == after
+    if column not in ("feel", "flag"):  # two values only: the other one may be the same
+        assert after[0][column] != TYPED_ROW[column]
+
+
+def test_a_needle_in_a_document_is_found_redacted_and_no_longer_scanned(
+    harness: PostgresqlHarness, typed: SqlStore
+) -> None:
+    document = dataset("typed", Field(name="doc", free_text=True))
+    selector = Selector(dataset=document, mode="text", fields=("doc",))
+    keys = tuple(f.key for f in typed.find(selector, ["mira.quell@example.com"]))
+    step = Step(dataset=document, action="redact", via="mention", redact=("doc",))
+    typed.act([Work(step=step, keys=keys)], SECRETS)
+    assert harness.read("typed")[0]["doc"] == {"mail": "[erased]", "n": 1}
+    assert [h for h in typed.scan([], SECRETS.needles) if isinstance(h, Hit)] == []
+
+
+def test_an_address_where_nobody_listens_is_unreachable() -> None:
+    store = SqlStore(name="shop", url="postgresql://postgres:sesame@127.0.0.1:1/db", options={})
+    with pytest.raises(StoreUnreachable, match="shop: no connection") as caught:
+        store.inspect()
+    assert not caught.value.permanent
+    assert "sesame" not in told(caught.value)
+
+
+def test_the_detail_of_a_violated_constraint_is_never_shown(harness: PostgresqlHarness) -> None:
+    harness.clear()
+    harness.execute("CREATE TABLE tag (id int PRIMARY KEY, mail text, label text)")
+    harness.execute("ALTER TABLE tag ADD CONSTRAINT one UNIQUE (mail, label)")
+    rows = [{"id": i, "mail": "mira.quell@example.com", "label": str(i)} for i in (1, 2)]
+    harness.insert("tag", *rows)
+    store = harness.store()
+    labels = dataset("tag", Field(name="label", method=Method(name="constant", argument="x")))
+    work = Work(
+        step=Step(dataset=labels, action="anonymize"),
+        keys=(Key(values=(1,)), Key(values=(2,))),
+    )
+    with pytest.raises(StoreError, match=r"23505 tag\.one") as caught:
+        store.act([work], SECRETS)
+    assert "mira" not in told(caught.value)
+    store.close()
+
+
+def test_two_runs_at_once_take_the_shared_row_exactly_once(harness: PostgresqlHarness) -> None:
+    for _ in range(5):
+        harness.create(TABLES, ROWS)
+        stores = [harness.store(), harness.store()]
+        works = [whole_case(stores[0], SUBJECT), whole_case(stores[1], NEIGHBOUR)]
+        # Both write the neighbour's row; only the shared address is at stake here.
+        works = [[w for w in ws if w.step.via != "shallow"] for ws in works]
+        harness.execute("UPDATE person SET recruited_by = NULL")
+        gate = Barrier(2)
+
+        def run(store: SqlStore, mine: list[Work], gate: Barrier = gate) -> int:
+            gate.wait()
+            return store.act(mine, SECRETS)[-1].done
+
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(run, stores, works))
+        assert sum(done) == 1
+        assert [r["id"] for r in harness.read("address")] == [11]
+        for store in stores:
+            store.close()
+
+
+def test_a_lock_that_is_held_too_long_can_be_tried_again(harness: PostgresqlHarness) -> None:
+    harness.create(TABLES, ROWS)
+    store = harness.store(lock_timeout="100ms")
+    works = whole_case(store)
+    with psycopg.connect(harness.url) as other:
+        other.execute("SELECT * FROM person WHERE id = 0 FOR UPDATE")
+        with pytest.raises(StoreError, match="55P03") as caught:
+            store.act(works, SECRETS)
+    assert not caught.value.permanent
+    store.act(works, SECRETS)
+    assert store.check(works, SECRETS) == []
+    store.close()
+
+
+def test_a_statement_that_takes_too_long_is_cancelled(harness: PostgresqlHarness) -> None:
+    harness.create(TABLES, ROWS)
+    harness.execute("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+                    "'BEGIN PERFORM pg_sleep(5); RETURN OLD; END'")  # fmt: skip
+    harness.execute(
+        "CREATE TRIGGER slow BEFORE DELETE ON post FOR EACH ROW EXECUTE FUNCTION slow()"
+    )
+    store = harness.store(statement_timeout="100ms")
+    works = whole_case(store)
+    with pytest.raises(StoreError, match="statement_timeout") as caught:
+        store.act(works, SECRETS)
+    assert not caught.value.permanent
+    assert len(harness.read("post")) == 3
+    store.close()
+
+
+@pytest.mark.parametrize("event", ["DELETE", "UPDATE"])
+def test_a_trigger_that_keeps_rows_is_noticed(harness: PostgresqlHarness, event: str) -> None:
+    harness.create(TABLES, ROWS)
+    harness.execute(
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    )
+    harness.execute(
+        f"CREATE TRIGGER keep BEFORE {event} ON post FOR EACH ROW EXECUTE FUNCTION keep()"
+    )
+    store = harness.store()
+    works = whole_case(store)
+    with pytest.raises(StoreError, match=r"shop\.post: rows stayed.*trigger") as caught:
+        store.act(works, SECRETS)
+    assert caught.value.permanent
+    assert len(harness.read("Order Line")) == 4
+    store.close()
+
+
+def test_a_reference_that_cannot_be_nulled_asks_for_another_order(
+    harness: PostgresqlHarness,
+) -> None:
+    harness.create((), {})
+    harness.execute(
+        "CREATE TABLE team (id int PRIMARY KEY);"
+        "CREATE TABLE member (id int PRIMARY KEY, team_id int NOT NULL REFERENCES team)"
+    )
+    harness.insert("team", {"id": 1})
+    harness.insert("member", {"id": 5, "team_id": 1})
+    store = harness.store()
+    works = [
+        Work(step=Step(dataset=dataset(name), action="delete"), keys=(Key(values=(key,)),))
+        for name, key in (("team", 1), ("member", 5))
+    ]
+    with pytest.raises(StoreError, match=r"declare `after: \[member\]`") as caught:
+        store.act(works, SECRETS)
+    assert caught.value.permanent
+    assert not isinstance(caught.value, LateRows)
+    store.act(works[::-1], SECRETS)
+    assert harness.read("team") == []
+    store.close()
+
+
+def test_deferrable_references_are_tested_at_the_commit(harness: PostgresqlHarness) -> None:
+    harness.create((), {})
+    harness.execute(
+        "CREATE TABLE team (id int PRIMARY KEY);"
+        "CREATE TABLE member (id int PRIMARY KEY, team_id int NOT NULL REFERENCES team DEFERRABLE)"
+    )
+    harness.insert("team", {"id": 1})
+    harness.insert("member", {"id": 5, "team_id": 1}, {"id": 6, "team_id": 1})
+    store = harness.store()
+    works = [
+        Work(step=Step(dataset=dataset(name), action="delete"), keys=(Key(values=(key,)),))
+        for name, key in (("team", 1), ("member", 5))
+    ]
+    with pytest.raises(LateRows, match=r"shop\.member"):
+        store.act(works, SECRETS)
+    harness.delete("member", id=6)
+    store.act(works, SECRETS)
+    assert harness.read("team") == harness.read("member") == []
+    store.close()
+
+
+def test_other_schemas_partitions_and_materialised_views_are_seen_as_what_they_are(
+    harness: PostgresqlHarness,
+) -> None:
+    harness.clear()
+    harness.execute(
+        "CREATE SCHEMA other; CREATE TABLE other.note (id int PRIMARY KEY, body text);"
+        "CREATE TABLE visit (id int, day date, who text, PRIMARY KEY (id, day)) "
+        "PARTITION BY RANGE (day);"
+        "CREATE TABLE visit_2024 PARTITION OF visit "
+        "FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')"
+    )
+    harness.execute("INSERT INTO other.note VALUES (1, 'from Mira Quell')")
+    harness.execute("INSERT INTO visit VALUES (1, '2024-02-02', 'Mira Quell')")
+    harness.execute("CREATE MATERIALIZED VIEW copied AS SELECT who FROM visit")
+    store = harness.store()
+    assert set(store.inspect().tables) == {"other.note", "visit"}
+    places = [h.collection for h in store.scan([], SECRETS.needles) if isinstance(h, Hit)]
+    assert sorted(places) == ["copied", "other.note", "visit"]
+    notes = replace(dataset("note", Field(name="body", free_text=True)), schema="other")
+    step = Step(dataset=notes, action="redact", via="mention", redact=("body",))
+    store.act([Work(step=step, keys=(Key(values=(1,)),))], SECRETS)
+    assert harness.execute("SELECT body FROM other.note") == [("from [erased]",)]
+    store.close()
+    inside = harness.store(schema="other")
+    assert set(inside.inspect().tables) == {"note", "public.visit"}
+    inside.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "residue", "left"),
+    [("vacuum", "logically_deleted", None), ("vacuum_full", "purged", False)],
+)
+def test_purging_removes_bytes_as_far_as_the_option_allows(
+    harness: PostgresqlHarness, option: str, residue: str, left: bool | None
+) -> None:
+    harness.create(TABLES, ROWS)
+    harness.execute("ANALYZE")
+    store = harness.store(purge=option)
+    works = whole_case(store)
+    store.act(works, SECRETS)
+    purged = store.purge([w.step.dataset for w in works])
+    assert purged.residue == residue
+    assert "write-ahead log" in purged.note
+    harness.execute("CHECKPOINT")
+    (path,) = harness.execute("SELECT pg_relation_filepath('person')")
+    raw = harness.execute("SELECT pg_read_binary_file(%s)", [path[0]])[0][0]
+    if left is not None:
+        assert (b"Mira.Quell@example.com" in bytes(raw)) is left
+    stats = harness.execute(
+        "SELECT count(*) FROM pg_stats WHERE histogram_bounds::text ILIKE '%quell%'"
+    )
+    assert stats == [(0,)]
+    store.close()
+
+
+def test_names_that_ignore_case_are_compared_so(harness: PostgresqlHarness) -> None:
+    harness.clear()
+    harness.execute("CREATE EXTENSION IF NOT EXISTS citext SCHEMA public")
+    harness.execute("CREATE TABLE member (id int PRIMARY KEY, login citext UNIQUE)")
+    harness.insert("member", {"id": 1, "login": "MiraQ"})
+    store = harness.store()
+    found = list(store.find(by(dataset("member"), "login"), ["mIRAq", "other"]))
+    assert [f.matched for f in found] == [("mIRAq",)]
+    store.close()

@@ -77,7 +77,7 @@ def store_of(url: str, **options: Any) -> SqlStore:
 
 def test_a_missing_file_is_unreachable_and_is_not_created(tmp_path: Path) -> None:
     path = tmp_path / "gone.db"
-    with pytest.raises(StoreUnreachable, match="shop: .*correct the store's url") as caught:
+    with pytest.raises(StoreUnreachable, match=r"shop: .*correct the store's url") as caught:
         store_of(f"sqlite:///{path}").inspect()
     assert not caught.value.permanent
     assert not path.exists()
@@ -192,9 +192,11 @@ def test_columns_hold_what_they_were_given_and_are_searched_as_that(harness: Sql
 def test_moments_kept_as_text_stay_text_when_they_are_made_coarser(harness: SqliteHarness) -> None:
     harness.create((), {})
     harness.execute(
-        "CREATE TABLE born (id INTEGER PRIMARY KEY, day DATE, at DATETIME NOT NULL, pay NUMERIC(8,2))"
+        "CREATE TABLE born "
+        "(id INTEGER PRIMARY KEY, day DATE, at DATETIME NOT NULL, pay NUMERIC(8,2))"
     )
-    harness.insert("born", {"id": 1, "day": "1980-05-06", "at": "1980-05-06 07:08:09", "pay": 31.5})
+    born = {"id": 1, "day": "1980-05-06", "at": "1980-05-06 07:08:09", "pay": 31.5}
+    harness.insert("born", born)
     year = Method(name="generalize", argument="year")
     people = dataset(
         "born",

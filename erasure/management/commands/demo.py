@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from erasure.demo import story
-from erasure.demo.company import Company
+from erasure.demo.company import Company, forget_cast
 from erasure.demo.stage import Stage
 from erasure.management.console import FAILED, one_line_errors
 from erasure.models import ErasureRequest, PlanStep, StoreScan
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         wrong = _wrong(model, restored)
         if wrong:
             raise CommandError("; ".join(wrong), returncode=FAILED)
-        stage.remember(done=True)
+        forget_cast(company)
 
     def _case(self, stage: Stage, company: Company) -> ErasureRequest:
         if "request" in stage.state:

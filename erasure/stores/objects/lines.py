@@ -126,22 +126,27 @@ class LineEngine:
     def rewrite(self, source: Opened, edits: Edits, *, preserve_times: bool) -> None:
         """Put the object's next version in its place.
 
-        Raises a passing Fault when the object grows faster than it can be rewritten.
+        Raises a passing Fault when the object changes faster than it can be rewritten.
         """
         maybe = self._prefilter(source, edits.query)
         with swap.draft(source.path, source.file) as draft:
             for _ in range(_ATTEMPTS):
                 draft.restart()
                 copy = _Copy(self.format.reader(), source, edits, maybe)
-                copy.all(draft)
-                if copy.settled and draft.commit(preserve_times=preserve_times, seen=copy.seen):
+                if copy.all(draft) and copy.swapped(draft, preserve_times=preserve_times):
                     copy.late()
                     return
-        raise Fault("grows faster than it is rewritten; rotate it and run again", permanent=False)
+        raise Fault("changes faster than it is rewritten; rotate it and run again", permanent=False)
 
 
 class _Copy:
-    """One attempt at the next version, which follows a file that grows."""
+    """One attempt at the next version, which follows a plain file that grows.
+
+    A pass reads no further than the file reached when it began, so that a busy writer cannot keep
+    it for ever. Whole lines that were appended follow before the swap and, from the version that
+    was replaced, after it. A file that shrank, changed in place, or went on with a half-written
+    line is begun anew.
+    """
 
     def __init__(
         self, reader: Reader, source: Opened, edits: Edits, maybe: Callable[[bytes], bool]
@@ -153,34 +158,53 @@ class _Copy:
         self._maybe = maybe
         self._plain = streams.codec_of(streams.head_of(source.file)) == "none"
         self._last = b"\n"
-        self.seen = os.fstat(source.file.fileno())
+        self._seen = os.fstat(source.file.fileno())
         edits.begin()
-        self.settled = False
 
-    def all(self, draft: swap.Draft) -> None:
-        """Everything, then what was appended meanwhile; flushing takes time, so look again."""
-        started = self.seen
+    def all(self, draft: swap.Draft) -> bool:
+        """Everything, and what was appended meanwhile; False when it must be begun anew."""
         with streams.writer(draft.sink, self._source) as out:
-            self._write(out, _lines(self._source))
+            lines = _lines(self._source)
+            self._write(out, self._up_to_seen(lines) if self._plain else lines)
         draft.verify()
         for _ in range(_ATTEMPTS):
-            self.seen = os.fstat(self._source.fileno())
-            if not self._grown(started):
-                return
+            before, self._seen = self._seen, os.fstat(self._source.fileno())
+            if swap.state_of(before) == swap.state_of(self._seen):
+                return True
+            if not self._follows(before):
+                return False
             with streams.plain_writer(draft.sink) as out:
-                self._write(out, streams.lines(self._source))
-            draft.verify()
+                self._write(out, self._up_to_seen(streams.lines(self._source)))
+            draft.flush()
+        return True
 
-    def _grown(self, started: os.stat_result) -> bool:
-        """True when whole lines were appended; ``settled`` when nothing happened at all.
+    def _follows(self, before: os.stat_result) -> bool:
+        """True when the file is plain and only whole lines can have been added."""
+        return self._grows and self._seen.st_size > before.st_size
 
-        A file that shrank, changed in place or went on with a half-written line is begun anew.
-        """
-        same = (self.seen.st_size, self.seen.st_mtime_ns) == (started.st_size, started.st_mtime_ns)
-        read = self._source.tell() if self._plain else started.st_size
-        more = self.seen.st_size - read
-        self.settled = same or (more == 0 and self.seen.st_size > started.st_size)
-        return self._plain and more > 0 and self._last.endswith(b"\n")
+    @property
+    def _grows(self) -> bool:
+        return self._plain and self._last.endswith(b"\n")
+
+    def _up_to_seen(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        """Lines until the size that the file had when it was last looked at."""
+        while self._source.tell() < self._seen.st_size:
+            line = next(lines, None)
+            if line is None:
+                return  # it was cut short meanwhile, which the next look tells
+            yield line
+
+    def swapped(self, draft: swap.Draft, *, preserve_times: bool) -> bool:
+        """Put the draft in the object's place; False when the object changed but for growing."""
+        return draft.commit(preserve_times=preserve_times, seen=self._seen, may_grow=self._grows)
+
+    def late(self) -> None:
+        """Lines that went to the replaced version in the instant of the swap follow."""
+        if self._plain:
+            for extra in swap.late(self._source):
+                made = io.BytesIO()
+                self._write(made, extra.splitlines(keepends=True))
+                swap.append(self._whole.path, made.getvalue())
 
     def _write(self, out: IO[bytes], lines: Iterable[bytes]) -> None:
         for record in self._reader.records(lines, self._maybe):
@@ -188,14 +212,6 @@ class _Copy:
             after = _after(record, self._reader, self._edits, self._whole)
             if after is not None:
                 out.write(after)
-
-    def late(self) -> None:
-        """Lines that were appended in the instant of the swap follow to the new version."""
-        extra = swap.late(self._source, self.seen) if self._plain else b""
-        if extra:
-            made = io.BytesIO()
-            self._write(made, extra.splitlines(keepends=True))
-            swap.append(self._whole.path, made.getvalue())
 
 
 def _lines(source: BinaryIO) -> Iterator[bytes]:

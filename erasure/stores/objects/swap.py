@@ -10,12 +10,12 @@ living one holds a lock on it.
 Two workers cannot undo each other: each locks the object it rewrites and then makes sure that the
 locked file is still the one under that name.
 
-A file that grows while it is rewritten (a live log) loses no line: :meth:`Draft.commit` refuses
-until the caller has copied what was appended, and what arrives in the instant of the rename is
-handed back by :func:`late`. A process that keeps the file open for writing would go on writing to
-the removed version: that is seen (a lease cannot be had) and refused as a passing fault; rotate
-the log, or let its writer reopen it, and run again. What remains: file systems without leases,
-where such a writer cannot be seen.
+A file that grows while it is rewritten (a live log) loses no line: what was appended is copied
+before the rename, and :func:`late` hands back what went to the replaced version after it, until
+nobody has that open any more (such a line may come to stand after the next one). A process that
+keeps the file open for writing would go on writing to the removed version: that is seen (a lease
+cannot be had) and refused as a passing fault; rotate the log, or let its writer reopen it, and run
+again. What remains: file systems and owners without leases, where such a writer cannot be seen.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".lethe-rewrite"
 LOCK_SECONDS = 60.0
+WRITER_SECONDS = 0.5
+LATE_SECONDS = 5.0
 _TOKEN = 16
 
 
@@ -124,11 +126,12 @@ def same_file(file: BinaryIO, path: Path) -> bool:
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
-def refuse_writer(source: BinaryIO) -> None:
-    """Raise a passing Fault when any process has the object open for writing.
+def has_writer(source: BinaryIO) -> bool:
+    """True when some process has the object open for writing.
 
     The kernel grants a read lease only on a file that nobody has open for writing; it is given
-    back at once. SIGURG is the notice asked for, because its default is to be ignored.
+    back at once. SIGURG is the notice asked for, because its default is to be ignored. False
+    where the file system or the file's owner grants no leases.
     """
     number = source.fileno()
     try:
@@ -136,12 +139,27 @@ def refuse_writer(source: BinaryIO) -> None:
         fcntl.fcntl(number, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(number, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
-        if error.errno != errno.EAGAIN:
-            return  # this file system or owner has no leases: see the module's last sentence
-        raise Fault(
-            "a process has it open for writing; rotate it or let the writer reopen it, run again",
-            permanent=False,
-        ) from None
+        return error.errno == errno.EAGAIN
+    return False
+
+
+def refuse_writer(source: BinaryIO) -> None:
+    """Raise a passing Fault when a process keeps the object open for writing; one that only
+    adds a line and closes it is waited for."""
+    deadline = time.monotonic() + WRITER_SECONDS
+    while has_writer(source):
+        if time.monotonic() > deadline:
+            raise Fault(
+                "a process has it open for writing; rotate it or let the writer reopen it, "
+                "run again",
+                permanent=False,
+            )
+        time.sleep(0.0005)
+
+
+def state_of(stat_: os.stat_result) -> tuple[int, int]:
+    """What changes when a file is written to: size and modification time."""
+    return stat_.st_size, stat_.st_mtime_ns
 
 
 class Sink(io.RawIOBase):
@@ -195,18 +213,24 @@ class Draft:
             if checksum(again) != self.sink.checksum:
                 raise Fault("the disk returns other bytes than were written; check the device")
 
-    def commit(self, *, preserve_times: bool, seen: os.stat_result) -> bool:
-        """Rename over the object; False when it is no longer as ``seen``: look again.
+    def flush(self) -> None:
+        """Flush to disk what was added after :meth:`verify`."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
-        ``seen`` is the source's state at the moment its last byte was read.
+    def commit(self, *, preserve_times: bool, seen: os.stat_result, may_grow: bool = False) -> bool:
+        """Rename over the object; False when it is no longer as ``seen``: begin anew.
+
+        ``seen`` is the source's state up to which it was read. With ``may_grow`` the caller
+        copies what came after it from :func:`late`. Raises Fault and Moved.
         """
         now = os.fstat(self._source.fileno())
-        if (now.st_size, now.st_mtime_ns) != (seen.st_size, seen.st_mtime_ns):
+        if state_of(now) != state_of(seen) and not (may_grow and now.st_size > seen.st_size):
             return False
         if not same_file(self._source, self._target):
             raise Moved
         refuse_writer(self._source)
-        self._dress(seen, preserve_times=preserve_times)
+        self._dress(now, preserve_times=preserve_times)
         os.replace(self.path, self._target)
         self._committed = True
         flush_directory(self._target.parent)
@@ -260,10 +284,25 @@ def draft(target: Path, source: BinaryIO) -> Iterator[Draft]:
         made.close()
 
 
-def late(source: BinaryIO, seen: os.stat_result) -> bytes:
-    """What was appended to the replaced version after it was read for the last time."""
-    source.seek(seen.st_size)
-    return source.read()
+def late(source: BinaryIO) -> Iterator[bytes]:
+    """What was appended to the replaced version since it was read, until nobody can add more.
+
+    Nobody can open it by name any more, so once no process has it open for writing it is at its
+    end. Raises a passing Fault when one keeps it open for longer than ``LATE_SECONDS``.
+    """
+    deadline = time.monotonic() + LATE_SECONDS
+    while True:
+        open_for_writing = has_writer(source)
+        if extra := source.read():
+            yield extra
+        if not open_for_writing:
+            return
+        if time.monotonic() > deadline:
+            raise Fault(
+                "was replaced while a process had just opened it; let that process reopen it",
+                permanent=False,
+            )
+        time.sleep(0.001)
 
 
 def append(path: Path, extra: bytes) -> None:

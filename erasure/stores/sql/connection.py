@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
+from erasure.stores.sql.kinds import Bpchar
 from lineage.errors import suggestion
 
 OPTIONS = frozenset(
@@ -103,6 +104,10 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
         raise StoreError(name, f"no dialect for '{kind}'; use sqlite, postgresql, mysql") from None
     except ImportError:
         raise DriverMissing(name, _EXTRAS.get(kind, kind)) from None
+    if kind == "postgresql":
+        # The one built-in text type that SQLAlchemy does not know by name.
+        dialect: Any = engine.dialect
+        dialect.ischema_names = {**dialect.ischema_names, "bpchar": Bpchar}
     event.listen(engine, "connect", _session(kind, options))
     return engine
 

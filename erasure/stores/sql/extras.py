@@ -12,6 +12,12 @@ SELECT n.nspname, c.relname, c.relispartition, c.reltuples
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
+# A length is kept as the type's modifier, four more than it.
+_PG_DOMAINS = """
+SELECT t.typname, t.typtypmod - 4
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+WHERE t.typtype = 'd' AND t.typtypmod > 4 AND b.typname IN ('varchar', 'bpchar')
+"""
 _PG_TRIGGERS = """
 SELECT n.nspname, c.relname, t.tgname
 FROM pg_catalog.pg_trigger t
@@ -30,12 +36,14 @@ _SQLITE_TRIGGERS = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigg
 
 @dataclass(frozen=True, kw_only=True)
 class Extras:
-    """By collection name. ``size`` in bytes, None where the dialect does not say."""
+    """By collection name; ``domains``: lengths of text domains, by their name; ``size`` in bytes,
+    None where the dialect does not say."""
 
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     partitions: frozenset[str] = frozenset()
     rows: Mapping[str, int] = field(default_factory=dict)
     uniques: Mapping[str, frozenset[frozenset[str]]] = field(default_factory=dict)
+    domains: Mapping[str, int] = field(default_factory=dict)
     size: int | None = None
 
 
@@ -86,4 +94,10 @@ def _postgresql(connection: sa.Connection, default: str | None) -> Extras:
         known = triggers.get(collection(schema, table), ())
         triggers[collection(schema, table)] = (*known, name)
     size = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
-    return Extras(triggers=triggers, partitions=frozenset(partitions), rows=rows, size=int(size))
+    return Extras(
+        triggers=triggers,
+        partitions=frozenset(partitions),
+        rows=rows,
+        domains={name: length for name, length in connection.exec_driver_sql(_PG_DOMAINS)},
+        size=int(size),
+    )

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import DOMAIN
 
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
@@ -73,6 +74,8 @@ def writable(address: Address, name: str, value: sa.ColumnElement[Any]) -> sa.Co
         raise StoreError(
             f"{address.place}.{name}", "its type is unknown here; declare `method: null`"
         )
+    if isinstance(kind.native, DOMAIN) and isinstance(kind.native.data_type, sa.String):
+        return value  # a cast would cut what is too long; an assignment refuses it
     return sa.cast(value, kind.native)
 
 

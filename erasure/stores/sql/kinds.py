@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -60,6 +61,15 @@ def _float(text: str) -> float:
     return number
 
 
+def _real(text: str) -> float:
+    """In single precision, as the column has it; what is too large for it is no value of it."""
+    try:
+        (number,) = struct.unpack("f", struct.pack("f", _float(text)))
+    except OverflowError:
+        raise ValueError from None
+    return float(number)
+
+
 def _boolean(text: str) -> bool:
     if text.lower() in _TRUE + _FALSE:
         return text.lower() in _TRUE
@@ -87,7 +97,7 @@ def _padded(value: object) -> Hashable:
     return text.rstrip(" ") if text is not None else None
 
 
-class _Bpchar(UserDefinedType[str]):
+class Bpchar(UserDefinedType[str]):
     """``bpchar`` without a length: a cast to ``char(n)`` would cut a longer value to a match."""
 
     cache_ok = True
@@ -164,8 +174,9 @@ _STRICT: tuple[
     tuple[tuple[type, ...], TypeEngine[Any] | None, Callable[[object], Hashable]], ...
 ] = (
     ((sa.Integer,), sa.BigInteger(), _whole),
-    ((sa.CHAR,), _Bpchar(), _padded),
+    ((sa.CHAR, Bpchar), Bpchar(), _padded),
     ((sa.String,), sa.Text(), comparable),
+    ((sa.REAL,), None, _normal(_real)),
     ((sa.Float,), None, _normal(_float)),
     ((sa.Numeric,), sa.Numeric(), _normal(_decimal)),
     ((sa.Boolean,), sa.Boolean(), _normal(_boolean)),

@@ -71,4 +71,4 @@ def _postgresql(
 
 def _quoted(engine: sa.Engine, clause: sa.TableClause) -> str:
     preparer: Any = engine.dialect.identifier_preparer
-    return str(preparer.format_table(clause)).replace("%", "%%")
+    return str(preparer.format_table(clause))

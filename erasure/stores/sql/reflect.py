@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.engine.reflection import Inspector, ObjectKind
 from sqlalchemy.exc import SAWarning, UnsupportedCompilationError
@@ -225,11 +226,16 @@ class _Reader:
 
     def _column(self, reflected: ReflectedColumn, primary: list[str]) -> Column:
         native = reflected["type"]
+        nullable = bool(reflected["nullable"])
         length = getattr(native, "length", None)
+        if isinstance(native, DOMAIN):
+            nullable = nullable and not native.not_null
+            length = self.extras.domains.get(str(native.name))
+            native = native.data_type
         return Column(
             name=reflected["name"],
             data_type=self._type_name(native),
-            nullable=bool(reflected["nullable"]) and reflected["name"] not in primary,
+            nullable=nullable and reflected["name"] not in primary,
             length=length if isinstance(length, int) else None,
             primary_key=reflected["name"] in primary,
             generated=bool(reflected.get("computed")),
@@ -241,7 +247,7 @@ class _Reader:
         if isinstance(native, NullType):
             return ""
         try:
-            return native.compile(self.dialect)
+            return native.compile(self.dialect).partition(" COLLATE")[0]
         except UnsupportedCompilationError:
             return type(native).__name__.upper()
 
