@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from django.db import models, transaction
 
@@ -14,14 +14,6 @@ from erasure.models import Event
 
 # Kinds whose every move is a leaf of the ledger; a batch's leaf is its receipt.
 _IN_LEDGER = frozenset({"ErasureRequest", "Run", "StoreRun", "ModelJob", "Plan"})
-
-
-class HasState(Protocol):
-    """A model with a ``state`` and the table of its moves."""
-
-    machine: Table
-    state: Any
-    pk: Any
 
 
 Subject = TypeVar("Subject", bound=models.Model)
@@ -35,29 +27,53 @@ def move(
     ``also``: other columns written in the same statement. The caller's object is updated. Two
     callers cannot both make one move: the second finds the state gone.
     """
-    old = getattr(subject, "state")  # noqa: B009 - django's Model declares no state
-    table: Table = type(subject).machine  # type: ignore[attr-defined]
-    kind = type(subject).__name__
-    if to not in table.get(old, frozenset()):
-        raise WrongState(f"{kind} {subject.pk}: cannot go from {old} to {to}")
-    values = {"state": to, **(also or {})}
-    with transaction.atomic():
-        manager = type(subject)._default_manager
-        if not manager.filter(pk=subject.pk, state=old).update(**values):
-            raise WrongState(f"{kind} {subject.pk}: is no longer {old}; somebody else moved it")
-        if kind in _IN_LEDGER:
-            Event.objects.create(
-                subject_kind=kind,
-                subject_id=str(subject.pk),
-                from_state=old,
-                to_state=to,
-                by=by,
-                because=because,
-            )
-            ledger.append(
-                "move",
-                {"kind": kind, "id": str(subject.pk), "from": old, "to": to, "by": by},
-            )
-    for name, value in values.items():
-        setattr(subject, name, value)
+    move_all([subject], to, by=by, because=because, also=also)
     return subject
+
+
+def move_all(
+    subjects: Sequence[Subject],
+    to: str,
+    *,
+    by: str,
+    because: str = "",
+    also: Mapping[str, Any] | None = None,
+) -> None:
+    """Move subjects of one kind that were read in one state, all or none; as :func:`move`."""
+    if not subjects:
+        return
+    model, kind = type(subjects[0]), type(subjects[0]).__name__
+    (old, *others) = {getattr(s, "state") for s in subjects}  # noqa: B009 - no common base
+    table: Table = model.machine  # type: ignore[attr-defined]
+    names = f"{kind} {subjects[0].pk}" if len(subjects) == 1 else f"{len(subjects)} of {kind}"
+    if others or to not in table.get(old, frozenset()):
+        raise WrongState(f"{names}: cannot go from {old} to {to}")
+    values = {"state": to, **(also or {})}
+    keys = [s.pk for s in subjects]
+    with transaction.atomic():
+        moved = model._default_manager.filter(pk__in=keys, state=old).update(**values)
+        if moved != len(keys):
+            raise WrongState(f"{names}: is no longer {old}; somebody else moved it")
+        if kind in _IN_LEDGER:
+            _record(kind, keys, old, to, by, because)
+    for subject in subjects:
+        for name, value in values.items():
+            setattr(subject, name, value)
+
+
+def _record(kind: str, keys: Sequence[Any], old: str, to: str, by: str, because: str) -> None:
+    Event.objects.bulk_create(
+        Event(
+            subject_kind=kind,
+            subject_id=str(key),
+            from_state=old,
+            to_state=to,
+            by=by,
+            because=because,
+        )
+        for key in keys
+    )
+    case = "request" if kind == "ErasureRequest" else "id"
+    ledger.append_many(
+        ("move", {"kind": kind, case: str(key), "from": old, "to": to, "by": by}) for key in keys
+    )

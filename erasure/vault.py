@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
@@ -54,10 +55,17 @@ def make_key(owner: UUID, purpose: str) -> bytes:
 
 def open_key(owner: UUID, purpose: str) -> bytes:
     """An existing data key. Raises KeyDestroyed when it is gone."""
-    record = DataKey.objects.filter(owner=owner, purpose=purpose).first()
-    if record is None or record.destroyed_at or not _path(record).exists():
+    return open_keys([owner], purpose)[owner]
+
+
+def open_keys(owners: Iterable[UUID], purpose: str) -> dict[UUID, bytes]:
+    """Existing data keys of many owners, with one query. Raises KeyDestroyed if one is gone."""
+    wanted = set(owners)
+    records = DataKey.objects.filter(owner__in=wanted, purpose=purpose, destroyed_at=None)
+    keys = {r.owner: _unwrap(_path(r), r) for r in records if _path(r).exists()}
+    for owner in wanted - keys.keys():
         raise KeyDestroyed(f"{purpose} key of {owner}: not there")
-    return _unwrap(_path(record), record)
+    return keys
 
 
 def destroy_key(owner: UUID, purpose: str) -> bool:

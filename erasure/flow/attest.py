@@ -127,7 +127,8 @@ def _outcome(request: ErasureRequest, run: Run) -> tuple[str, str]:
 def _suppress(request: ErasureRequest, run: Run) -> None:
     """Keyed hashes of every identity that was the person's, given or found."""
     kinds = set(selectors.identity_kinds())
-    known = {(kind, vault.pseudonym(kind, v)) for kind, v in case.identifiers_of(request)}
+    (given,) = case.given_by([request]).values()
+    known = {(kind, vault.pseudonym(kind, value)) for kind, value in given}
     for needle in journal.open_needles(run).get(str(request.id), ()):
         if needle.category in kinds:
             known.add((needle.category, vault.pseudonym(needle.category, needle.text)))

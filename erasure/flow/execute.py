@@ -13,9 +13,10 @@ from erasure.domain.finding import Person
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
-from erasure.runs import acting, journal, opening
+from erasure.runs import acting, case, journal, opening
 from erasure.runs.lease import lease
 from erasure.runs.rounds import search_again
+from erasure.runs.searching import Stores
 from erasure.transitions import move
 
 COALESCED = 1000
@@ -29,14 +30,7 @@ def start_run(request: ErasureRequest) -> Run | None:
     A request whose plan went stale goes back to be planned anew; None when nobody is left.
     """
     plan = _approved_plan(request)
-    requests = list(
-        ErasureRequest.objects.filter(
-            state="approved",
-            only_store=request.only_store,
-            plans__state="approved",
-            plans__shape=plan.shape,
-        ).order_by("received_at")[:COALESCED]
-    )
+    requests, plans = _same_shape(request, plan)
     steps = [
         journal.RunStep(
             ordinal=s.ordinal,
@@ -46,19 +40,41 @@ def start_run(request: ErasureRequest) -> Run | None:
         )
         for s in plan.steps.all()
     ]
-    changed = opening.schema_changed(plan)
-    if changed:
-        _send_back(requests, f"the schema of {changed} has changed")
-        return None
-    found = opening.search(opening.task_of(plan, steps, requests), steps, requests)
-    stale = {r: opening.stale_because(r, _approved_plan(r), found) for r in requests}
-    if any(stale.values()):
-        for member, why in stale.items():
-            if why:
-                _send_back([member], why)
-        left = [member for member, why in stale.items() if not why]
+    given = case.given_by(requests)
+    with Stores() as stores:
+        changed = opening.schema_changed(plan, stores)
+        if changed:
+            _send_back(requests, f"the schema of {changed} has changed")
+            return None
+        found = opening.search(opening.task_of(plan, steps, given), steps, given, stores)
+        sets = opening.set_entries(steps, set(given), stores)
+    stale = opening.stale_members(requests, plans, found)
+    if stale:
+        for member in requests:
+            if member.id in stale:
+                _send_back([member], stale[member.id])
+        left = [member for member in requests if member.id not in stale]
         return start_run(left[0]) if left else None
-    return opening.write_run(plan, steps, requests, found, by=_BY)
+    return opening.write_run(plan, steps, requests, found, sets, by=_BY)
+
+
+def _same_shape(
+    request: ErasureRequest, plan: Plan
+) -> tuple[list[ErasureRequest], dict[UUID, Plan]]:
+    """Everybody approved whose plan has the same steps, oldest first, with their plans."""
+    plans = (
+        Plan.objects.filter(
+            state="approved",
+            shape=plan.shape,
+            request__state="approved",
+            request__only_store=request.only_store,
+        )
+        .select_related("request")
+        .prefetch_related("steps")
+        .order_by("request__received_at")[:COALESCED]
+    )
+    by_request = {p.request_id: p for p in plans}
+    return [p.request for p in by_request.values()], by_request
 
 
 def _approved_plan(request: ErasureRequest) -> Plan:

@@ -53,6 +53,7 @@ def open_request(
             replay_of=replay_of,
         )
         key = vault.make_key(request.id, "identifiers")
+        vault.make_key(request.id, "deferred")  # so that sealing row keys later cannot fail
         for kind, value in cleaned:
             Identifier.objects.create(
                 request=request,

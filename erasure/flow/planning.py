@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from erasure.domain.errors import StoreError
-from erasure.domain.finding import Findings, Wanted
+from erasure.domain.finding import Findings
 from erasure.domain.plan import Draft, World, draft_steps
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
@@ -72,12 +72,13 @@ def make_plan(request: ErasureRequest, *, by: str) -> Plan | None:
 
 def preview_plan(request: ErasureRequest) -> Preview:
     """Walk, inspect, decide and count; writes nothing."""
-    wanted = case.wanted_of([request])
+    given = case.given_by([request])
     with Stores() as stores:
-        return _preview(request, wanted, stores)
+        return _preview(request, given, stores)
 
 
-def _preview(request: ErasureRequest, wanted: Mapping[str, Wanted], stores: Stores) -> Preview:
+def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Preview:
+    wanted = case.wanted_of(given)
     datasets = selectors.datasets()
     if request.only_store:
         datasets = {a: d for a, d in datasets.items() if d.store == request.only_store}
@@ -98,7 +99,7 @@ def _preview(request: ErasureRequest, wanted: Mapping[str, Wanted], stores: Stor
     findings = find_rows(task, stores)
     needles = gather_needles(findings, datasets, stores)
     person = str(request.id)
-    needles.setdefault(person, set()).update(case.needles_given(request))
+    case.add_given(needles, given)
     mentions = find_mentions([d.step for d in drafts], needles, findings, stores)
     return Preview(
         reach=reach,

@@ -14,7 +14,7 @@ from erasure.domain.finding import Person
 from erasure.domain.needles import Matcher
 from erasure.evidence import ledger
 from erasure.models import Run, ScanResult, StoreScan
-from erasure.runs import journal
+from erasure.runs import case, journal
 from erasure.runs.knowing import RunKnowledge
 from erasure.runs.lease import Fence, lease
 from erasure.runs.opening import task_of
@@ -68,7 +68,7 @@ def _asked_by_key(run: Run, knowledge: RunKnowledge) -> Counter[Place]:
     if plan is None:
         raise StoreError("run", "its approved plan is gone; plan again")
     places: Counter[Place] = Counter()
-    task = task_of(plan, steps, requests)
+    task = task_of(plan, steps, case.given_by(requests))
     with Stores() as stores:
         findings = find_rows(task, stores)
     for address, text, row in findings.walk():

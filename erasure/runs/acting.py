@@ -87,8 +87,9 @@ def _act(
     secrets: Secrets,
     fence: Fence,
 ) -> None:
-    entries = [entry for batch in batches for entry in journal.read_batch(batch)]
-    works = journal.works_of(entries, steps, store.name)
+    entries = {batch.ordinal: journal.read_batch(batch) for batch in batches}
+    every = [entry for listed in entries.values() for entry in listed]
+    works = journal.works_of(every, steps, store.name)
     with transaction.atomic():
         fence.check()
         for batch in batches:
@@ -99,11 +100,12 @@ def _act(
     if failures:
         worst = failures[0]
         raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
-    _done(batches, works, receipts, steps, fence)
+    _done(batches, entries, works, receipts, steps, fence)
 
 
 def _done(
     batches: Sequence[Batch],
+    entries: Mapping[int, Sequence[Entry]],
     works: Sequence[Work],
     receipts: Sequence[Receipt],
     steps: Sequence[RunStep],
@@ -113,7 +115,7 @@ def _done(
     with transaction.atomic():
         fence.check()
         for batch in batches:
-            counts = _receipts(journal.read_batch(batch), told, steps)
+            counts = _receipts(entries[batch.ordinal], told, steps)
             move(batch, "done", by=_BY, also={"receipts": counts})
         ledger.append(
             "batch",

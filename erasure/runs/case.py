@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from erasure import vault
-from erasure.domain.finding import Seed, Wanted, add_wanted
+from erasure.domain.finding import Person, Seed, Wanted, add_wanted
 from erasure.domain.needles import Needle, value_needles
-from erasure.models import ErasureRequest
+from erasure.models import ErasureRequest, Identifier
 from lineage.graph import Edge, Field, Reference
 
-
-def identifiers_of(request: ErasureRequest) -> list[tuple[str, str]]:
-    """The (kind, value) pairs that the person gave. Raises KeyDestroyed after their date."""
-    key = vault.open_key(request.id, "identifiers")
-    return [
-        (
-            record.kind,
-            vault.unseal(
-                key, record.sealed, label=f"identifier:{request.id}:{record.kind}"
-            ).decode(),
-        )
-        for record in request.identifiers.order_by("kind", "id")
-    ]
+# person → the (kind, value) pairs they gave
+Given = Mapping[Person, Sequence[tuple[str, str]]]
 
 
-def wanted_of(requests: Iterable[ErasureRequest]) -> dict[str, Wanted]:
+def given_by(requests: Iterable[ErasureRequest]) -> Given:
+    """What everybody gave to be found by. Raises KeyDestroyed after its date."""
+    ids = [request.id for request in requests]
+    keys = vault.open_keys(ids, "identifiers")
+    given: dict[Person, list[tuple[str, str]]] = {str(i): [] for i in ids}
+    for record in Identifier.objects.filter(request_id__in=ids).order_by("kind", "id"):
+        label = f"identifier:{record.request_id}:{record.kind}"
+        value = vault.unseal(keys[record.request_id], record.sealed, label=label).decode()
+        given[str(record.request_id)].append((record.kind, value))
+    return given
+
+
+def wanted_of(given: Given) -> dict[str, Wanted]:
     """Everybody's identifiers by kind, for one search over all of them."""
     wanted: dict[str, Wanted] = {}
-    for request in requests:
-        for kind, value in identifiers_of(request):
-            add_wanted(wanted.setdefault(kind, {}), value, {str(request.id)}, kind)
+    for person, pairs in given.items():
+        for kind, value in pairs:
+            add_wanted(wanted.setdefault(kind, {}), value, {person}, kind)
     return wanted
 
 
-def needles_given(request: ErasureRequest) -> set[Needle]:
+def add_given(needles: dict[Person, set[Needle]], given: Given) -> None:
     """The identifiers themselves are needles too, as far as they can be searched for."""
-    return {
-        needle
-        for kind, value in identifiers_of(request)
-        for needle in value_needles(Field(name=kind, identity=kind), value)
-    }
+    for person, pairs in given.items():
+        needles.setdefault(person, set()).update(
+            needle
+            for kind, value in pairs
+            for needle in value_needles(Field(name=kind, identity=kind), value)
+        )
 
 
 def edge_to_json(edge: Edge) -> dict[str, Any]:

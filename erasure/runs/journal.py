@@ -65,7 +65,8 @@ def write_batches(
     store_of = {s.ordinal: s.store for s in steps}
     for entry in entries:
         by_store.setdefault(store_of[entry.ordinal], []).append(entry)
-    keys: dict[Person, bytes] = {}
+    people = {person for listed in by_store.values() for e in listed for person in e.people}
+    keys = _keys(people, "deferred")
     ordinal = run.batches.count()
     batches = []
     for store in sorted(by_store):
@@ -105,14 +106,16 @@ def _seal_segments(
     pieces: list[bytes] = []
     offset = 0
     for person in sorted(rows):
-        if person not in keys:
-            keys[person] = vault.make_key(UUID(person), "deferred")
         text = json.dumps(rows[person], separators=(",", ":")).encode()
         sealed = vault.seal(keys[person], text, label=_label(run_id, ordinal, person))
         directory[person] = [offset, len(sealed)]
         pieces.append(sealed)
         offset += len(sealed)
     return directory, b"".join(pieces)
+
+
+def _keys(people: Iterable[Person], purpose: str) -> dict[Person, bytes]:
+    return {str(o): key for o, key in vault.open_keys(map(UUID, people), purpose).items()}
 
 
 def _label(run_id: UUID, ordinal: int, person: Person) -> str:
@@ -148,10 +151,11 @@ def read_batch(batch: Batch) -> list[Entry]:
     """The entries of a batch, merged per row. Raises KeyDestroyed for a shredded case."""
     merged: dict[tuple[int, KeyText], Entry] = {}
     sealed = bytes(batch.sealed)
+    keys = _keys(batch.directory, "deferred")
     for person, (offset, length) in batch.directory.items():
-        key = vault.open_key(UUID(person), "deferred")
         label = _label(batch.run_id, batch.ordinal, person)
-        for plain in json.loads(vault.unseal(key, sealed[offset : offset + length], label=label)):
+        segment = sealed[offset : offset + length]
+        for plain in json.loads(vault.unseal(keys[person], segment, label=label)):
             entry = _entry_from_json(plain, person)
             place = (entry.ordinal, key_text(entry.key.values))
             if place in merged:
@@ -175,23 +179,31 @@ def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> 
 
 def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
     """Write everybody's needles down, sealed under their identifiers keys; idempotent."""
+    keys = _keys(needles, "identifiers")
+    records = []
     for person, owned in needles.items():
         listed = sorted(owned)
         plain = json.dumps([[n.text, n.category, n.coarse] for n in listed]).encode()
-        key = vault.make_key(UUID(person), "identifiers")
-        sealed = vault.seal(key, plain, label=f"needles:{run.id}:{person}")
-        SealedNeedles.objects.update_or_create(
-            run=run, request_id=UUID(person), defaults={"sealed": sealed, "count": len(listed)}
+        sealed = vault.seal(keys[person], plain, label=f"needles:{run.id}:{person}")
+        records.append(
+            SealedNeedles(run=run, request_id=UUID(person), sealed=sealed, count=len(listed))
         )
+    SealedNeedles.objects.bulk_create(
+        records,
+        update_conflicts=True,
+        unique_fields=["run", "request"],
+        update_fields=["sealed", "count"],
+    )
 
 
 def open_needles(run: Run) -> dict[Person, set[Needle]]:
     """Everybody's needles. Raises KeyDestroyed when a case's identifiers are gone."""
     opened = {}
-    for record in run.needles.all():
+    records = list(run.needles.all())
+    keys = _keys((str(r.request_id) for r in records), "identifiers")
+    for record in records:
         person = str(record.request_id)
-        key = vault.open_key(record.request_id, "identifiers")
-        plain = vault.unseal(key, record.sealed, label=f"needles:{run.id}:{person}")
+        plain = vault.unseal(keys[person], record.sealed, label=f"needles:{run.id}:{person}")
         opened[person] = {
             Needle(text=text, category=category, coarse=coarse)
             for text, category, coarse in json.loads(plain)

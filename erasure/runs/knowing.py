@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from erasure.domain.finding import KeyText, Person, key_text
 from erasure.domain.needles import Matcher, Needle
@@ -76,8 +76,8 @@ class RunKnowledge:
         plan = requests[0].plans.filter(state="approved").first() if requests else None
         edges = [case.edge_from_json(e) for e in plan.edges] if plan else []
         datasets = selectors.datasets()
-        for request in requests:
-            self._seed(str(request.id), case.identifiers_of(request), plan.seeds if plan else {})
+        for person, pairs in case.given_by(requests).items():
+            self._seed(person, pairs, plan.seeds if plan else {})
         for batch in run.batches.all():
             kept = _kept(batch.receipts)
             for entry in journal.read_batch(batch):
@@ -91,7 +91,7 @@ class RunKnowledge:
     def _seed(
         self,
         person: Person,
-        identifiers: list[tuple[str, str]],
+        identifiers: Sequence[tuple[str, str]],
         seeds: Mapping[str, Mapping[str, str]],
     ) -> None:
         own = self._own.setdefault(person, {})

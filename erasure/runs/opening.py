@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 
@@ -29,7 +31,7 @@ from erasure.runs.searching import (
     gather_needles,
 )
 from erasure.stores.base import Key, Selector
-from erasure.transitions import move
+from erasure.transitions import move, move_all
 from lineage import selectors
 
 _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
@@ -45,25 +47,23 @@ class Search:
     needles: Mapping[Person, set[Needle]]
 
 
-def task_of(plan: Plan, steps: Sequence[RunStep], requests: Iterable[ErasureRequest]) -> Task:
+def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
     """What to search, from an approved plan: never wider than what was approved."""
     return Task(
         datasets=selectors.datasets(),
         edges=[case.edge_from_json(e) for e in plan.edges],
         seeds=case.seeds_from_json(plan.seeds),
         guards={s.step.dataset.address: s.step.guard for s in steps if s.step.guard},
-        wanted=case.wanted_of(requests),
+        wanted=case.wanted_of(given),
     )
 
 
-def search(task: Task, steps: Sequence[RunStep], requests: Iterable[ErasureRequest]) -> Search:
+def search(task: Task, steps: Sequence[RunStep], given: case.Given, stores: Stores) -> Search:
     """Find by key, gather the needles, find by value."""
-    with Stores() as stores:
-        findings = find_rows(task, stores)
-        needles = gather_needles(findings, task.datasets, stores)
-        for request in requests:
-            needles.setdefault(str(request.id), set()).update(case.needles_given(request))
-        mentions = find_mentions([s.step for s in steps], needles, findings, stores)
+    findings = find_rows(task, stores)
+    needles = gather_needles(findings, task.datasets, stores)
+    case.add_given(needles, given)
+    mentions = find_mentions([s.step for s in steps], needles, findings, stores)
     return Search(task=task, findings=findings, mentions=mentions, needles=needles)
 
 
@@ -93,44 +93,58 @@ def _ordinal(ordinals: Mapping[tuple[str, Via], int], address: str, via: Via) ->
     return ordinals[(address, via)]
 
 
-def set_entries(steps: Sequence[RunStep], people: set[Person]) -> list[Entry]:
+def set_entries(steps: Sequence[RunStep], people: set[Person], stores: Stores) -> list[Entry]:
     """Entries of steps about whole sets: backups that hold everybody, recipients to be told."""
     entries = []
-    with Stores() as stores:
-        for s in steps:
-            if s.step.action not in _SET_ACTIONS:
-                continue
-            selector = Selector(dataset=s.step.dataset)
-            keys = [found.key for found in stores.get(s.store).find(selector, ())]
-            keys = keys or [Key(values=())]
-            entries += [Entry(ordinal=s.ordinal, key=k, people=set(people)) for k in keys]
+    for s in steps:
+        if s.step.action not in _SET_ACTIONS:
+            continue
+        selector = Selector(dataset=s.step.dataset)
+        keys = [found.key for found in stores.get(s.store).find(selector, ())]
+        keys = keys or [Key(values=())]
+        entries += [Entry(ordinal=s.ordinal, key=k, people=set(people)) for k in keys]
     return entries
 
 
-def stale_because(request: ErasureRequest, plan: Plan, found: Search) -> str:
-    """Why an approved plan may not be carried out any more; empty when it may."""
-    if plan.catalogue_version != selectors.catalogue_version():
+def stale_members(
+    requests: Sequence[ErasureRequest], plans: Mapping[UUID, Plan], found: Search
+) -> dict[UUID, str]:
+    """Whose approved plan may not be carried out any more, and why."""
+    version = selectors.catalogue_version()
+    counts: Counter[tuple[Person, str, str]] = Counter()
+    for address, _, row in found.findings.walk():
+        counts.update((person, address, row.via) for person in row.people)
+    stale = {}
+    for request in requests:
+        why = _stale_because(str(request.id), plans[request.id], version, found, counts)
+        if why:
+            stale[request.id] = why
+    return stale
+
+
+def _stale_because(
+    person: Person,
+    plan: Plan,
+    version: str,
+    found: Search,
+    counts: Mapping[tuple[Person, str, str], int],
+) -> str:
+    if plan.catalogue_version != version:
         return "the catalogue has changed"
-    person = str(request.id)
     if plan.roots != roots_hash(found.task, found.findings, person):
         return "the identifiers lead to other rows than those approved"
-    counts: dict[tuple[str, str], int] = {}
-    for address, _, row in found.findings.walk():
-        if person in row.people:
-            counts[address, row.via] = counts.get((address, row.via), 0) + 1
     for step in plan.steps.all():
-        if counts.get((step.dataset, step.via), 0) > step.ceiling:
+        if counts[person, step.dataset, step.via] > step.ceiling:
             return f"{step.dataset} holds many more rows than were approved"
     return ""
 
 
-def schema_changed(plan: Plan) -> str:
+def schema_changed(plan: Plan, stores: Stores) -> str:
     """Names the store whose schema is no longer the approved one; empty when all are."""
     approved: dict[str, str] = plan.fingerprints
-    with Stores() as stores:
-        for name, fingerprint in approved.items():
-            if stores.get(name).inspect().fingerprint != fingerprint:
-                return name
+    for name, fingerprint in approved.items():
+        if stores.get(name).inspect().fingerprint != fingerprint:
+            return name
     return ""
 
 
@@ -139,12 +153,12 @@ def write_run(
     steps: Sequence[RunStep],
     requests: Sequence[ErasureRequest],
     found: Search,
+    sets: Sequence[Entry],
     *,
     by: str,
 ) -> Run:
     """Seal keys, needles and seed, and move everybody to ``executing``: all or nothing."""
-    entries = entries_of(found, steps)
-    entries += set_entries(steps, {str(r.id) for r in requests})
+    entries = [*entries_of(found, steps), *sets]
     run_id = uuid.uuid4()
     with transaction.atomic():
         seed = vault.seal(vault.make_key(run_id, "run"), os.urandom(32), label=f"seed:{run_id}")
@@ -162,8 +176,7 @@ def write_run(
             StoreRun(run=run, store=store, kind=kind)
             for store, kind in sorted({(s.store, s.kind) for s in steps})
         )
-        for request in requests:
-            move(request, "executing", by=by, also={"run": run})
+        move_all(requests, "executing", by=by, also={"run": run})
         move(run, "acting", by=by, because=f"{len(requests)} people, plan shape {plan.shape[:12]}")
         ledger.append(
             "sealed",

@@ -10,7 +10,7 @@ from erasure.domain.errors import StoreError
 from erasure.domain.finding import KeyText, Wanted, add_wanted, key_text
 from erasure.domain.values import Scalar
 from erasure.models import Run, StoreRun
-from erasure.runs import journal, opening
+from erasure.runs import case, journal, opening
 from erasure.runs.journal import Entry, RunStep
 from erasure.runs.searching import Stores, Task, find_mentions, find_rows, gather_needles
 from erasure.stores.base import Selector
@@ -26,7 +26,7 @@ def search_again(run: Run, steps: Sequence[RunStep]) -> int:
     plan = requests[0].plans.filter(state="approved").first()
     if plan is None:
         raise StoreError("run", "its approved plan is gone; plan again")
-    task = opening.task_of(plan, steps, requests)
+    task = opening.task_of(plan, steps, case.given_by(requests))
     known = known_entries(run, steps)
     needles = journal.open_needles(run)
     with Stores() as stores:

@@ -159,7 +159,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 
 def _origin(step: PlanStep) -> str:
     """Where the last hop of the path came from, or the identity itself."""
-    return step.path[-1].partition(" → ")[0].partition(" ⇒ ")[0]
+    return str(step.path[-1]).partition(" → ")[0].partition(" ⇒ ")[0]
 
 
 def _deed(step: PlanStep) -> str:

@@ -98,6 +98,6 @@ def _postgresql(connection: sa.Connection, default: str | None) -> Extras:
         triggers=triggers,
         partitions=frozenset(partitions),
         rows=rows,
-        domains={name: length for name, length in connection.exec_driver_sql(_PG_DOMAINS)},
+        domains={name: int(n) for name, n in connection.exec_driver_sql(_PG_DOMAINS)},
         size=int(size),
     )
