@@ -32,8 +32,6 @@ class Installation:
 
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The interpreter with these arguments, in this installation's environment."""
-        kept = {n: v for n, v in os.environ.items() if not n.startswith(("LETHE_", "CELERY_"))}
-        kept.pop("DATABASE_URL", None)
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
@@ -41,8 +39,24 @@ class Installation:
             text=True,
             timeout=240,
             check=False,
-            env={**kept, "LETHE_HOME": str(self.home), **self.environment},
+            env=self.variables(),
         )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """``manage.py ARGUMENTS`` in the background."""
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self.variables(),
+        )
+
+    def variables(self) -> dict[str, str]:
+        """The whole environment of its processes: ours without our own settings."""
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("LETHE_", "CELERY_"))}
+        kept.pop("DATABASE_URL", None)
+        return {**kept, "LETHE_HOME": str(self.home), **self.environment}
 
     def must(self, *arguments: str) -> str:
         """As ``run``, where exit 0 is expected; returns stdout."""

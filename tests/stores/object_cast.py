@@ -42,17 +42,15 @@ FIELDS = (
     Field(name="note", free_text=True),
 )
 NAMES = tuple(f.name for f in FIELDS)
-SCHEMA = pa.schema(
-    [
-        pa.field("order_id", pa.int64(), nullable=False),
-        pa.field("customer_id", pa.int32()),
-        pa.field("email", pa.string()),
-        pa.field("name", pa.string()),
-        pa.field("born", pa.string()),
-        pa.field("note", pa.string()),
-    ],
-    metadata={"exported_by": "nightly"},
-)
+_COLUMNS: list[pa.Field[Any]] = [
+    pa.field("order_id", pa.int64(), nullable=False),
+    pa.field("customer_id", pa.int32()),
+    pa.field("email", pa.string()),
+    pa.field("name", pa.string()),
+    pa.field("born", pa.string()),
+    pa.field("note", pa.string()),
+]
+SCHEMA = pa.schema(_COLUMNS, metadata={"exported_by": "nightly"})
 Writer = Callable[[Path, Sequence[Row]], None]
 
 
@@ -110,7 +108,7 @@ def _write(path: Path, text: str) -> None:
 def read(path: Path) -> list[Row]:
     """The rows of an object, typed as they were written."""
     if path.suffix == ".parquet":
-        return pq.read_table(path, partitioning=None).to_pylist()  # type: ignore[no-any-return]
+        return pq.read_table(path, partitioning=None).to_pylist()
     text = raw_of(path).decode()
     if ".csv" in path.name:
         return [_typed(r) for r in csv.DictReader(io.StringIO(text, newline=""))]

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from erasure.stores.base import Found, Hit, Searched, Selector, Work
+from erasure.stores.base import Found, Hit, Searched, Selector, Store, Work
 from erasure.stores.files import FilesStore
 from lineage.graph import Dataset
 from tests.stores import object_cast as cast
@@ -57,7 +57,7 @@ class PlantedFiles(Planted):
             for part, table in (("a", rows), ("b", rows[:20]))
         ]
 
-    def store(self) -> FilesStore:
+    def store(self) -> Store:
         return store_at(self.folder)
 
     def works(self, found: Sequence[Found]) -> list[Work]:

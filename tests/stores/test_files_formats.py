@@ -92,7 +92,8 @@ def test_exactly_the_rows_that_match_go_from_any_table(
 
 def _write_things(path: Path, rows: list[dict[str, Any]], size: int) -> None:
     if path.suffix == ".parquet":
-        schema = pa.schema([("id", pa.int64()), ("note", pa.string())])
+        kinds: dict[str, pa.DataType] = {"id": pa.int64(), "note": pa.string()}
+        schema = pa.schema(kinds)
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, row_group_size=size)
     elif path.suffix == ".csv":
         with path.open("w", newline="") as file:
@@ -104,7 +105,7 @@ def _write_things(path: Path, rows: list[dict[str, Any]], size: int) -> None:
 
 def _read_things(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
-        return pq.read_table(path).to_pylist()  # type: ignore[no-any-return]
+        return pq.read_table(path).to_pylist()
     if path.suffix == ".csv":
         with path.open(newline="") as file:
             return [
@@ -416,7 +417,7 @@ def test_a_bad_file_is_named_without_any_value(
 def test_what_cannot_be_searched_is_not_called_searched(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(f'{{"x": "{EMAIL}"}}\n')
     (tmp_path / "b.zip").write_bytes(b"PK\x03\x04....")
-    answers = []
+    answers: list[Hit | Searched] = []
     with pytest.raises(StoreError, match="1 objects could not be searched"):
         answers.extend(store_at(tmp_path).scan([], NEEDLES))
     # Everything else was searched before that was said.

@@ -15,7 +15,7 @@ import pytest
 
 from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
-from erasure.stores.base import Declared, Found, Hit, Secrets, Selector, Work
+from erasure.stores.base import Declared, Found, Hit, Secrets, Selector, Store, Work
 from erasure.stores.logs import LogsStore
 from lineage.graph import Dataset, Field
 from tests.stores import object_cast as cast
@@ -39,13 +39,15 @@ FIELDS = (
     Field(name="ip", categories=("user.device.ip_address",)),
     Field(name="path", free_text=True),
 )
-BY_USER = {"fields": ("user",), "guard": ("user",)}
 
 
 def access(action: str | None = "delete") -> Dataset:
     return Dataset(
         address="access.access", store="logs", name="access", fields=FIELDS, action=action
     )
+
+
+BY_USER = Selector(dataset=access(), fields=("user",), guard=("user",))
 
 
 def store_at(folder: Path, **options: Any) -> LogsStore:
@@ -116,7 +118,7 @@ ROTATED = (
 class PlantedLogs(Planted):
     """A rotated access log, the subject under the id 0."""
 
-    selector = Selector(dataset=access(), **BY_USER)
+    selector = BY_USER
     values = (0,)
     spellings = ("0", 0.0)
     declared = (Declared(dataset=access(), owners=("email", "user")),)
@@ -127,7 +129,7 @@ class PlantedLogs(Planted):
         text = "".join(f"{line(i, (0, 42, None)[i % 3])}\n" for i in range(30))
         self.paths = [write(folder / name, text) for name in ROTATED[:3]]
 
-    def store(self) -> LogsStore:
+    def store(self) -> Store:
         return store_at(self.folder, format="jsonl")
 
     def works(self, found: Sequence[Found]) -> list[Work]:
@@ -151,7 +153,7 @@ def test_the_persons_lines_go_and_the_others_stay_byte_for_byte(tmp_path: Path, 
     path = write(tmp_path / name, "".join(f"{x}\n" for x in lines()))
     os.chmod(path, 0o640)
     store = store_at(tmp_path)
-    found = list(store.find(Selector(dataset=access(), **BY_USER), [0]))
+    found = list(store.find(BY_USER, [0]))
     assert [f.key.count for f in found] == [10]
     acted(store, found, access(), guard=("user",))
     assert read(path) == "".join(f"{x}\n" for i, x in enumerate(lines()) if i % 3)
@@ -163,7 +165,7 @@ def test_the_persons_lines_go_and_the_others_stay_byte_for_byte(tmp_path: Path, 
 def test_a_compressed_log_stays_compressed_with_its_header(tmp_path: Path) -> None:
     path = write(tmp_path / "access.log.2.gz", "".join(f"{x}\n" for x in lines()))
     store = store_at(tmp_path)
-    acted(store, list(store.find(Selector(dataset=access(), **BY_USER), [0])), access())
+    acted(store, list(store.find(BY_USER, [0])), access())
     assert path.read_bytes()[:8] == b"\x1f\x8b\x08\x00\x07\x00\x00\x00"
 
 
@@ -193,7 +195,7 @@ def test_the_policy_decides_only_what_the_catalogue_leaves_open(
     mine = line(0, 0, extra={"agent": f"{NAME} phone"})
     path = write(tmp_path / "access.log", f"{mine}\n{line(1, 42)}\n")
     store = store_at(tmp_path, policy=policy)
-    found = list(store.find(Selector(dataset=access(), **BY_USER), [0]))
+    found = list(store.find(BY_USER, [0]))
     acted(store, found, access(decided), action=action)
     first, *rest = read(path).splitlines()
     assert (rest == []) == dropped
@@ -299,7 +301,7 @@ def test_logfmt_lines_of_the_person_can_be_dropped(tmp_path: Path) -> None:
 def test_a_log_that_was_rotated_since_the_search_is_followed(tmp_path: Path) -> None:
     path = write(tmp_path / "access.log", "".join(f"{x}\n" for x in lines()))
     store = store_at(tmp_path)
-    works = cast.work(list(store.find(Selector(dataset=access(), **BY_USER), [0])), access())
+    works = cast.work(list(store.find(BY_USER, [0])), access())
     path.rename(tmp_path / "access.log.1")
     write(path, f"{line(1, 42)}\n{line(2, 0)}\n")
     store.act(works, SECRETS)
@@ -310,7 +312,7 @@ def test_a_log_that_was_rotated_since_the_search_is_followed(tmp_path: Path) -> 
 def test_a_log_that_a_process_keeps_open_is_left_until_it_is_rotated(tmp_path: Path) -> None:
     path = write(tmp_path / "access.log", f"{line(0, 0)}\n")
     store = store_at(tmp_path)
-    works = cast.work(list(store.find(Selector(dataset=access(), **BY_USER), [0])), access())
+    works = cast.work(list(store.find(BY_USER, [0])), access())
     with path.open("a") as writer:
         with pytest.raises(StoreError, match="rotate it") as error:
             store.act(works, SECRETS)

@@ -24,6 +24,7 @@ from erasure.stores.logs import LogsStore
 from erasure.stores.objects import swap
 from erasure.stores.objects.jsonlines import JSONL, JsonReader
 from erasure.stores.objects.lines import LineEngine, Record
+from erasure.stores.objects.streams import Lines
 from erasure.stores.objects.tree import Tree
 from lineage.graph import Dataset, Field
 from tests.stores import object_cast as cast
@@ -185,7 +186,7 @@ class _Meddling(JsonReader):
     def __init__(self, after: int, meddle: Callable[[], object]) -> None:
         self._after, self._meddle = after, meddle
 
-    def records(self, lines: Iterable[bytes], maybe: Callable[[bytes], bool]) -> Iterator[Record]:
+    def records(self, lines: Lines, maybe: Callable[[bytes], bool]) -> Iterator[Record]:
         """The records, and the deed in the middle of them."""
         for number, record in enumerate(super().records(lines, maybe)):
             if number == self._after and not _Meddling.done:
@@ -200,13 +201,12 @@ class _MeddledStore(FilesStore):
     def __init__(self, folder: Path, after: int, meddle: Callable[[], object]) -> None:
         super().__init__(name="x", url=f"file://{folder}", options={"format": "jsonl"})
         _Meddling.done = True
-        readers = [JsonReader, lambda: _Meddling(after, meddle)]
         made: list[int] = []
 
         def reader() -> JsonReader:
             made.append(1)
             _Meddling.done = len(made) != 2
-            return readers[len(made) > 1]()
+            return JsonReader() if len(made) == 1 else _Meddling(after, meddle)
 
         self._engines = {"jsonl": LineEngine(replace(JSONL, reader=reader))}
 
@@ -312,7 +312,8 @@ def test_two_workers_on_one_object_do_not_undo_each_other(tmp_path: Path) -> Non
 def test_no_line_of_a_live_log_is_lost(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", [1, 2] * 2_000)
     store = LogsStore(name="x", url=f"file://{tmp_path}", options={"format": "jsonl"})
-    stop, written = threading.Event(), []
+    stop = threading.Event()
+    written: list[int] = []
 
     def log() -> None:
         while not stop.is_set():

@@ -13,7 +13,7 @@ replaces needles in free text. A value that the path holds can only be deleted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 from erasure.domain.errors import StoreError
 from erasure.stores.base import Hit, Step
@@ -39,8 +39,8 @@ _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"
 class FilesStore(ObjectStore):
     """A directory of tables."""
 
-    kind: ClassVar[str] = "files"
-    options: ClassVar[frozenset[str]] = OPTIONS | {"compression", "partitioning"}
+    kind: str = "files"
+    options: frozenset[str] = OPTIONS | {"compression", "partitioning"}
 
     def __init__(self, *, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name=name, url=url, options=options)
@@ -81,8 +81,10 @@ class FilesStore(ObjectStore):
         told = (declared and self._format) or _told(obj, file)
         if told == "parquet":
             raise Fault("is no Parquet; restore it or move it away")
-        looks = delimited.looks if told == "csv" else scanning.json_looks
-        return scan.rows(looks(streams.reader(file)))
+        stream = streams.reader(file)
+        if told == "csv":
+            return scan.rows(delimited.looks(stream, scan.clean))
+        return scan.rows(scanning.line_looks(stream, scan.clean, scanning.parse_json))
 
 
 def _one_of(

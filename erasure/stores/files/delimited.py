@@ -12,7 +12,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, BinaryIO
@@ -21,7 +21,8 @@ from erasure.stores.objects import streams
 from erasure.stores.objects.documents import Row
 from erasure.stores.objects.faults import Fault
 from erasure.stores.objects.lines import Format, Record
-from erasure.stores.objects.scanning import Look
+from erasure.stores.objects.scanning import Clean, Look
+from erasure.stores.objects.streams import Lines
 from lineage.schema import Column
 
 _DELIMITERS = ",;\t|"
@@ -54,17 +55,23 @@ class CsvReader:
         self.header: list[str] | None = None
         self._delimiter = ","
 
-    def records(self, lines: Iterable[bytes], maybe: Callable[[bytes], bool]) -> Iterator[Record]:
-        """One record per row, which may be several lines; blank lines are no rows."""
-        stream = iter(lines)
-        for raw in stream:
-            if self.header is None:
-                yield Record(raw, data=False) if raw.isspace() else self._begin(raw, stream)
-            elif b'"' not in raw and not maybe(raw):
-                yield Record(raw, data=not raw.isspace())
-            else:
-                whole, cells = self._row(raw, stream)
-                yield Record(whole, self._named(cells) if cells else None, data=bool(cells))
+    def records(self, lines: Lines, maybe: Callable[[bytes], bool]) -> Iterator[Record]:
+        """One record per row, which may be several lines, and one for many that cannot match;
+        blank lines are no rows."""
+        for block in lines.blocks():
+            if self.header is not None and b'"' not in block and not maybe(block):
+                yield Record(block, data=not block.isspace())
+                continue
+            for raw in lines.lines():
+                yield self._record(raw, lines, maybe)
+
+    def _record(self, raw: bytes, lines: Lines, maybe: Callable[[bytes], bool]) -> Record:
+        if self.header is None:
+            return Record(raw, data=False) if raw.isspace() else self._begin(raw, lines)
+        if b'"' not in raw and not maybe(raw):
+            return Record(raw, data=not raw.isspace())
+        whole, cells = self._row(raw, lines)
+        return Record(whole, self._named(cells) if cells else None, data=bool(cells))
 
     def _begin(self, raw: bytes, stream: Iterator[bytes]) -> Record:
         self._delimiter = delimiter_of(_text(raw))
@@ -120,27 +127,40 @@ def _written(value: Any) -> str:
 
 def _columns(stream: BinaryIO) -> list[Column]:
     reader = CsvReader()
-    for _ in itertools.islice(reader.records(streams.lines(stream), lambda _: False), 1):
+    for _ in itertools.islice(reader.records(Lines(stream), lambda _: True), 1):
         break
     return [Column(name=name, data_type="string") for name in reader.header or ()]
 
 
-CSV = Format(name="csv", reader=CsvReader, columns=_columns, quotes='"\n\r', fixed=True)
+def _anchor(fields: Sequence[bytes], values: Sequence[bytes]) -> bytes:
+    """One of the values alone in a cell."""
+    found = rb'(?:^|[,;|"\s])(?:%s)(?:\.0+)?(?=[,;|"\s]|$)'
+    return found % b"|".join(values)
 
 
-def looks(stream: BinaryIO) -> Iterator[Look]:
+CSV = Format(
+    name="csv", reader=CsvReader, columns=_columns, quotes='"\n\r', anchor=_anchor, fixed=True
+)
+
+
+def looks(stream: BinaryIO, clean: Clean) -> Iterator[Look]:
     """Every row for a scan, header included. What is no CSV is searched line by line."""
     header: list[str] = []
     delimiter = ","
-    for raw in (pieces := streams.pieces(stream)):
-        text = streams.decoded(raw)[0]
-        delimiter = delimiter if header else delimiter_of(text)
-        cells = _cells(text, pieces, delimiter)
-        if not header:
-            header = cells
-            yield Look("\x1f".join(cells), lambda: None, header=True)
-        else:
-            yield Look("\x1f".join(cells), partial(_paired, header, cells))
+    lines = Lines(stream)
+    for block in lines.blocks():
+        if header and b'"' not in block and clean(streams.decoded(block)[0]):
+            yield Look("", lambda: None, rows=block.count(b"\n"))
+            continue
+        for raw in lines.lines():
+            text = streams.decoded(raw)[0]
+            delimiter = delimiter if header else delimiter_of(text)
+            cells = _cells(text, lines, delimiter)
+            if header:
+                yield Look("\x1f".join(cells), partial(_paired, header, cells))
+            else:
+                header = cells
+                yield Look("\x1f".join(cells), lambda: None, rows=0)
 
 
 def _cells(text: str, rest: Iterator[bytes], delimiter: str) -> list[str]:

@@ -27,21 +27,23 @@ the swap go to the removed version: rotate first there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, BinaryIO
 
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.base import Hit, Selector, Step
 from erasure.stores.logs import text
 from erasure.stores.objects import scanning, streams
+from erasure.stores.objects.documents import Row
 from erasure.stores.objects.edits import Outcome
 from erasure.stores.objects.engine import Engine
 from erasure.stores.objects.jsonlines import JSONL
 from erasure.stores.objects.lines import LineEngine
 from erasure.stores.objects.matching import LINE, Query
 from erasure.stores.objects.reading import OPTIONS
-from erasure.stores.objects.scanning import Look, Scan
+from erasure.stores.objects.scanning import Scan
 from erasure.stores.objects.store import ObjectStore
 from erasure.stores.objects.tree import Obj
 
@@ -52,9 +54,9 @@ _ENGINES = {"jsonl": LineEngine(JSONL)} | {n: LineEngine(f) for n, (f, _) in tex
 class LogsStore(ObjectStore):
     """A directory of logs."""
 
-    kind: ClassVar[str] = "logs"
-    options: ClassVar[frozenset[str]] = OPTIONS | {"policy"}
-    rotates: ClassVar[bool] = True
+    kind: str = "logs"
+    options: frozenset[str] = OPTIONS | {"policy"}
+    rotates: bool = True
 
     def __init__(self, *, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name=name, url=url, options=options)
@@ -90,14 +92,15 @@ class LogsStore(ObjectStore):
         """By line; JSON is taken apart wherever a line is JSON."""
         stream = streams.reader(file)
         name = self._format or _told(file)
+        parse = scanning.parse_json
         if declared and name in text.FORMATS:
-            return scan.rows(_text_looks(stream, name))
-        return scan.rows(scanning.json_looks(stream))
+            parse = partial(_parsed, text.FORMATS[name][1])
+        return scan.rows(scanning.line_looks(stream, scan.clean, parse))
 
 
 def _told(file: BinaryIO) -> str:
     """The format that a log's first line suggests."""
-    first = next(streams.lines(streams.reader(file)), b"")
+    first = next(streams.Lines(streams.reader(file)), b"")
     if first.lstrip().startswith(b"{"):
         return "jsonl"
     line = streams.decoded(first)[0]
@@ -106,13 +109,6 @@ def _told(file: BinaryIO) -> str:
     return "logfmt" if len(text.logfmt_fields(line)) > 1 else "text"
 
 
-def _text_looks(stream: BinaryIO, name: str) -> Iterator[Look]:
-    _, fields = text.FORMATS[name]
-    for raw in streams.pieces(stream):
-        line = streams.decoded(raw.rstrip(b"\r\n"))[0]
-
-        def parse(line: str = line) -> dict[str, Any] | None:
-            found = fields(line)
-            return {k: v for k, v in text.row_of(line, found).items() if k != LINE} or None
-
-        yield Look(line, parse, hidden="\\" in line)
+def _parsed(fields: Callable[[str], text.Fields], line: str) -> Row | None:
+    found = fields(line.rstrip("\r\n"))
+    return {k: v for k, v in text.row_of("", found).items() if k != LINE} or None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from erasure.stores.objects import streams
 from erasure.stores.objects.documents import Row
 from erasure.stores.objects.lines import Format, Record
 from erasure.stores.objects.matching import LINE
+from erasure.stores.objects.streams import Lines
 from lineage.schema import Column
 
 Span = tuple[int, int]
@@ -94,16 +95,20 @@ class TextReader:
         self._fields = fields
         self._quoted = quoted
 
-    def records(self, lines: Iterable[bytes], maybe: Callable[[bytes], bool]) -> Iterator[Record]:
-        """One record per line."""
-        for raw in lines:
-            if raw.isspace() or not maybe(raw):
-                yield Record(raw)
-            else:
-                text, _ = _split(raw)
-                fields = self._fields(text)
-                shapeless = not fields and self._fields is not no_fields
-                yield Record(raw, None if shapeless else row_of(text, fields), broken=shapeless)
+    def records(self, lines: Lines, maybe: Callable[[bytes], bool]) -> Iterator[Record]:
+        """One record per line that may match, and one for many that cannot."""
+        for block in lines.blocks():
+            if not maybe(block):
+                yield Record(block)
+                continue
+            for raw in lines.lines():
+                yield Record(raw) if raw.isspace() or not maybe(raw) else self._record(raw)
+
+    def _record(self, raw: bytes) -> Record:
+        text, _ = _split(raw)
+        fields = self._fields(text)
+        shapeless = not fields and self._fields is not no_fields
+        return Record(raw, None if shapeless else row_of(text, fields), broken=shapeless)
 
     def render(self, record: Record, row: Row, scrub: Callable[[str], str]) -> bytes:
         """The line with changed fields in their places, then redacted if its text changed."""
@@ -142,7 +147,7 @@ def _split(raw: bytes) -> tuple[str, str]:
 def _format(name: str, fields: Callable[[str], Fields], *, quoted: bool = False) -> Format:
     def columns(stream: BinaryIO) -> list[Column]:
         found: dict[str, None] = {}
-        for raw in itertools.islice(streams.lines(stream), _SAMPLE):
+        for raw in itertools.islice(Lines(stream), _SAMPLE):
             found.update(dict.fromkeys(f for f, _, _ in fields(_split(raw)[0])))
         return [Column(name=f, data_type="string") for f in found or ("line",)]
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from erasure.stores.objects import streams
 from erasure.stores.objects.documents import Row
 from erasure.stores.objects.lines import Format, Record
+from erasure.stores.objects.streams import Lines
 from lineage.schema import Column
 
 _SAMPLE = 200  # lines that inspection looks at
@@ -41,14 +42,18 @@ def parse(raw: bytes) -> dict[str, Any] | None:
 class JsonReader:
     """Parses only the lines that the prefilter lets through."""
 
-    def records(self, lines: Iterable[bytes], maybe: Callable[[bytes], bool]) -> Iterator[Record]:
-        """One record per line."""
-        for raw in lines:
-            if not maybe(raw) or raw.isspace():
-                yield Record(raw)
+    def records(self, lines: Lines, maybe: Callable[[bytes], bool]) -> Iterator[Record]:
+        """One record per line that may match, and one for many that cannot."""
+        for block in lines.blocks():
+            if not maybe(block):
+                yield Record(block)
                 continue
-            row = parse(raw)
-            yield Record(raw, row, broken=row is None)
+            for raw in lines.lines():
+                if not maybe(raw) or raw.isspace():
+                    yield Record(raw)
+                else:
+                    row = parse(raw)
+                    yield Record(raw, row, broken=row is None)
 
     def render(self, record: Record, row: Row, scrub: Callable[[str], str]) -> bytes:
         """The row in the manner of the line it replaces: spacing, escapes and line end."""
@@ -64,7 +69,7 @@ class JsonReader:
 def _columns(stream: BinaryIO) -> list[Column]:
     """Fields of the first lines, nested ones by dotted path; the first type seen counts."""
     found: dict[str, str] = {}
-    for raw in itertools.islice(streams.lines(stream), _SAMPLE):
+    for raw in itertools.islice(Lines(stream), _SAMPLE):
         for name, kind in _fields(parse(raw) or {}):
             if found.get(name, "null") == "null":
                 found[name] = kind
@@ -83,11 +88,19 @@ def _fields(row: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield name, _TYPES.get(type(value), "null")
 
 
+def _anchor(fields: Sequence[bytes], values: Sequence[bytes]) -> bytes:
+    """A field's name, and one of the values right after it; a list may hold it further on."""
+    names = b"|".join(name.rpartition(b".")[2] for name in fields)
+    found = rb'"(?:%s)"\s*:\s*(?:"(?:\s|\\[nrtf])*)?(?:\[|-?(?:%s)(?![0-9]))'
+    return found % (names, b"|".join(values))
+
+
 JSONL = Format(
     name="jsonl",
     reader=JsonReader,
     columns=_columns,
     escapes=b"\\u",
     quotes='"\\/',
+    anchor=_anchor,
     schemaless=True,
 )

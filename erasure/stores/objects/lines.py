@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, BinaryIO, Protocol
 
@@ -16,7 +16,8 @@ from erasure.stores.objects.documents import Row
 from erasure.stores.objects.edits import Edits
 from erasure.stores.objects.engine import Opened
 from erasure.stores.objects.faults import Fault
-from erasure.stores.objects.matching import LINE, Query, Sight
+from erasure.stores.objects.matching import LINE, Anchor, Query, Sight
+from erasure.stores.objects.streams import Lines
 from lineage.schema import Column
 
 _ATTEMPTS = 5
@@ -24,7 +25,8 @@ _ATTEMPTS = 5
 
 @dataclass(slots=True)
 class Record:
-    """One row as it stands in the file. ``row`` is None where it was passed over or, with
+    """One row as it stands in the file, or many that were passed over at once. ``row`` is None
+    where it was passed over or, with
     ``broken``, could not be read; ``data`` is False for a header."""
 
     raw: bytes
@@ -36,7 +38,7 @@ class Record:
 class Reader(Protocol):
     """Reads one file of a format; knows its header once it has read it."""
 
-    def records(self, lines: Iterable[bytes], maybe: Callable[[bytes], bool]) -> Iterator[Record]:
+    def records(self, lines: Lines, maybe: Callable[[bytes], bool]) -> Iterator[Record]:
         """Every record in order. Raises Fault for what makes the whole file unreadable."""
 
     def render(self, record: Record, row: Row, scrub: Callable[[str], str]) -> bytes:
@@ -45,7 +47,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """A line format. ``escapes`` and ``quotes`` are those of ``matching.Prefilter``; ``columns``
+    """A line format. ``escapes``, ``quotes`` and ``anchor`` are those of ``Prefilter``; ``columns``
     describes the rows of a file from its beginning; ``fixed``: a field that is not there is an
     error, because every row has the same fields."""
 
@@ -54,6 +56,7 @@ class Format:
     columns: Callable[[BinaryIO], list[Column]]
     escapes: bytes = b""
     quotes: str = ""
+    anchor: Anchor | None = None
     fixed: bool = False
     textual: bool = False
     schemaless: bool = False
@@ -95,7 +98,9 @@ class LineEngine:
     def _prefilter(self, source: Opened, query: Query) -> Callable[[bytes], bool]:
         if source.all_match(query):
             return lambda _: True
-        return query.prefilter(escapes=self.format.escapes, quotes=self.format.quotes)
+        return query.prefilter(
+            escapes=self.format.escapes, quotes=self.format.quotes, anchor=self.format.anchor
+        )
 
     def _require(self, source: Opened, query: Query) -> None:
         """A column that every row should have and none has would hide every match."""
@@ -164,8 +169,7 @@ class _Copy:
     def all(self, draft: swap.Draft) -> bool:
         """Everything, and what was appended meanwhile; False when it must be begun anew."""
         with streams.writer(draft.sink, self._source) as out:
-            lines = _lines(self._source)
-            self._write(out, self._up_to_seen(lines) if self._plain else lines)
+            self._write(out, _lines(self._source, self._end if self._plain else None))
         draft.verify()
         for _ in range(_ATTEMPTS):
             before, self._seen = self._seen, os.fstat(self._source.fileno())
@@ -174,7 +178,7 @@ class _Copy:
             if not self._follows(before):
                 return False
             with streams.plain_writer(draft.sink) as out:
-                self._write(out, self._up_to_seen(streams.lines(self._source)))
+                self._write(out, Lines(self._source, end=self._end))
             draft.flush()
         return True
 
@@ -186,13 +190,10 @@ class _Copy:
     def _grows(self) -> bool:
         return self._plain and self._last.endswith(b"\n")
 
-    def _up_to_seen(self, lines: Iterator[bytes]) -> Iterator[bytes]:
-        """Lines until the size that the file had when it was last looked at."""
-        while self._source.tell() < self._seen.st_size:
-            line = next(lines, None)
-            if line is None:
-                return  # it was cut short meanwhile, which the next look tells
-            yield line
+    @property
+    def _end(self) -> int:
+        """Bytes from here to where the file ended when it was last looked at."""
+        return self._seen.st_size - self._source.tell()
 
     def swapped(self, draft: swap.Draft, *, preserve_times: bool) -> bool:
         """Put the draft in the object's place; False when the object changed but for growing."""
@@ -203,10 +204,10 @@ class _Copy:
         if self._plain:
             for extra in swap.late(self._source):
                 made = io.BytesIO()
-                self._write(made, extra.splitlines(keepends=True))
+                self._write(made, Lines(io.BytesIO(extra)))
                 swap.append(self._whole.path, made.getvalue())
 
-    def _write(self, out: IO[bytes], lines: Iterable[bytes]) -> None:
+    def _write(self, out: IO[bytes], lines: Lines) -> None:
         for record in self._reader.records(lines, self._maybe):
             self._last = record.raw
             after = _after(record, self._reader, self._edits, self._whole)
@@ -214,9 +215,9 @@ class _Copy:
                 out.write(after)
 
 
-def _lines(source: BinaryIO) -> Iterator[bytes]:
+def _lines(source: BinaryIO, end: int | None = None) -> Lines:
     streams.refuse_wide(streams.head_of(source))
-    return streams.lines(streams.reader(source))
+    return Lines(streams.reader(source), end=end)
 
 
 def _in_broken(record: Record, query: Query) -> list[Sight]:

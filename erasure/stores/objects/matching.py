@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from datetime import date, datetime, time
@@ -21,7 +22,11 @@ from lineage.graph import Dataset
 
 # The field of a key that was found in a line which its format cannot read.
 LINE = "(line)"
-_FEW = 8
+_FEW = 8  # patterns; from there on one pass of an automaton is faster than a search for each
+_ANCHORED = 64
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+# A regular expression for where a format puts a value, from escaped field names and values.
+Anchor = Callable[[Sequence[bytes], Sequence[bytes]], bytes]
 _KEYLIKE_DIGITS = 7
 
 
@@ -159,11 +164,15 @@ class Query:
             given += wanted.given.get(text, ())
         return Sight(field, text, tuple(dict.fromkeys(given)))
 
-    def prefilter(self, *, escapes: bytes, quotes: str) -> Prefilter:
-        """See :class:`Prefilter`."""
+    def prefilter(self, *, escapes: bytes, quotes: str, anchor: Anchor | None) -> Prefilter:
+        """See :class:`Prefilter`. Small numbers stand in many lines that do not match, so they
+        are sought only where the format puts a field's value."""
         folding = bool(self.texts) or any(w.fold_case for w in self.equal.values())
         sought = set(self._given) | {t for w in self.equal.values() for t in w.given}
-        return Prefilter(sought, folding=folding, escapes=escapes, quotes=quotes)
+        made = Prefilter(sought, folding=folding, escapes=escapes, quotes=quotes)
+        if anchor and sought and not self._in_lines:
+            made.anchor(anchor, self.equal)
+        return made
 
 
 def _equal(row: Row, field: str, wanted: Wanted) -> Iterator[Sight]:
@@ -174,11 +183,12 @@ def _equal(row: Row, field: str, wanted: Wanted) -> Iterator[Sight]:
 
 
 class Prefilter:
-    """Tells from a line's raw bytes that it cannot match, so that it need not be parsed.
+    """Tells from raw bytes (a line, or many) that nothing in them matches, so that they need not
+    be parsed.
 
     ``escapes``: bytes that can hide any character (``\\u`` in JSON), ``quotes``: characters that
-    the format writes in another way. A line with the first, or a value with the second, is always
-    looked into; so is a line beyond ASCII where case does not matter. Numbers are sought as they
+    the format writes in another way. Bytes with the first, or a value with the second, are always
+    looked into; so are bytes beyond ASCII where case does not matter. Numbers are sought as they
     are written plainly, not with an exponent.
     """
 
@@ -189,18 +199,31 @@ class Prefilter:
         self._always = any(_hidden(t, quotes) for t in sought)
         self._patterns = tuple(sorted(t.encode("utf-8", "surrogatepass") for t in sought))
         self._automaton = _automaton(self._patterns) if len(self._patterns) > _FEW else None
+        self._anchored: re.Pattern[bytes] | None = None
 
-    def __call__(self, line: bytes) -> bool:
-        """True when the line must be looked into."""
-        if self._always or (self._escapes and self._escapes in line):
+    def anchor(self, anchor: Anchor, fields: Iterable[str]) -> None:
+        """Seek the values only where ``anchor`` says that a field holds them."""
+        names = [f.lower() if self._folding else f for f in fields]
+        plain = all(_PLAIN.fullmatch(n) for n in names)
+        if plain and len(self._patterns) <= _ANCHORED:
+            source = anchor(
+                [re.escape(n.encode()) for n in names], [re.escape(p) for p in self._patterns]
+            )
+            self._anchored = re.compile(source, re.MULTILINE)
+
+    def __call__(self, raw: bytes) -> bool:
+        """True when the bytes must be looked into."""
+        if self._always or (self._escapes and self._escapes in raw):
+            return True
+        if (self._folding or self._anchored) and not raw.isascii():
             return True
         if self._folding:
-            if not line.isascii():
-                return True
-            line = line.lower()
+            raw = raw.lower()
+        if self._anchored is not None:
+            return self._anchored.search(raw) is not None
         if self._automaton is not None:
-            return next(self._automaton.iter(line.decode("latin-1")), None) is not None
-        return any(pattern in line for pattern in self._patterns)
+            return next(self._automaton.iter(raw.decode("latin-1")), None) is not None
+        return any(pattern in raw for pattern in self._patterns)
 
 
 def _hidden(text: str, quotes: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
@@ -31,10 +31,10 @@ OPTIONS = frozenset({"format", "glob", "preserve_times", "max_concurrent", "resc
 class ObjectReader:
     """Looks into the files below one directory, and changes none."""
 
-    kind: ClassVar[str] = ""
-    options: ClassVar[frozenset[str]] = OPTIONS
+    kind: str = ""
+    options: frozenset[str] = OPTIONS
     # True where objects change their names while they live, so that a change may be a rotation.
-    rotates: ClassVar[bool] = False
+    rotates: bool = False
 
     def __init__(self, *, name: str, url: str, options: Mapping[str, Any]) -> None:
         self.name = name

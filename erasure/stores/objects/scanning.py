@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
@@ -36,15 +37,16 @@ class Census:
 class Look:
     """One row as searchable text; ``parse`` gives its fields where the format has any;
     ``hidden`` says that the text can hide a value (escapes), so that parsing cannot be spared;
-    ``header``: it is no row."""
+    ``rows``: for how many rows it stands; a header is none, and lines in which there is nothing
+    come together."""
 
     text: str
     parse: Callable[[], Row | None]
     hidden: bool = False
-    header: bool = False
+    rows: int = 1
 
 
-Looks = Callable[[BinaryIO], Iterator[Look]]
+Clean = Callable[[str], bool]
 
 
 def in_path(matcher: Matcher, name: str) -> dict[int, bool]:
@@ -78,18 +80,23 @@ class Scan:
 
     def rows(self, looks: Iterable[Look]) -> Iterator[Hit]:
         """Needles in any field, declared or not, of any row."""
-        first = self.census.rows
-        for number, look in enumerate(looks, 1):
-            self.census.rows += not look.header
+        number = 0
+        for look in looks:
+            number += look.rows
+            self.census.rows += look.rows
             inside = self.matcher.found_in(look.text)
             # The first row is always taken apart: it tells how many fields were searched.
-            if inside or look.hidden or self.census.rows == first + 1:
+            if inside or look.hidden or number == 1:
                 yield from self._row(number, look, inside)
+
+    def clean(self, text: str) -> bool:
+        """True when no needle stands in the text."""
+        return not self.matcher.found_in(text)
 
     def _row(self, number: int, look: Look, inside: set[int]) -> Iterator[Hit]:
         row = look.parse()
         if row is None:
-            if not look.header:
+            if look.rows:
                 self.census.fields.add(LINE)
             yield from self._rest(number, look, inside, {})
             return
@@ -138,20 +145,23 @@ class Scan:
         return field, canonical(value, "email" if field in self.census.folding else None)
 
 
-def json_looks(stream: BinaryIO) -> Iterator[Look]:
-    """Lines of JSON, or of anything: what does not parse is searched as text."""
-    for raw in streams.pieces(stream):
-        text = streams.decoded(raw)[0]
-        yield Look(text, lambda text=text: _object(text), hidden="\\" in text)  # type: ignore[misc]
+def line_looks(
+    stream: BinaryIO, clean: Clean, parse: Callable[[str], Row | None]
+) -> Iterator[Look]:
+    """Lines that need a closer look, one by one; the others together."""
+    first = True
+    for block in streams.pieces(stream):
+        text, encoding = streams.decoded(block)
+        if not first and "\\" not in text and clean(text):
+            yield Look("", lambda: None, rows=block.count(b"\n"))
+            continue
+        first = False
+        for raw in streams.split(block):
+            line = raw.decode(encoding)
+            yield Look(line, partial(parse, line), hidden="\\" in line)
 
 
-def text_looks(stream: BinaryIO) -> Iterator[Look]:
-    """Lines of plain text."""
-    for raw in streams.pieces(stream):
-        yield Look(streams.decoded(raw)[0], lambda: None)
-
-
-def _object(text: str) -> Row | None:
+def parse_json(text: str) -> Row | None:
     """A JSON object with every value of a field that is named twice."""
     try:
         made = json.loads(text, object_pairs_hook=_all_values)

@@ -7,8 +7,9 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, BinaryIO, cast
 
@@ -16,6 +17,8 @@ from erasure.stores.objects.faults import Fault
 
 LINE_LIMIT = 64 << 20  # bytes; the most that is held of one line
 _BUFFER = 1 << 20
+_BLOCK = 1 << 16
+_LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 _GZIP_LEVEL = 6  # what gzip and logrotate use
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
 # Formats whose contents cannot be searched as lines. ZIP also covers .npz, .xlsx and .jar.
@@ -91,27 +94,84 @@ def _compressor(codec: str, sink: io.RawIOBase, head: bytes) -> io.RawIOBase:
     return cast(io.RawIOBase, made(cast(IO[bytes], sink), "wb"))
 
 
-def lines(stream: BinaryIO, *, limit: int = LINE_LIMIT) -> Iterator[bytes]:
-    """Lines with their ends. Raises Fault for a damaged archive or a line beyond ``limit``."""
-    while line := _next(stream, limit):
-        if len(line) >= limit and not line.endswith(b"\n"):
-            raise Fault(f"a line is longer than {limit >> 20} MiB; is the format right?")
-        yield line
+class Lines:
+    """Lines with their ends, and whole blocks of them for whoever can pass over many at once.
+
+    ``end``: read no further than so many bytes from here. Raises Fault for a damaged archive or a
+    line beyond ``longest``.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, *, end: int | None = None, longest: int = LINE_LIMIT
+    ) -> None:
+        self._stream = stream
+        self._left = end
+        self._longest = longest
+        self._carry = b""
+        self._rest: Iterator[bytes] = iter(())
+
+    def blocks(self) -> Iterator[bytes]:
+        """Blocks of whole lines; the last line may lack its end. After each, :meth:`lines` gives
+        the lines of that block, where they are wanted."""
+        while block := self._block():
+            self._rest = iter(_LINES.findall(block))
+            yield block
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of the block that was given last."""
+        return self._rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        """The next line, from the next block where this one is used up."""
+        for line in self._rest:
+            return line
+        if next(self.blocks(), None) is None:
+            raise StopIteration
+        return next(self._rest)
+
+    def _block(self) -> bytes:
+        pieces, size = [self._carry], len(self._carry)
+        while data := self._read():
+            cut = data.rfind(b"\n") + 1
+            if cut:
+                self._carry = data[cut:]
+                return b"".join([*pieces, data[:cut]])
+            pieces.append(data)
+            size += len(data)
+            if size > self._longest:
+                raise Fault(f"a line is over {self._longest >> 20} MiB; is the format right?")
+        self._carry = b""
+        return b"".join(pieces)
+
+    def _read(self) -> bytes:
+        size = _BLOCK if self._left is None else min(_BLOCK, self._left)
+        data = _guarded(self._stream.read, size)
+        if self._left is not None:
+            self._left -= len(data)
+        return data
 
 
 def pieces(stream: BinaryIO, *, limit: int = _BUFFER, overlap: int = 4096) -> Iterator[bytes]:
-    """Lines, for searching only: a longer one comes in parts that overlap by ``overlap`` bytes,
-    so that nothing shorter can hide between two."""
+    """Blocks of lines, for searching only: a line beyond ``limit`` comes in parts that overlap by
+    ``overlap`` bytes, so that nothing shorter can hide between two."""
     carry = b""
-    while line := _next(stream, limit):
-        cut = len(line) >= limit and not line.endswith(b"\n")
-        yield carry + line
-        carry = line[-overlap:] if cut else b""
+    while block := _guarded(stream.read, limit):
+        block += _guarded(stream.readline, limit) if not block.endswith(b"\n") else b""
+        yield carry + block
+        carry = b"" if block.endswith(b"\n") else block[-overlap:]
 
 
-def _next(stream: BinaryIO, limit: int) -> bytes:
+def split(block: bytes) -> list[bytes]:
+    """The lines of a block, with their ends."""
+    return _LINES.findall(block)
+
+
+def _guarded(read: Callable[[int], bytes], size: int) -> bytes:
     try:
-        return stream.readline(limit)
+        return read(size)
     except EOFError:
         raise Fault("the archive ends too early; restore it from its source") from None
     except (gzip.BadGzipFile, zlib.error, lzma.LZMAError):

@@ -1,0 +1,124 @@
+"""The demo: one person with data in every store is forgotten, the neighbour loses nothing."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from erasure.demo import company as demo
+from erasure.demo.snapshot import snapshots
+from tests.scenarios.conftest import Installation
+
+PEOPLE = "300"
+LEAVER = ("mara.lindqvist@example.com", "Mara Lindqvist")
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Installation:
+    """A home in which nothing has been."""
+    return Installation(home=tmp_path / "home")
+
+
+def certificate_of(output: str) -> Path:
+    """The path the demo printed, however the line was wrapped."""
+    joined = output.replace("\n", "")
+    start = joined.index("Certificate:") + len("Certificate:")
+    return Path(joined[start : joined.index(".json", start)].strip() + ".json")
+
+
+def test_the_demo_forgets_one_person_everywhere_and_proves_it(sandbox: Installation) -> None:
+    output = sandbox.must("demo", "--people", PEOPLE)
+    flat = " ".join(output.split())
+    for told in (
+        "equals an independent retrain; the old version will not load",
+        "Restore: 1 back, 0 after the replay; a newcomer with the reused key is unharmed",
+        "Not erased: shop.invoice",
+        "last copy until",
+    ):
+        assert told in flat
+    home = sandbox.home / "demo"
+    certificate = certificate_of(output)
+    key = str(home / "keys" / "signing.pub")
+    sandbox.must("verify_evidence", str(certificate), "--key", key)
+    assert_nothing_of_the_leaver_in(home)
+
+
+def assert_nothing_of_the_leaver_in(home: Path) -> None:
+    """In our own files: control database, keys, certificates, what the demo remembers."""
+    own = [p for p in home.rglob("*") if p.is_file() and "backups" not in p.parts]
+    assert len(own) > 10
+    kept_by_law = {"shop.sqlite3"}  # retained invoices name her
+    for path in own:
+        content = path.read_bytes().lower()
+        if path.name not in kept_by_law:
+            assert not [v for v in LEAVER if v.lower().encode() in content], path.name
+
+
+@pytest.mark.parametrize("state", ["", "planned", "executing", "verifying"])
+def test_a_killed_demo_goes_on_with_resume(sandbox: Installation, state: str) -> None:
+    process = sandbox.start("demo", "--people", PEOPLE)
+    control = sandbox.home / "demo" / "control.sqlite3"
+    if state:
+        wait_for(lambda: state_of(control) not in ("", "received", "identified"), process)
+        wait_for(lambda: reached(control, state), process)
+    else:
+        wait_for((sandbox.home / "demo" / "company" / "shop.sqlite3").exists, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    output = sandbox.must("demo", "--resume", "--people", PEOPLE)
+    assert "0 after the replay" in " ".join(output.split())
+    assert certificate_of(output).exists()
+
+
+def wait_for(condition: object, process: subprocess.Popen[bytes]) -> None:
+    """Two minutes at most, while the process lives."""
+    assert callable(condition)
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, "the demo ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def state_of(control: Path) -> str:
+    """Of the leaver's request; empty before there is one."""
+    try:
+        with closing(sqlite3.connect(f"file:{control}?mode=ro", uri=True)) as connection:
+            row = connection.execute(
+                "select state from erasure_erasurerequest where channel = 'demo'"
+            ).fetchone()
+    except sqlite3.OperationalError:
+        return ""
+    return str(row[0]) if row else ""
+
+
+def reached(control: Path, state: str) -> bool:
+    """In that state, or beyond it: looking can be too slow for a short one."""
+    order = ["planned", "approved", "executing", "verifying", "awaiting_copies"]
+    now = state_of(control)
+    return now in order and order.index(now) >= order.index(state)
+
+
+def test_the_neighbour_and_everybody_else_keep_what_is_theirs(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key = installation.must(
+        "shell", "--no-imports", "-v", "0", "-c",
+        "from erasure.connect import derived_key; print(derived_key('models'))",
+    ).strip()  # fmt: skip
+    company = demo.build(tmp_path / "company", people=int(PEOPLE), hash_key=key)
+    installation.environment.update(company.environment)
+    installation.must("import_lineage", str(company.catalogue))
+    before = snapshots(company)
+    done = installation.erase(f"email={company.leaver.email}")
+    assert done["outcome"] == "awaiting_copies"
+    assert snapshots(company) == before
+    stores = {s["dataset"].partition(".")[0] for s in done["steps"] if s["rows"]}
+    assert stores >= {"shop", "lake", "access", "app", "models", "backups"}
+    assert installation.bytes_holding(*LEAVER) == []
