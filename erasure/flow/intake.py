@@ -37,7 +37,7 @@ def open_request(
     UnknownIdentity; then nothing was recorded.
     """
     cleaned = checked(identifiers)
-    subject = vault.keyed_hash("|".join(sorted(vault.pseudonym(k, v) for k, v in cleaned)))
+    subject = _subject(cleaned)
     with transaction.atomic():
         existing = _open_case(subject, only_store)
         if existing:
@@ -88,6 +88,16 @@ def checked(identifiers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 def _looks_like_email(text: str) -> bool:
     local, at, domain = text.rpartition("@")
     return bool(at and local and domain) and not any(c.isspace() for c in text)
+
+
+def open_case_of(identifiers: Sequence[tuple[str, str]]) -> ErasureRequest | None:
+    """The open case of the person with exactly these identifiers. Raises as open_request."""
+    return _open_case(_subject(checked(identifiers)), "")
+
+
+def _subject(cleaned: Sequence[tuple[str, str]]) -> str:
+    """A keyed pseudonym over everything that was given."""
+    return vault.keyed_hash("|".join(sorted(vault.pseudonym(k, v) for k, v in cleaned)))
 
 
 def _open_case(subject: str, only_store: str) -> ErasureRequest | None:

@@ -62,6 +62,8 @@ def make_plan(request: ErasureRequest, *, by: str) -> Plan | None:
     preview = preview_plan(request)
     with transaction.atomic():
         request.plans.filter(state="draft").delete()
+        for old in request.plans.filter(state="approved"):
+            move(old, "stale", by=by, because="planned again")
         if not preview.rows:
             move(request, "no_data", by=by, because="no store knows these identifiers")
             return None

@@ -35,6 +35,7 @@ def find_returned(store_name: str, *, taken_at: datetime, by: str) -> list[Retur
     A row counts only if nothing in it speaks against it: a key that was given out again sits
     beside another email, and is left alone.
     """
+    selectors.store(store_name)  # an unknown store is an error even when nobody is known
     known = _known(taken_at)
     found: dict[UUID, set[tuple[str, str]]] = {}
     by_hash = _by_hash(known)

@@ -101,6 +101,9 @@ def certificate_path(request: ErasureRequest) -> str | None:
 
 def print_case(content: dict[str, Any], console: Console) -> None:
     """The same, for people."""
+    if content["outcome"] == "no_data":
+        console.print(f"Request {content['request']}: no store knows this person (no_data)")
+        return
     table = Table(title=f"Request {content['request']}: {content['outcome']}")
     for name in ("dataset", "action", "rows", "residue"):
         table.add_column(name, overflow="fold")

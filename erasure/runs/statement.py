@@ -74,7 +74,12 @@ def shared_of(request: ErasureRequest) -> list[dict[str, Any]]:
         .order_by("store", "collection", "field")
     )
     return [
-        {"dataset": f"{r['store']}.{r['collection']}", "field": r["field"], "rows": r["rows"]}
+        {
+            "dataset": f"{r['store']}.{r['collection']}",
+            "field": r["field"],
+            "rows": r["rows"],
+            "explanation": "an equal value in somebody else's row",
+        }
         for r in rows
     ]
 
@@ -199,9 +204,7 @@ def _exceptions(request: ErasureRequest) -> list[dict[str, Any]]:
 def _scope(request: ErasureRequest, run: Run, digest: str) -> dict[str, Any]:
     datasets = selectors.datasets()
     scans = list(run.scans.order_by("store"))
-    seen = set(
-        run.scan_results.filter(request=request, verdict="residue").values_list("store", flat=True)
-    )
+    seen = set(run.scan_results.filter(request=request).values_list("store", flat=True))
     return {
         "graph_hash": selectors.catalogue_version(),
         "plan": digest,

@@ -296,7 +296,7 @@ class _Batch:
         effect, rows = self.resolve(work)
         keys = unique_keys(work)
         if effect.untouched:
-            return receipt_of(work)
+            return receipt_of(work, keys)
         present = [(key, rows[values]) for values, key in keys.items() if values in rows]
         kept: Sequence[Key] = ()
         if work.step.via == "refcount":
@@ -306,7 +306,7 @@ class _Batch:
         for key, row in acted:
             if key not in reused:
                 self._apply(work, effect, key, row)
-        return receipt_of(work, reused=reused, kept=kept)
+        return receipt_of(work, keys, reused=reused, kept=kept)
 
     def _apply(self, work: Work, effect: Effect, key: Key, row: Row) -> None:
         name = work.step.dataset.name

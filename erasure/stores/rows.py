@@ -224,20 +224,21 @@ def _refuse_cuts(
 
 def unique_keys(work: Work) -> dict[tuple[Scalar, ...], Key]:
     """The keys of a work by their values, each once. Raises StoreError for a missing guard."""
-    keys = {key.values: key for key in work.keys}
-    for key in keys.values():
-        if work.step.guard and len(key.guard) != len(work.step.guard):
-            raise StoreError(
-                work.step.dataset.address, "a key came without its guard; search again"
-            )
-    return keys
+    width = len(work.step.guard)
+    if width and any(len(key.guard) != width for key in work.keys):
+        raise StoreError(work.step.dataset.address, "a key came without its guard; search again")
+    return {key.values: key for key in work.keys}
 
 
 def receipt_of(
-    work: Work, *, reused: Sequence[Key] = (), kept: Sequence[Key] = (), note: str = ""
+    work: Work,
+    keys: Mapping[tuple[Scalar, ...], Key],
+    *,
+    reused: Sequence[Key] = (),
+    kept: Sequence[Key] = (),
+    note: str = "",
 ) -> Receipt:
-    """What is said about a work: counted from the written keys, never from a row count."""
-    keys = unique_keys(work)
+    """What is said about a work: counted from its ``keys``, never from a row count."""
     return Receipt(
         dataset=work.step.dataset.address,
         action=work.step.action,

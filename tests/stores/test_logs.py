@@ -242,7 +242,10 @@ def test_a_key_of_plain_text_is_searched_in_the_line_unless_it_is_small(tmp_path
     assert read(path) == "login [erased]\nlogin 42 [erased]\n"
 
 
-COMBINED = '{ip} - {user} [05/Jan/2026:10:00:00 +0000] "GET /{path} HTTP/1.1" 200 512 "-" "Mozilla \\"x\\""'
+COMBINED = (
+    '{ip} - {user} [05/Jan/2026:10:00:00 +0000] "GET /{path} HTTP/1.1" 200 512 "-" '
+    '"Mozilla \\"x\\""'
+)
 
 
 def test_combined_lines_have_an_owner_and_can_be_masked(tmp_path: Path) -> None:

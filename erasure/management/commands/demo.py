@@ -125,7 +125,8 @@ class Command(BaseCommand):
         call_command("verify_evidence", path, stdout=self.stdout)
         self._say(f"Certificate: {path}")
         self._say(f"Report:      {Path(path).with_suffix('.md')}")
-        self._say(f"Verify with: --key {Path(settings.LETHE_HOME) / 'keys' / 'signing.pub'}")
+        key = Path(settings.LETHE_HOME) / "keys" / "signing.pub"
+        self._say(f"Check it yourself: python3 run.py verify_evidence CERTIFICATE --key {key}")
         self._say(f"{time.monotonic() - _STARTED:.1f} s")
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from erasure.domain.errors import UsageError
-from erasure.flow.intake import LAWS
+from erasure.flow import intake
 from erasure.inline import approve, discard, open_case, run_inline
 from erasure.management.console import FAILED, USAGE, Progress, one_line_errors, operator
 from erasure.models import ErasureRequest
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """KIND is any identity name of the catalogue; several are one person."""
         parser.add_argument("identifier", nargs="+", metavar="KIND=VALUE")
-        parser.add_argument("--law", choices=LAWS, default="gdpr")
+        parser.add_argument("--law", choices=intake.LAWS, default="gdpr")
         parser.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
         parser.add_argument("--yes", action="store_true", help="approve without asking, on record")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -53,30 +53,51 @@ class Command(BaseCommand):
 
     def _carry_out(self, options: dict[str, Any]) -> ErasureRequest | None:
         identifiers = parsed(options["identifier"])
+        existing = intake.open_case_of(identifiers)
+        if options["dry_run"]:
+            self._look(identifiers, existing, options["law"])
+            return None
+        if not options["yes"] and (self._json or not sys.stdin.isatty()):
+            raise CommandError(
+                "nobody to ask for approval here; look with --dry-run, approve with --yes",
+                returncode=USAGE,
+            )
         by = operator()
         with self._progress.showing("looking for the person"):
             request = open_case(identifiers, by=by, method=_CONSOLE_CHECK, law=options["law"])
         if request.state == "planned":
-            if options["dry_run"] or not self._approved(request, options):
-                self._tell_plan(request)
-                discard(request, by=by, because="looked at only")
+            if not options["yes"] and not self._approved(request):
+                if existing is None:
+                    discard(request, by=by, because="not approved on the console")
                 return None
             approve(request, by=by, because="approved on the console")
         with self._progress.showing("erasing"):
             return run_inline(request, self._progress.job)
 
-    def _approved(self, request: ErasureRequest, options: dict[str, Any]) -> bool:
-        if options["yes"]:
-            return True
-        if self._json or not sys.stdin.isatty():
-            raise CommandError(
-                "nobody to ask for approval here; look with --dry-run, approve with --yes",
-                returncode=USAGE,
+    def _look(
+        self, identifiers: list[tuple[str, str]], existing: ErasureRequest | None, law: str
+    ) -> None:
+        """Show a plan and leave everything as it was: no case, no identifier."""
+        if existing is not None and existing.state != "planned":
+            raise UsageError(
+                f"request {existing.id}: this person's case is open already ({existing.state}); "
+                "go on with it without --dry-run"
             )
+        by = operator()
+        with self._progress.showing("looking for the person"):
+            request = existing or open_case(identifiers, by=by, method=_CONSOLE_CHECK, law=law)
+        self._tell_plan(request)
+        if existing is None and request.state == "planned":
+            discard(request, by=by, because="looked at only")
+
+    def _approved(self, request: ErasureRequest) -> bool:
         self._tell_plan(request)
         return input("Carry this out? Type yes: ").strip() == "yes"
 
     def _tell_plan(self, request: ErasureRequest) -> None:
+        if request.state == "no_data":
+            self._tell(request, 0)
+            return
         if self._json:
             self.stdout.write(json.dumps(report.plan_json(request)))
             return

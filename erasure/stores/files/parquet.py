@@ -44,12 +44,12 @@ class ParquetEngine:
     def columns(self, source: Opened) -> list[Column]:
         """Every leaf of the schema; members of structs by dotted path."""
         with arrow_faults():
-            return list(_columns(pq.ParquetFile(source.file).schema_arrow))
+            return list(_columns(pq.ParquetFile(source.file, pre_buffer=False).schema_arrow))
 
     def rows(self, source: Opened) -> int | None:
         """From the footer."""
         with arrow_faults():
-            return pq.ParquetFile(source.file).metadata.num_rows
+            return pq.ParquetFile(source.file, pre_buffer=False).metadata.num_rows
 
     def empty(self, source: Opened) -> bool:
         """True without rows."""
@@ -96,12 +96,21 @@ class ParquetEngine:
             cast(IO[bytes], sink), file.parquet.schema_arrow, **options
         ) as writer:
             for group in range(file.count):
-                changes = _changes(file.rows(group), edits, source)
-                table = _edited(file.parquet.read_row_group(group), changes)
-                if len(table):
-                    writer.write_table(table, row_group_size=len(table))
-                kept += len(table)
+                kept += _copy_group(file, group, writer, edits, source)
+                # The pool keeps what was freed; a file of many groups would make it grow.
+                pa.default_memory_pool().release_unused()
         return kept
+
+
+def _copy_group(
+    file: _Groups, group: int, writer: pq.ParquetWriter, edits: Edits, source: Opened
+) -> int:
+    """One row group of the next version; returns its rows."""
+    changes = _changes(file.rows(group), edits, source)
+    table = _edited(file.parquet.read_row_group(group, use_threads=False), changes)
+    if len(table):
+        writer.write_table(table, row_group_size=len(table))
+    return len(table)
 
 
 class _Groups:
@@ -110,7 +119,7 @@ class _Groups:
     def __init__(self, source: Opened, query: Query) -> None:
         self._source = source
         self._query = query
-        self.parquet = pq.ParquetFile(source.file)
+        self.parquet = pq.ParquetFile(source.file, pre_buffer=False)
         self.count = self.parquet.metadata.num_row_groups
         schema = self.parquet.schema_arrow
         outside = {*source.virtual, LINE} - set(schema.names)

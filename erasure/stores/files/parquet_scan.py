@@ -25,11 +25,12 @@ Leaf = tuple[int, str, str]
 def hits(scan: Scan, file: BinaryIO) -> Iterator[Hit]:
     """Every needle in the object. Raises Fault."""
     with arrow_faults():
-        parquet = pq.ParquetFile(file)
+        parquet = pq.ParquetFile(file, pre_buffer=False)
         yield from _outside_rows(scan, parquet)
         first = 1
         for group in range(parquet.metadata.num_row_groups):
             yield from _in_group(scan, parquet, group, first)
+            pa.default_memory_pool().release_unused()
             first += parquet.metadata.row_group(group).num_rows
         scan.census.rows += parquet.metadata.num_rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -185,7 +186,8 @@ class ObjectReader:
         scan = Scan(needles, obj.name, self.virtual_of(obj), census)
         yield from scan.path()
         with self.guarded(obj, None), obj.path.open("rb") as file:
-            yield from self.hits_in(scan, obj, file, declared=declared)
+            if os.fstat(file.fileno()).st_size:
+                yield from self.hits_in(scan, obj, file, declared=declared)
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
         """Replaced versions are unlinked when they are replaced; what a crash left goes now."""

@@ -117,9 +117,10 @@ class Tree:
             raise StoreError(place, "its name is not UTF-8; rename it") from None
 
     def of(self, collection: str) -> Iterator[Obj]:
-        """The objects of one collection, in name order."""
+        """The objects of one collection, in name order; without those of no bytes, which other
+        tools leave as marks."""
         matches = re.compile(self._pattern(re.escape(collection))).fullmatch
-        return (obj for obj in self.objects() if matches(obj.name))
+        return (o for o in self.objects() if matches(o.name) and not _empty(o.path))
 
     def named(self, name: str) -> Obj:
         """The object of that relative name, there or not."""
@@ -172,6 +173,10 @@ def _regular(entry: os.DirEntry[str]) -> bool:
         return stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode)
     except FileNotFoundError:
         return False  # rotated away between listing and looking; its new name is listed too
+
+
+def _empty(path: Path) -> bool:
+    return path.exists() and path.stat().st_size == 0
 
 
 def _stem(name: str) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.sql.address import Address, KeyValues
 from erasure.stores.sql.keyed import Row, Target, grouped, writable
+from erasure.stores.sql.literals import array_of
 
 _Bound = list[tuple[str, list[Any]]]
 
@@ -43,7 +43,7 @@ class Arrays:
             order = [address.shape.clause.c[n] for n in address.key]
             select = select.order_by(*order).with_for_update(of=address.shape.clause)
         width = len(address.key)
-        for row in self._connection.execute(select):
+        for row in self._connection.execute(select).all():
             yield address.key_of(row), dict(zip(names, row[width:], strict=True))
 
     def delete(
@@ -59,7 +59,9 @@ class Arrays:
             .where(*_same(address, given), *_guarded(address, guard, given))
             .returning(*(address.column(n).label(f"c{i}") for i, n in enumerate(address.key)))
         )
-        gone = {tuple(row) for row in self._connection.execute(statement)}
+        gone = set(
+            self._connection.execute(statement).all()
+        )  # a Row equals the tuple of its values
         return [key for key in rows if key not in gone]
 
     def update(self, address: Address, guard: Sequence[str], rows: Sequence[Target]) -> None:
@@ -102,10 +104,7 @@ def _guards(names: Sequence[str], guards: Sequence[tuple[Scalar, ...]]) -> _Boun
 def _unnested(address: Address, bound: _Bound) -> sa.TableValuedAlias:
     """The values as a table ``v(c0, c1, …)``, typed as their columns are compared."""
     kinds = [address.kind(name).bind for name, _ in bound]
-    arrays = [
-        sa.bindparam(None, values, type_=ARRAY(kind), unique=True)
-        for (_, values), kind in zip(bound, kinds, strict=True)
-    ]
+    arrays = [array_of(values, kind) for (_, values), kind in zip(bound, kinds, strict=True)]
     columns = [sa.column(f"c{i}", kind) for i, kind in enumerate(kinds)]
     return sa.func.unnest(*arrays).table_valued(*columns, name="v").render_derived()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -35,16 +36,19 @@ class _Reading:
         """Everything that is read, without a condition."""
         return sa.select(*(self.address.column(n).label(f"c{i}") for i, n in enumerate(self.names)))
 
+    @cached_property
+    def places(self) -> tuple[list[int], list[tuple[str, int]]]:
+        """Where the guard's and the carried values stand in a row."""
+        guard = [self.names.index(n) for n in self.selector.guard]
+        return guard, [(n, self.names.index(n)) for n in self.selector.carry]
+
     def found(self, row: Sequence[Any], matched: tuple[Scalar, ...]) -> Found:
         """A row as the protocol has it."""
-        values = dict(zip(self.names, row, strict=True))
+        guard, carry = self.places
         return Found(
-            key=Key(
-                values=self.address.key_of(row),
-                guard=tuple(values[n] for n in self.selector.guard),
-            ),
+            key=Key(values=self.address.key_of(row), guard=tuple([row[i] for i in guard])),
             matched=matched,
-            carry={n: values[n] for n in self.selector.carry},
+            carry={n: row[i] for n, i in carry},
         )
 
 
@@ -101,10 +105,18 @@ class _Test:
     position: int
     normal: Callable[[Any], Hashable]
     wanted: Wanted
+    # Many rows hold one value: normalised once. By type, too, because 1 and True are one key.
+    known: dict[tuple[type, Any], list[Scalar]] = field(default_factory=dict)
 
     def matched(self, row: Sequence[Any]) -> list[Scalar]:
         """The searched values, as given, that the row's value equals."""
-        return self.wanted.get(self.normal(row[self.position]), [])
+        value = row[self.position]
+        found = self.known.get((type(value), value))
+        if found is None:
+            found = self.wanted.get(self.normal(value), [])
+            if found:  # odd candidates may be many, and each comes once
+                self.known[type(value), value] = found
+        return found
 
 
 def _test(reading: _Reading, name: str, values: Sequence[Scalar]) -> _Test:
@@ -136,7 +148,8 @@ def _by_value(
     if not tests:
         return
     conditions = [_condition(connection, reading, name, test) for name, test in tests.items()]
-    for row in _stream(connection, reading.statement().where(sa.or_(*conditions))):
+    rows = _stream(connection, reading.statement().where(sa.or_(*conditions)))
+    for row in rows:
         matched = [value for test in tests.values() for value in test.matched(row)]
         if matched:
             yield reading.found(row, tuple(dict.fromkeys(matched)))
@@ -196,4 +209,5 @@ def read(
 def _stream(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:
     streaming = connection.execution_options(stream_results=True, max_row_buffer=CHUNK * 4)
     with streaming.execute(statement) as result:
-        yield from result
+        for part in result.partitions(CHUNK):
+            yield from part

@@ -105,7 +105,7 @@ class Lists:
                 member_of(self._connection, address.shape, name, list({k[i] for k in batch}))
                 for i, name in enumerate(address.key)
             ]
-            for row in self._connection.execute(select.where(*conditions)):
+            for row in self._connection.execute(select.where(*conditions)).all():
                 if tuple(row[:width]) in batch:
                     yield address.key_of(row), dict(zip(names, row[width:], strict=True))
 

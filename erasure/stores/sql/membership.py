@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from erasure.stores.sql.address import compared
+from erasure.stores.sql.literals import array_of
 from erasure.stores.sql.reflect import Shape
 
 ARRAY_SIZE = 10_000
@@ -38,6 +38,5 @@ def one_of(
 ) -> sa.ColumnElement[bool]:
     """The expression equals one of ``values`` of the type ``bind``."""
     if connection.dialect.name == "postgresql":
-        array = sa.bindparam(None, list(values), type_=ARRAY(bind), unique=True)
-        return sa.type_coerce(expression == sa.any_(array), sa.Boolean())
+        return sa.type_coerce(expression == sa.any_(array_of(values, bind)), sa.Boolean())
     return expression.in_(values)

@@ -141,7 +141,7 @@ class Batch:
 
     def _act(self, task: Task) -> Receipt:
         if task.effect.untouched or not task.keys:
-            return receipt_of(task.work)
+            return receipt_of(task.work, task.keys)
         kept = self._shared(task) if task.work.step.via == "refcount" else set()
         keys = {values: key for values, key in task.keys.items() if values not in kept}
         reused: list[Key] = []
@@ -149,7 +149,7 @@ class Batch:
             act = self._remove if task.effect.removes else self._change
             reused = act(task, keys)
         stay = [key for values, key in task.keys.items() if values in kept]
-        return receipt_of(task.work, reused=reused, kept=stay)
+        return receipt_of(task.work, task.keys, reused=reused, kept=stay)
 
     def _shared(self, task: Task) -> set[KeyValues]:
         """Lock shared rows, in key order, before counting who refers to them: two runs that each
@@ -161,7 +161,9 @@ class Batch:
 
     def _remove(self, task: Task, keys: Keys) -> list[Key]:
         place = task.address.place
-        guards = {key: self._guard(task, key) for key in keys}
+        guards = {values: key.guard if task.guard else () for values, key in keys.items()}
+        if self._changed:
+            guards = {values: self._guard(task, values) for values in keys}
         with translated(place):
             refuse_cascades(
                 self._connection,

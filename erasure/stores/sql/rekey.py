@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.sql.address import Address, KeyValues, compared
+from erasure.stores.sql.literals import array_of
 from erasure.stores.sql.references import Link, referring
 from erasure.stores.sql.reflect import Shape
 
@@ -114,7 +114,7 @@ def _update(move: _Move, name: str) -> sa.Update:
         for i, column in enumerate(move.columns):
             kind = move.shape.kinds[column].bind
             values = [row[i] for row in rows]
-            arrays.append(sa.bindparam(None, values, type_=ARRAY(kind), unique=True))
+            arrays.append(array_of(values, kind))
             columns.append(sa.column(f"{prefix}{i}", kind))
     given = sa.func.unnest(*arrays).table_valued(*columns, name=f"v{name}").render_derived()
     where = [

@@ -80,7 +80,8 @@ def _table(
         rows = iter(result)
         while chunk := [tuple(row) for row in islice(rows, CHUNK)]:
             count += len(chunk)
-            if needles.found_in(_SEPARATOR.join(text_of(v) for row in chunk for v in row)):
+            texts = [v if type(v) is str else text_of(v) for row in chunk for v in row]
+            if needles.found_in(_SEPARATOR.join(texts)):
                 for row in chunk:
                     yield from _hits(reading, row, needles)
     yield Searched(collection=reading.shape.collection, fields=len(reading.names), rows=count)
