@@ -24,6 +24,7 @@ ALLOWED_HOSTS = env.listed("LETHE_HOSTS") or ([] if PRODUCTION else ["localhost"
 CSRF_TRUSTED_ORIGINS = env.listed("LETHE_ORIGINS")
 
 INSTALLED_APPS = [
+    "erasure",  # first: its runserver brings a worker along
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -32,7 +33,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "lineage",
-    "erasure",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

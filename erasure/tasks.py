@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from uuid import UUID
 
 from celery import Task, shared_task
 from celery.app import app_or_default
 from celery.worker import WorkController
+from django.conf import settings
 from django.db import transaction
 
 from erasure.advance import ATTEMPTS, Job, due_jobs, finish_keys, follow_up, give_up, perform
@@ -66,10 +67,11 @@ def _carry_out(task: Task[..., None], job: Job) -> None:
 
 
 @contextmanager
-def embedded_worker(*, threads: int = 4) -> Iterator[None]:
+def embedded_worker(*, threads: int = 4, sweep: bool = False) -> Iterator[None]:
     """A worker inside this process, on the memory transport: what one machine needs.
 
-    Its broker dies with the process; the database knows what was due and the sweep sends it again.
+    Its broker dies with the process; the database knows what was due and the sweep sends it again:
+    the caller's, or with ``sweep`` one that is run here as beat would.
     """
     app = app_or_default(None)
     app.conf.broker_transport_options = {"polling_interval": 0.02}
@@ -84,8 +86,19 @@ def embedded_worker(*, threads: int = 4) -> Iterator[None]:
     )
     thread = Thread(target=worker.start, name="embedded-worker", daemon=True)
     thread.start()
+    over = Event()
+    if sweep:
+        Thread(target=_sweep_until, args=(over,), name="embedded-beat", daemon=True).start()
     try:
         yield
     finally:
+        over.set()
         worker.stop()
         thread.join(timeout=10)
+
+
+def _sweep_until(over: Event) -> None:
+    while True:
+        sweep.delay()
+        if over.wait(settings.LETHE_SWEEP_SECONDS):
+            return

@@ -24,7 +24,7 @@ from tests.servers import postgresql_server, redis_server
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
-_OPEN = f"""
+OPEN = f"""
 from erasure.advance import Job
 from erasure.flow import identify, intake
 from erasure.tasks import enqueue
@@ -32,7 +32,7 @@ request = intake.open_request([("email", "{EMAIL}")], by="officer", channel="des
 identify.confirm_identity(request, by="officer", method="at the counter")
 enqueue(Job("advance", request.id))
 """
-_APPROVE = """
+APPROVE = """
 from erasure.advance import Job
 from erasure.flow import decide
 from erasure.models import ErasureRequest
@@ -158,12 +158,12 @@ def assert_forgotten(estate: Estate) -> None:
 
 
 def plan_and_approve(estate: Estate) -> None:
-    estate.shell(_OPEN)
+    estate.shell(OPEN)
     with estate.worker():
         estate.wait_for("planned")
     for key in estate.broker.keys("*"):
         assert EMAIL.encode() not in (estate.broker.dump(key) or b"")
-    estate.shell(_APPROVE)
+    estate.shell(APPROVE)
 
 
 def test_a_worker_killed_in_the_middle_and_a_wiped_broker_lose_nothing(estate: Estate) -> None:

@@ -2,4 +2,10 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.stores.conformance", "tests.stores.row_conformance")
+pytest.register_assert_rewrite(
+    "tests.stores.conformance",
+    "tests.stores.row_conformance",
+    "tests.stores.anonymising_conformance",
+    "tests.stores.sql_common",
+    "tests.stores.sql_references",
+)

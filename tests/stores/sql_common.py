@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Step
-from erasure.stores.base import Declared, Hit, Key, Secrets, Selector, Work
+from erasure.stores.base import Declared, Hit, Key, Selector, Work
 from lineage.graph import Field, Method
-from lineage.schema import Column, ForeignKey, Table
+from lineage.schema import Table
 from tests.stores.company import (
     DELETE_PERSON,
     EMAIL,
@@ -27,39 +27,14 @@ from tests.stores.company import (
     SECRETS,
     SUBJECT,
     TABLES,
-    by,
+    Row,
     dataset,
     keys_of,
-    whole_case,
 )
-from tests.stores.conformance import SEED, Planted, assert_no_values, told
+from tests.stores.conformance import Planted, assert_no_values, told
 from tests.stores.row_conformance import RowConformance
 from tests.stores.sql_harness import SqlHarness
-
-EMPTY = Secrets(seed=SEED, needles=Matcher(()))
-
-
-def number(name: str, *, key: bool = False, nullable: bool = True) -> Column:
-    return Column(name=name, data_type="INTEGER", primary_key=key, nullable=nullable and not key)
-
-
-def text(name: str, length: int = 40, *, nullable: bool = True, unique: bool = False) -> Column:
-    return Column(
-        name=name, data_type=f"VARCHAR({length})", length=length, nullable=nullable, unique=unique
-    )
-
-
-def refers(column: str, target: str, on_delete: str = "NO ACTION") -> ForeignKey:
-    return ForeignKey(
-        name="", columns=(column,), target=target, target_columns=("id",), on_delete=on_delete
-    )
-
-
-def child_of_person(on_delete: str) -> Table:
-    columns = (number("id", key=True), number("person_id"))
-    return Table(
-        name="badge", columns=columns, foreign_keys=(refers("person_id", "person", on_delete),)
-    )
+from tests.stores.sql_references import EMPTY, SqlReferences, number, text
 
 
 @contextmanager
@@ -75,133 +50,8 @@ def statements() -> Iterator[list[str]]:
     sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
-class SqlCommon(RowConformance):
-    """Cascades, cycles, schema features, errors."""
-
-    # cascades
-
-    @pytest.mark.parametrize("on_delete", ["CASCADE", "SET NULL"])
-    def test_a_cascade_beyond_the_plan_is_refused_before_anything_happens(
-        self, harness: SqlHarness, on_delete: str
-    ) -> None:
-        badge = {"badge": [{"id": 1, "person_id": SUBJECT}]}
-        harness.create((*TABLES, child_of_person(on_delete)), {**ROWS, **badge})
-        store = harness.store()
-        works = whole_case(store)
-        before = harness.read("person"), harness.read("badge"), harness.read("post")
-        with pytest.raises(StoreError, match=r"shop\.badge.*declare") as caught:
-            store.act(works, SECRETS)
-        assert caught.value.permanent
-        assert (harness.read("person"), harness.read("badge"), harness.read("post")) == before
-        store.close()
-
-    def test_a_late_row_under_a_planned_cascade_is_searched_again(
-        self, harness: SqlHarness
-    ) -> None:
-        badge = {"badge": [{"id": 1, "person_id": SUBJECT}]}
-        harness.create((*TABLES, child_of_person("CASCADE")), {**ROWS, **badge})
-        store = harness.store()
-        badges = dataset("badge")
-        step = Step(dataset=badges, action="delete", guard=("person_id",))
-        work = Work(step=step, keys=keys_of(store, by(badges, "person_id"), SUBJECT))
-        works = [work, *whole_case(store)]
-        harness.insert("badge", {"id": 2, "person_id": SUBJECT})
-        with pytest.raises(LateRows, match="badge"):
-            store.act(works, SECRETS)
-        assert len(harness.read("badge")) == 2
-        keys = keys_of(store, by(badges, "person_id"), SUBJECT)
-        store.act([replace(work, keys=keys), *works[1:]], SECRETS)
-        assert harness.read("badge") == []
-        store.close()
-
-    def test_a_cascade_whose_rows_the_batch_takes_itself_is_allowed(
-        self, harness: SqlHarness
-    ) -> None:
-        badge = {"badge": [{"id": 1, "person_id": SUBJECT}, {"id": 2, "person_id": 1}]}
-        harness.create((*TABLES, child_of_person("CASCADE")), {**ROWS, **badge})
-        store = harness.store()
-        step = Step(dataset=dataset("badge"), action="delete", guard=("person_id",))
-        keys = keys_of(store, by(dataset("badge"), "person_id"), SUBJECT)
-        store.act([*whole_case(store), Work(step=step, keys=keys)], SECRETS)
-        assert harness.read("badge") == [{"id": 2, "person_id": 1}]
-        store.close()
-
-    # cycles
-
-    @pytest.mark.parametrize("on_delete", ["NO ACTION", "RESTRICT"])
-    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-    def test_tables_that_refer_to_each_other_go_together(
-        self, harness: SqlHarness, on_delete: str, order: tuple[int, int]
-    ) -> None:
-        """Only SQLite can declare such a cycle in CREATE TABLE: the second half is added."""
-        team = Table(name="team", columns=(number("id", key=True), number("lead")))
-        member = Table(
-            name="member",
-            columns=(number("id", key=True), number("team_id"), text("name")),
-            foreign_keys=(refers("team_id", "team", on_delete),),
-        )
-        harness.create(
-            (team, member),
-            {
-                "team": [{"id": 1, "lead": None}, {"id": 2, "lead": None}],
-                "member": [
-                    {"id": 5, "team_id": 1, "name": "Mira"},
-                    {"id": 6, "team_id": 2, "name": "Tom"},
-                ],
-            },
-        )
-        harness.add_foreign_key("team", "lead", "member", on_delete)
-        harness.execute(f"UPDATE team SET lead = {harness.placeholder} WHERE id = 1", [5])
-        store = harness.store()
-        works = [
-            Work(
-                step=Step(dataset=dataset("team"), action="delete", guard=("lead",)),
-                keys=keys_of(store, by(dataset("team"), "lead"), 5),
-            ),
-            Work(
-                step=Step(dataset=dataset("member"), action="delete", guard=("team_id", "name")),
-                keys=keys_of(store, by(dataset("member"), "id", "team_id", "name"), 5),
-            ),
-        ]
-        receipts = store.act([works[i] for i in order], EMPTY)
-        assert [r.done for r in receipts] == [1, 1]
-        assert [r.reused for r in receipts] == [(), ()]
-        assert [r["id"] for r in harness.read("team")] == [2]
-        assert [r["id"] for r in harness.read("member")] == [6]
-        store.close()
-
-    @pytest.mark.parametrize("on_delete", ["NO ACTION", "RESTRICT", "CASCADE"])
-    def test_rows_that_refer_to_each_other_go_in_one_work(
-        self, harness: SqlHarness, on_delete: str
-    ) -> None:
-        node = Table(
-            name="node",
-            columns=(number("id", key=True), number("parent")),
-            foreign_keys=(refers("parent", "node", on_delete),),
-        )
-        rows = [{"id": 1, "parent": None}, {"id": 2, "parent": 1}, {"id": 3, "parent": 2}]
-        harness.create((node,), {"node": rows})
-        store = harness.store()
-        step = Step(dataset=dataset("node"), action="delete", guard=("parent",))
-        keys = keys_of(store, by(dataset("node"), "id", "parent"), 1, 2, 3)
-        (receipt,) = store.act([Work(step=step, keys=keys)], EMPTY)
-        assert (receipt.done, receipt.reused) == (3, ())
-        assert harness.read("node") == []
-        store.close()
-
-    def test_a_row_that_refers_to_itself_goes(self, harness: SqlHarness) -> None:
-        node = Table(
-            name="node",
-            columns=(number("id", key=True), number("parent", nullable=False)),
-            foreign_keys=(refers("parent", "node"),),
-        )
-        harness.create((node,), {"node": [{"id": 1, "parent": 1}]})
-        store = harness.store()
-        shared = Step(dataset=dataset("node"), action="delete", via="refcount")
-        (receipt,) = store.act([Work(step=shared, keys=(Key(values=(1,)),))], EMPTY)
-        assert (receipt.done, receipt.kept) == (1, ())
-        assert harness.read("node") == []
-        store.close()
+class SqlCommon(SqlReferences, RowConformance):
+    """Names, schema features, errors, scans."""
 
     # names and schema
 
@@ -402,8 +252,8 @@ class SqlCommon(RowConformance):
         store.close()
 
     def test_the_hit_in_a_long_table_is_found(self, harness: SqlHarness) -> None:
-        rows = [{"at": i, "what": f"line {i}"} for i in range(1601)]
-        rows[1234]["what"] = "for Mira Quell only"
+        texts = {1234: "for Mira Quell only"}
+        rows: list[Row] = [{"at": i, "what": texts.get(i, f"line {i}")} for i in range(1601)]
         harness.create(TABLES, {"trail": rows})
         store = harness.store()
         answers = list(store.scan([], SECRETS.needles))

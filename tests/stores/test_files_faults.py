@@ -30,7 +30,8 @@ def test_the_scan_looks_at_paths_undeclared_files_nested_values_and_metadata(
     (tmp_path / "export_mara.lindqvist%40example.com.txt").write_text("nothing\n")
     (tmp_path / "notes.md").write_text(f"# call {NAME}\n")
     (tmp_path / "stray.json").write_text(json.dumps({"a": [{"b": {EMAIL: 1}}]}))
-    (tmp_path / "esc.jsonl").write_text(json.dumps({"x": "\nMara Lindqvist", "y": "é"}) + "\n")
+    hidden = json.dumps({"x": "\nMara Lindqvist", "y": "é"})
+    (tmp_path / "esc.jsonl").write_text(f'{{"x": "plain"}}\n{hidden}\n')
     pq.write_table(
         pa.table({EMAIL: [1], "n": [{"z": [NAME]}]}).replace_schema_metadata({"by": NAME}),
         tmp_path / "pivot.parquet",

@@ -208,6 +208,59 @@ def test_random_values_are_the_same_in_a_second_execution(tmp_path: Path, method
     assert mails[1] != mails[3]
 
 
+@pytest.mark.parametrize("name", ["things.csv", "things.jsonl.gz"])
+def test_rows_are_found_across_the_blocks_in_which_a_file_is_read(
+    tmp_path: Path, name: str
+) -> None:
+    rows = [{"id": i, "note": "a\n" * (i % 40) + '"q", 1'} for i in range(6_000)]
+    _write_things(tmp_path / name, rows, 1)
+    wanted = range(7, 6_000, 997)
+    assert erase(tmp_path, *wanted) == len(wanted)
+    assert _read_things(tmp_path / name) == [r for r in rows if r["id"] not in wanted]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_case_and_width_of_an_email_do_not_matter_beyond_ascii(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"orders.{kind}"
+    rows = [
+        {"email": m} for m in ("ＭＡＲＡ@example.com", " Mara@EXAMPLE.com ", "mära@example.com")
+    ]
+    match kind:
+        case "parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        case "csv":
+            path.write_text("email\n" + "".join(f"{r['email']}\n" for r in rows))
+        case _:
+            path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
+    found = list(
+        store_at(tmp_path).find(cast.by_id(cast.dataset(), email=True), ["mara@example.com"])
+    )
+    assert [f.key.count for f in found] == [2]
+
+
+@pytest.mark.parametrize("pad", [" ", "\u3000", "\t"])
+def test_statistics_do_not_hide_a_value_that_is_padded(tmp_path: Path, pad: str) -> None:
+    for number, text in enumerate((f"{pad}42", f"42{pad}", f"{pad}42{pad}")):
+        pq.write_table(pa.table({"id": [text]}), tmp_path / f"things-{number}.parquet")
+    assert erase(tmp_path, 42) == 3
+
+
+def test_needles_are_only_gathered_from_rows_under_the_guard(tmp_path: Path) -> None:
+    rows = [
+        {"order_id": 5, "customer_id": 1, "email": "one@example.com"},
+        {"order_id": 5, "customer_id": 2, "email": "two@example.com"},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "orders.parquet")
+    data = cast.dataset()
+    store = store_at(tmp_path)
+    selector = Selector(dataset=data, fields=("order_id",), guard=("customer_id",))
+    keys = [f.key for f in store.find(selector, [5])]
+    assert [k.guard for k in keys] == [(1,), (2,)]
+    ((key, needles),) = store.gather(data, keys[:1])
+    assert key == keys[0]
+    assert [n.text for n in needles] == ["one@example.com"]
+
+
 def test_csv_with_lines_inside_quotes_loses_only_the_row(tmp_path: Path) -> None:
     path = tmp_path / "things.csv"
     kept = ["id;note\r\n", '1;"a ""quoted""\r\n42;line"\r\n', "43;x\r\n", '"4";"42"\r\n']

@@ -230,6 +230,19 @@ def test_plain_text_is_redacted_and_the_line_and_its_time_stay(tmp_path: Path) -
     )
 
 
+def test_a_timestamp_stays_even_where_it_looks_like_a_needle(tmp_path: Path) -> None:
+    needle = Needle(text="2026-01-05", category="user.government_id")
+    secrets = Secrets(seed=bytes(32), needles=Matcher([needle]))
+    path = write(tmp_path / "app.log", "2026-01-05 10:00:00 born 2026-01-05.\n")
+    data = Dataset(address="app.app", store="logs", name="app", fields=FIELDS)
+    store = store_at(tmp_path, format="text")
+    selector = Selector(dataset=data, mode="text", fields=("path",))
+    works = cast.work(list(store.find(selector, [needle.text])), data, "redact", via="mention")
+    store.act(works, secrets)
+    assert read(path) == "2026-01-05 10:00:00 born [erased].\n"
+    assert store.check(works, secrets) == []
+
+
 def test_a_key_of_plain_text_is_searched_in_the_line_unless_it_is_small(tmp_path: Path) -> None:
     path = write(tmp_path / "app.log", f"login {EMAIL}\nlogin 42 4200000042\n")
     data = Dataset(address="app.app", store="logs", name="app", fields=FIELDS, action="delete")

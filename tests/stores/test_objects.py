@@ -80,7 +80,7 @@ def test_a_collection_has_the_files_of_its_name_and_no_others(
 ) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    path.write_text("x")
     assert [o.name for o in Tree("x", tmp_path, None).of("orders")] == [name] * belongs
 
 
@@ -101,7 +101,7 @@ def test_a_glob_says_which_files_belong_to_a_collection(
 ) -> None:
     (tmp_path / "o" / "deep").mkdir(parents=True)
     for name in ("o/a.csv", "o/deep/b.csv", "o/deep/c.gz", "top.csv", "a+b(c)"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("x")
     assert [o.name for o in Tree("x", tmp_path, glob).of("o")] == sorted(names)
 
 

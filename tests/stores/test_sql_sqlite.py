@@ -17,7 +17,7 @@ from erasure.stores.base import Hit, Key, Work
 from erasure.stores.sql import SqlStore
 from erasure.stores.sql.connection import read_options
 from lineage.graph import Field, Method
-from tests.stores.company import ROWS, SECRETS, TABLES, by, dataset, keys_of, whole_case
+from tests.stores.company import ROWS, SECRETS, TABLES, Row, by, dataset, keys_of, whole_case
 from tests.stores.conformance import told
 from tests.stores.sql_common import SqlCommon
 from tests.stores.sql_harness import SqlHarness
@@ -132,17 +132,41 @@ def test_after_purging_no_byte_is_left_in_the_file_or_its_journal(
     harness: SqliteHarness, journal: str
 ) -> None:
     harness.create(TABLES, ROWS)
-    harness.execute(f"PRAGMA journal_mode = {journal}")
+    with closing(sqlite3.connect(harness.path)) as other:  # the journal outlives our connections
+        other.execute(f"PRAGMA journal_mode = {journal}")
+        # What the application deleted in its own way, before anybody asked to be forgotten.
+        other.execute("PRAGMA secure_delete = OFF")
+        other.execute("INSERT INTO trail VALUES (5, 'once wrote mira.quell@example.com')")
+        other.commit()
+        other.execute("DELETE FROM trail WHERE at = 5")
+        other.commit()
+        store = harness.store()
+        works = whole_case(store)
+        assert b"Mira.Quell@example.com" in bytes_of(harness)
+        store.act(works, SECRETS)
+        assert b"mira.quell" in bytes_of(harness)
+        assert store.purge([w.step.dataset for w in works]).residue == "purged"
+        assert b"mira.quell" not in bytes_of(harness).lower()
+        assert b"mira quell" not in bytes_of(harness).lower()
+        store.close()
+
+
+def bytes_of(harness: SqliteHarness) -> bytes:
+    """Every byte of the database and its journals."""
+    return b"".join(path.read_bytes() for path in harness.path.parent.iterdir())
+
+
+def test_the_words_of_a_trigger_are_not_passed_on(harness: SqliteHarness) -> None:
+    harness.create(TABLES, ROWS)
+    harness.execute(
+        "CREATE TRIGGER no AFTER DELETE ON card BEGIN SELECT RAISE(ABORT, 'ask Mira Quell'); END"
+    )
     store = harness.store()
-    works = whole_case(store)
-    assert b"Mira.Quell@example.com" in harness.path.read_bytes()
-    store.act(works, SECRETS)
-    assert store.purge([w.step.dataset for w in works]).residue == "purged"
+    with pytest.raises(StoreError, match="SQLITE_CONSTRAINT_TRIGGER") as caught:
+        store.act(whole_case(store), SECRETS)
+    assert "Mira" not in told(caught.value)
+    assert len(harness.read("card")) == 2
     store.close()
-    for path in harness.path.parent.iterdir():
-        left = path.read_bytes().lower()
-        assert b"mira.quell" not in left
-        assert b"mira quell" not in left
 
 
 def test_a_store_told_not_to_purge_says_so(harness: SqliteHarness) -> None:
@@ -195,7 +219,7 @@ def test_moments_kept_as_text_stay_text_when_they_are_made_coarser(harness: Sqli
         "CREATE TABLE born "
         "(id INTEGER PRIMARY KEY, day DATE, at DATETIME NOT NULL, pay NUMERIC(8,2))"
     )
-    born = {"id": 1, "day": "1980-05-06", "at": "1980-05-06 07:08:09", "pay": 31.5}
+    born: Row = {"id": 1, "day": "1980-05-06", "at": "1980-05-06 07:08:09", "pay": 31.5}
     harness.insert("born", born)
     year = Method(name="generalize", argument="year")
     people = dataset(
@@ -240,7 +264,7 @@ def test_what_refuses_null_is_filled_at_random_within_its_length(harness: Sqlite
         "CREATE TABLE pin (id INTEGER PRIMARY KEY, code VARCHAR(4) NOT NULL UNIQUE, "
         "mail VARCHAR(30) NOT NULL, born INTEGER NOT NULL)"
     )
-    rows = [{"id": i, "code": f"c{i:02}", "mail": f"p{i}@example.com", "born": 1980}
+    rows: list[Row] = [{"id": i, "code": f"c{i:02}", "mail": f"p{i}@example.com", "born": 1980}
             for i in range(50)]  # fmt: skip
     harness.insert("pin", *rows)
     store = harness.store()

@@ -118,8 +118,10 @@ class Lines:
             yield block
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of the block that was given last."""
-        return self._rest
+        """The lines of the block that was given last, and of those that were begun meanwhile by
+        asking for the next line."""
+        while (line := next(self._rest, None)) is not None:
+            yield line
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -105,17 +105,16 @@ class _Test:
     position: int
     normal: Callable[[Any], Hashable]
     wanted: Wanted
-    # Many rows hold one value: normalised once. By type, too, because 1 and True are one key.
-    known: dict[tuple[type, Any], list[Scalar]] = field(default_factory=dict)
+    known: dict[Any, list[Scalar]] = field(default_factory=dict)
 
     def matched(self, row: Sequence[Any]) -> list[Scalar]:
         """The searched values, as given, that the row's value equals."""
         value = row[self.position]
-        found = self.known.get((type(value), value))
+        found = self.known.get(value)  # many rows hold one value: it is normalised once
         if found is None:
             found = self.wanted.get(self.normal(value), [])
             if found:  # odd candidates may be many, and each comes once
-                self.known[type(value), value] = found
+                self.known[value] = found
         return found
 
 

@@ -1,0 +1,352 @@
+"""The fixed cast: a tiny shop with a subject, a neighbour and those who decide about them.
+
+Ann leaves. Ben lives at her address, Cleo lives elsewhere and writes about both, Eve serves Ann
+and Cleo. The shop stands in memory or in SQLite files; its stores tell what they are asked, and
+let a test put its hand in just before it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
+
+from erasure.advance import Job, perform
+from erasure.domain.values import Scalar
+from erasure.flow import decide, identify, intake, planning
+from erasure.models import ErasureRequest
+from erasure.stores import registry
+from erasure.stores.base import Found, Receipt, Secrets, Selector, Work
+from erasure.stores.memory import MemoryStore
+from erasure.stores.sql import SqlStore
+from lineage import catalog
+from lineage.importers import fideslang
+from lineage.schema import Column, ForeignKey, Table
+
+CATALOGUE = Path(__file__).with_name("shop.yml")
+STORES = ("shop_db", "crm_db")
+
+SUBJECT = "ann.archer@example.com"
+NEIGHBOUR = "ben.baker@example.com"
+BYSTANDER = "cleo.carter@example.com"
+EMPLOYEE = "eve.evans@example.org"
+NOBODY = "nobody@example.com"
+OFFICER = "officer"
+APPROVER = "approver"
+AUDITOR = "auditor"
+INTRUDER = "intruder"
+
+ANN, BEN, CLEO, EVE = 0, 1, 2, 10
+SECRETS = ("Ann Archer", SUBJECT, "030 5550001", "12 Quiet Lane", "030 5550009")
+
+Row = dict[str, Scalar]
+ROWS: Mapping[str, Mapping[str, Sequence[Row]]] = {
+    "shop_db": {
+        "address": [
+            {"id": 1, "street": "12 Quiet Lane", "city": "Rivertown", "hint": "ring twice"},
+            {"id": 2, "street": "7 Loud Street", "city": "Rivertown", "hint": None},
+        ],
+        "employee": [{"id": EVE, "name": "Eve Evans", "email": EMPLOYEE}],
+        "customer": [
+            {
+                "id": ANN,
+                "name": "Ann Archer",
+                "email": "Ann.Archer@example.com",
+                "phone": "030 5550001",
+                "address_id": 1,
+                "rep_id": EVE,
+                "remark": "Ann Archer likes tea",
+            },
+            {
+                "id": BEN,
+                "name": "Ben Baker",
+                "email": NEIGHBOUR,
+                "phone": "030 5550002",
+                "address_id": 1,
+                "rep_id": None,
+                "remark": None,
+            },
+            {
+                "id": CLEO,
+                "name": "Cleo Carter",
+                "email": BYSTANDER,
+                "phone": "030 5550003",
+                "address_id": 2,
+                "rep_id": EVE,
+                "remark": None,
+            },
+        ],
+        "orders": [
+            {"id": 1, "customer_id": ANN, "wish": "by noon"},
+            {"id": 2, "customer_id": ANN, "wish": None},
+            {"id": 3, "customer_id": BEN, "wish": "by night"},
+        ],
+        "line": [
+            {"id": 1, "order_id": 1, "engraving": "030 5550009"},
+            {"id": 2, "order_id": 3, "engraving": None},
+        ],
+        "invoice": [
+            {"id": 1, "customer_id": ANN, "issued_on": "2026-03-01", "note": "to Ann Archer"},
+            {"id": 2, "customer_id": BEN, "issued_on": "2026-03-02", "note": "paid"},
+        ],
+        "message": [
+            {"id": 1, "author_id": ANN, "body": "Where is my order?"},
+            {"id": 2, "author_id": CLEO, "body": "Ann Archer and Ben Baker are kind"},
+            {"id": 3, "author_id": BEN, "body": "Thank you"},
+        ],
+    },
+    "crm_db": {
+        "lead": [
+            {"id": 1, "customer_id": "0", "mobile": "030 5550001"},
+            {"id": 2, "customer_id": "1", "mobile": "030 5550002"},
+        ]
+    },
+}
+REFERENCES: Mapping[str, Mapping[str, str]] = {
+    "customer": {"address_id": "address", "rep_id": "employee"},
+    "orders": {"customer_id": "customer"},
+    "line": {"order_id": "orders"},
+    "invoice": {"customer_id": "customer"},
+    "message": {"author_id": "customer"},
+}
+
+
+class Spied:
+    """What the stores were asked, in order; ``before`` runs just before it is answered."""
+
+    asked: ClassVar[list[tuple[str, str]]] = []
+    before: ClassVar[dict[tuple[str, str], Callable[[], None]]] = {}
+    name: str
+
+    def _asked(self, what: str) -> None:
+        self.asked.append((self.name, what))
+        hook = self.before.get((self.name, what))
+        if hook is not None:
+            hook()
+
+    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+        self._asked("find")
+        yield from super().find(selector, values)  # type: ignore[misc]
+
+    def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
+        self._asked("act")
+        receipts: list[Receipt] = super().act(works, secrets)  # type: ignore[misc]
+        self._asked("acted")
+        return receipts
+
+    def scan(self, declared: Any, needles: Any) -> Iterator[Any]:
+        self._asked("scan")
+        yield from super().scan(declared, needles)  # type: ignore[misc]
+
+
+class SpiedMemory(Spied, MemoryStore):
+    """The memory store, watched."""
+
+    kind = "spied_memory"
+
+
+class SpiedSql(Spied, SqlStore):
+    """The SQL store, watched."""
+
+    kind = "spied_sql"
+
+
+registry.register("spied_memory", "tests.flow.cast:SpiedMemory")
+registry.register("spied_sql", "tests.flow.cast:SpiedSql")
+
+
+class Shop:
+    """The shop's stores, past the protocol: what the application itself does."""
+
+    kind: ClassVar[str]
+
+    def rows(self, table: str, store: str = "shop_db") -> list[Row]:
+        """Every row, by id."""
+        raise NotImplementedError
+
+    def insert(self, table: str, row: Row, store: str = "shop_db") -> None:
+        """Somebody adds a row."""
+        raise NotImplementedError
+
+    def delete(self, table: str, row_id: Scalar, store: str = "shop_db") -> None:
+        """Somebody removes a row."""
+        raise NotImplementedError
+
+    def urls(self) -> dict[str, str]:
+        """Addresses by store."""
+        raise NotImplementedError
+
+    def row(self, table: str, row_id: Scalar, store: str = "shop_db") -> Row | None:
+        """The row of that id, or None."""
+        return next((r for r in self.rows(table, store) if r["id"] == row_id), None)
+
+    def change(self, table: str, row_id: Scalar, store: str = "shop_db", **values: Scalar) -> None:
+        """Somebody edits a row."""
+        row = self.row(table, row_id, store)
+        assert row is not None
+        self.delete(table, row_id, store)
+        self.insert(table, {**row, **values}, store)
+
+    def everything(self) -> dict[str, list[Row]]:
+        """All rows of all stores."""
+        return {
+            f"{store}.{table}": self.rows(table, store) for store in STORES for table in ROWS[store]
+        }
+
+    def close(self) -> None:
+        """The shop is gone."""
+
+    def describe(self, text: str | None = None) -> None:
+        """Import the catalogue, or another one, with this shop's addresses."""
+        source = text or CATALOGUE.read_text()
+        for name, value in {"KIND": self.kind, **self.urls()}.items():
+            source = source.replace(name, value)
+        read = fideslang.read_text(source, "shop.yml", extra_kinds=[self.kind])
+        catalog.upsert(read, prune=True)
+
+
+class MemoryShop(Shop):
+    """The shop in memory."""
+
+    kind = "spied_memory"
+
+    def __init__(self) -> None:
+        for store, tables in ROWS.items():
+            SpiedMemory.seed(store, tables, *(shape_of(n, rows) for n, rows in tables.items()))
+
+    def urls(self) -> dict[str, str]:
+        return {"SHOP": "memory://shop", "CRM": "memory://crm"}
+
+    def rows(self, table: str, store: str = "shop_db") -> list[Row]:
+        return sorted(MemoryStore.rows_of(store, table), key=lambda row: str(row["id"]).zfill(9))
+
+    def insert(self, table: str, row: Row, store: str = "shop_db") -> None:
+        MemoryStore.insert(store, table, row)
+
+    def delete(self, table: str, row_id: Scalar, store: str = "shop_db") -> None:
+        MemoryStore.delete(store, table, id=row_id)
+
+    def shape(self, table: str, shape: Table, store: str = "shop_db") -> None:
+        """The schema changes."""
+        MemoryStore._worlds[store].tables[table] = shape
+
+    def close(self) -> None:
+        for store in ROWS:
+            MemoryStore.forget(store)
+
+
+class SqliteShop(Shop):
+    """The shop in SQLite files."""
+
+    kind = "spied_sql"
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {store: folder / f"{store}.sqlite3" for store in ROWS}
+        for store, tables in ROWS.items():
+            with closing(sqlite3.connect(self.files[store])) as connection:
+                for name, rows in tables.items():
+                    connection.execute(_create(name, rows))
+                    for row in rows:
+                        connection.execute(*_inserting(name, row))
+                connection.commit()
+
+    def urls(self) -> dict[str, str]:
+        return {
+            "SHOP": f"sqlite:///{self.files['shop_db']}",
+            "CRM": f"sqlite:///{self.files['crm_db']}",
+        }
+
+    def rows(self, table: str, store: str = "shop_db") -> list[Row]:
+        with closing(sqlite3.connect(self.files[store])) as connection:
+            connection.row_factory = sqlite3.Row
+            found = connection.execute(f"select * from {table} order by id")
+            return [dict(row) for row in found]
+
+    def insert(self, table: str, row: Row, store: str = "shop_db") -> None:
+        self.execute(store, *_inserting(table, row))
+
+    def delete(self, table: str, row_id: Scalar, store: str = "shop_db") -> None:
+        self.execute(store, f"delete from {table} where id = ?", [row_id])
+
+    def execute(self, store: str, statement: str, values: Sequence[Any] = ()) -> None:
+        """One statement of the application, committed."""
+        with closing(sqlite3.connect(self.files[store])) as connection:
+            connection.execute(statement, values)
+            connection.commit()
+
+
+def shape_of(name: str, rows: Sequence[Row]) -> Table:
+    """A table's live shape, foreign keys included."""
+    columns = tuple(Column(name=n, data_type="", primary_key=n == "id") for n in rows[0])
+    keys = tuple(
+        ForeignKey(name=field, columns=(field,), target=target, target_columns=("id",))
+        for field, target in REFERENCES.get(name, {}).items()
+    )
+    return Table(name=name, columns=columns, foreign_keys=keys)
+
+
+def _create(name: str, rows: Sequence[Row]) -> str:
+    links = REFERENCES.get(name, {})
+    columns = [
+        f"{n} INTEGER PRIMARY KEY"
+        if n == "id"
+        else f"{n} {'INTEGER REFERENCES ' + links[n] if n in links else 'TEXT'}"
+        for n in rows[0]
+    ]
+    return f"CREATE TABLE {name} ({', '.join(columns)})"
+
+
+def _inserting(table: str, row: Row) -> tuple[str, list[Any]]:
+    names = ", ".join(row)
+    return f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
+
+
+def identified(*identifiers: tuple[str, str]) -> ErasureRequest:
+    """A case of which it is known who asks."""
+    request = intake.open_request(identifiers, by=OFFICER)
+    return identify.confirm_identity(request, by=OFFICER, method="mailbox confirmed")
+
+
+def planned(*emails: str) -> ErasureRequest:
+    """A case with a plan to decide on; the emails are one person's."""
+    request = identified(*(("email", email) for email in emails))
+    planning.make_plan(request, by=OFFICER)
+    return request
+
+
+def approved(*emails: str) -> ErasureRequest:
+    """A case whose plan was approved."""
+    request = planned(*emails)
+    plan = request.plans.get(state="draft")
+    decide.approve_plan(request, digest=plan.digest, by=APPROVER)
+    return request
+
+
+def started(*requests: ErasureRequest) -> ErasureRequest:
+    """The run of these cases is opened: found and sealed, nothing touched. Returns the first."""
+    perform(Job("advance", requests[0].id))
+    for request in requests:
+        request.refresh_from_db()
+        assert request.state == "executing", request.state
+    return requests[0]
+
+
+def act(request: ErasureRequest, store: str = "shop_db") -> None:
+    """The run acts on one store."""
+    assert request.run_id is not None
+    perform(Job("act", request.run_id, store))
+
+
+def work_off(*requests: ErasureRequest) -> None:
+    """Carry the cases as far as they go, the way a worker does."""
+    waiting = [Job("advance", request.id) for request in requests]
+    for _ in range(200):
+        if not waiting:
+            break
+        waiting += perform(waiting.pop(0))
+    else:
+        raise AssertionError("the jobs never end")
+    for request in requests:
+        request.refresh_from_db()

@@ -1,0 +1,33 @@
+"""The shop of ``tests.flow.cast``, fresh for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flow.cast import MemoryShop, Shop, Spied, SqliteShop
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def shop(
+    request: pytest.FixtureRequest, transactional_db: None, tmp_path: Path
+) -> Iterator[Shop]:
+    """The shop with its catalogue, in memory and in SQLite files."""
+    made = MemoryShop() if request.param == "memory" else SqliteShop(tmp_path)
+    made.describe()
+    yield made
+    made.close()
+    Spied.asked.clear()
+    Spied.before.clear()
+
+
+@pytest.fixture
+def sqlite_shop(transactional_db: None, tmp_path: Path) -> Iterator[SqliteShop]:
+    """The shop in SQLite files: for what needs threads or a real database."""
+    made = SqliteShop(tmp_path)
+    made.describe()
+    yield made
+    Spied.asked.clear()
+    Spied.before.clear()
