@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
@@ -109,9 +110,11 @@ def _generalize(slot: Slot, argument: str | None) -> Scalar:
     if name == "bucket" and not (size.isdigit() and int(size) > 0):
         raise CannotMask("generalize takes bucket:N with N a whole number above 0")
     coarser = maker(slot.value, int(size or 1))
-    if coarser is None and name == "bucket" and slot.family == "text" and not slot.nullable:
-        return "0"  # a random text may look like a number, and would be coarsened next time
-    return _default(slot, None) if coarser is None else coarser
+    if coarser is None:
+        # Made coarser as well, where it can be: it would be the next time, and must not change.
+        made = _default(slot, None)
+        coarser = made if made is None else maker(made, int(size or 1)) or made
+    return coarser
 
 
 def _period(value: Scalar, *, months: bool) -> Scalar:
@@ -131,18 +134,32 @@ def _period(value: Scalar, *, months: bool) -> Scalar:
 
 
 def _zip3(value: Scalar, _: int) -> Scalar:
-    text = str(value).strip() if isinstance(value, str | int) else ""
+    text = re.sub(r"\W", "", str(value)) if isinstance(value, str | int) else ""
     if len(text) < 3 or isinstance(value, bool):
         return None
     return text[:3] if isinstance(value, str) else int(text[:3].ljust(len(text), "0"))
 
 
 def _bucket(value: Scalar, size: int) -> Scalar:
+    if isinstance(value, str):
+        number = re.fullmatch(r"-?[0-9]+", value.strip())
+        return str(int(number[0]) // size * size) if number else None
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        number = re.fullmatch(r"-?\d+", str(value).strip())
-        return str(int(number[0]) // size * size) if number and isinstance(value, str) else None
-    floor = value // size * size
-    return floor if isinstance(value, int | Decimal) else float(floor)
+        return None
+    if not math.isfinite(value):
+        return None
+    if isinstance(value, float):
+        return _float_bucket(value, size)
+    floor = math.floor(value) // size * size
+    return floor if isinstance(value, int) else Decimal(floor)
+
+
+def _float_bucket(value: float, size: int) -> float:
+    """Large floats are sparse: step down until the bucket's floor is one of them."""
+    floor = float(math.floor(value) // size * size)
+    while floor != value:
+        value, floor = floor, float(math.floor(floor) // size * size)
+    return floor
 
 
 _GENERALIZE: Mapping[str, Callable[[Scalar, int], Scalar]] = {

@@ -72,10 +72,18 @@ class Effect:
         if name in self.cut:
             return None
         if name in self.masked:
-            return self.mask(key, name, value)
+            return self._as_kept(name, value, self.mask(key, name, value))
         if name in self.redacted and isinstance(value, str):
-            return self._redact(name, value)
+            return self._as_kept(name, value, self._redact(name, value))
         return value
+
+    def _as_kept(self, name: str, before: Scalar, after: Scalar) -> Scalar:
+        """A text of fixed width comes back padded where it was padded before."""
+        column = self.columns[name]
+        padded = column.length and isinstance(before, str) and len(before) == column.length
+        if padded and isinstance(after, str) and column.data_type.upper().startswith("CHAR("):
+            return after.ljust(column.length or 0)
+        return after
 
     def mask(self, key: Sequence[Scalar], name: str, value: Scalar) -> Scalar:
         """The value that anonymising puts there, also into a field of the key."""

@@ -171,7 +171,7 @@ class SqlCommon(SqlReferences, RowConformance):
     # guards, for any rows
 
     @settings(
-        max_examples=40,
+        max_examples=25,
         deadline=None,
         # The harness makes its tables anew; and each database is an executor of its own.
         suppress_health_check=[

@@ -219,6 +219,14 @@ def test_rows_are_found_across_the_blocks_in_which_a_file_is_read(
     assert _read_things(tmp_path / name) == [r for r in rows if r["id"] not in wanted]
 
 
+def test_lines_inside_a_long_quoted_cell_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "things.csv"
+    row = "7,plain\r\n" * 9_000 + '1,"' + "neutral\r\n" * 9_000 + "42,not a row\r\n" * 10 + '"\r\n'
+    path.write_bytes(f"id,note\r\n{row}42,a row\r\n".encode())
+    assert erase(tmp_path, 42) == 1
+    assert path.read_bytes() == f"id,note\r\n{row}".encode()
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_case_and_width_of_an_email_do_not_matter_beyond_ascii(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"orders.{kind}"

@@ -230,6 +230,22 @@ def test_lines_that_are_appended_during_the_rewrite_follow(tmp_path: Path, after
     assert drafts_in(tmp_path) == []
 
 
+def test_a_line_that_is_appended_in_the_instant_of_the_swap_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "log.jsonl", [1, 2])
+    works = works_for(store_at(tmp_path), 1)
+    swapped = os.replace
+
+    def replace_late(draft: Path, target: Path) -> None:
+        _append(target, f"{_line(3)}\n{_line(1)}\n")  # after the last look, before the rename
+        swapped(draft, target)
+
+    monkeypatch.setattr(os, "replace", replace_late)
+    store_at(tmp_path).act(works, SECRETS)
+    assert ids_in(path) == [2, 3]
+
+
 def test_a_half_written_line_makes_the_rewrite_begin_again(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(f"{_line(1)}\n{_line(2)}\n{_line(1)[:9]}")

@@ -157,6 +157,21 @@ def test_every_type_can_be_anonymised(
         assert after[0][column] != TYPED_ROW[column]
 
 
+@pytest.mark.parametrize("column", ["fixed", "plain", "price", "rate", "doc"])
+def test_a_constant_comes_back_as_it_was_written(
+    harness: PostgresqlHarness, typed: SqlStore, column: str
+) -> None:
+    constant = {"price": "3", "rate": "0.1", "doc": "{}"}.get(column, "x")
+    method = Method(name="constant", argument=constant)
+    step = Step(dataset=dataset("typed", Field(name=column, method=method)), action="anonymize")
+    work = Work(step=step, keys=(Key(values=(UID,)),))
+    typed.act([work], SECRETS)
+    assert typed.check([work], SECRETS) == []
+    state = harness.read("typed")
+    typed.act([work], SECRETS)
+    assert harness.read("typed") == state
+
+
 def test_a_needle_in_a_document_is_found_redacted_and_no_longer_scanned(
     harness: PostgresqlHarness, typed: SqlStore
 ) -> None:

@@ -17,7 +17,18 @@ from erasure.stores.base import Hit, Key, Work
 from erasure.stores.sql import SqlStore
 from erasure.stores.sql.connection import read_options
 from lineage.graph import Field, Method
-from tests.stores.company import ROWS, SECRETS, TABLES, Row, by, dataset, keys_of, whole_case
+from tests.stores.company import (
+    PERSON_SET,
+    ROWS,
+    SECRETS,
+    SUBJECT,
+    TABLES,
+    Row,
+    by,
+    dataset,
+    keys_of,
+    whole_case,
+)
 from tests.stores.conformance import told
 from tests.stores.sql_common import SqlCommon
 from tests.stores.sql_harness import SqlHarness
@@ -154,6 +165,22 @@ def test_after_purging_no_byte_is_left_in_the_file_or_its_journal(
 def bytes_of(harness: SqliteHarness) -> bytes:
     """Every byte of the database and its journals."""
     return b"".join(path.read_bytes() for path in harness.path.parent.iterdir())
+
+
+def test_a_trigger_that_puts_the_value_back_is_noticed(harness: SqliteHarness) -> None:
+    harness.create(TABLES, ROWS)
+    harness.execute(
+        "CREATE TRIGGER back AFTER UPDATE ON person BEGIN "
+        "UPDATE person SET email = OLD.email || '.' WHERE id = OLD.id; END"
+    )
+    before = harness.read("person")
+    store = harness.store()
+    step = Step(dataset=PERSON_SET, action="anonymize", guard=("email",))
+    work = Work(step=step, keys=keys_of(store, by(PERSON_SET, "id", "email"), SUBJECT))
+    with pytest.raises(StoreError, match="did not keep what was written to email"):
+        store.act([work], SECRETS)
+    assert harness.read("person") == before
+    store.close()
 
 
 def test_the_words_of_a_trigger_are_not_passed_on(harness: SqliteHarness) -> None:

@@ -213,11 +213,23 @@ class Batch:
                 rewrites[values] = new
         with translated(task.address.place):
             self._keyed.update(task.address, task.guard, targets)
+            self._refuse_undone(task, [target.key for target in targets])
             if rewrites:
                 referrers = task.work.step.referrers
                 links = links_to(self._store, self._schema, task.address, referrers)
                 rewrite_keys(self._connection, task.address, links, rewrites)
         return reused
+
+    def _refuse_undone(self, task: Task, keys: Sequence[KeyValues]) -> None:
+        """Read back what was written: a row that came out otherwise would look reused later."""
+        for key, row in self._keyed.rows(task.address, keys, task.effect.reads):
+            left = task.effect.changes(key, row)
+            if left:
+                raise StoreError(
+                    task.address.place,
+                    f"did not keep what was written to {', '.join(sorted(left))}; a trigger or "
+                    "the column's type changes it: declare another method",
+                )
 
 
 def _planned(tasks: Sequence[Task]) -> Planned:
