@@ -20,6 +20,8 @@ LETHE_SIGNING_KEY = env.key("LETHE_SIGNING_KEY", production=PRODUCTION, home=LET
 LETHE_HASH_KEY = env.key("LETHE_HASH_KEY", production=PRODUCTION, home=LETHE_HOME)
 
 LETHE_CONTROLLER = os.environ.get("LETHE_CONTROLLER", "the controller of this installation")
+# Whoever opened a request may not approve its plan.
+LETHE_FOUR_EYES = env.choice("LETHE_FOUR_EYES", "1", ("0", "1")) == "1"
 ALLOWED_HOSTS = env.listed("LETHE_HOSTS") or ([] if PRODUCTION else ["localhost", "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = env.listed("LETHE_ORIGINS")
 

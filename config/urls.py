@@ -1,10 +1,18 @@
 """Addresses of the site."""
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.contrib.staticfiles.views import serve
+from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
-urlpatterns = [
+from erasure.admin.home import home
+
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/", admin.site.admin_view(home)),
     path("admin/", admin.site.urls),
 ]
+if not settings.PRODUCTION:
+    # In production a web server has what `collectstatic` gathered; here nobody else serves it.
+    urlpatterns.append(path("static/<path:path>", serve, {"insecure": True}))

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from django.db.models import Q
+
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
+from erasure.domain.states import SETTLED, WAITING
 from erasure.flow import attest, execute, models, planning, verify
 from erasure.models import DataKey, ErasureRequest, Run
+from erasure.runs import case
+from erasure.runs.lease import lease
 from erasure.transitions import move
 from lineage.errors import LineageError
 
@@ -18,6 +23,7 @@ ATTEMPTS = 4
 _BY = "run"
 # A request in one of these has something due that nobody needs to decide.
 DUE = ("identified", "approved", "executing", "verifying")
+_CARRIED = ("executing", "verifying")
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,7 @@ def perform(job: Job) -> list[Job]:
     try:
         if job.name == "act":
             execute.act_on_store(job.id, job.store)
-            member = ErasureRequest.objects.filter(run_id=job.id).first()
-            return [Job("advance", member.id)] if member else []
+            return follow_up(job)
         return _advance(ErasureRequest.objects.get(pk=job.id))
     except Fenced:
         return []  # somebody else is at it, and will say what follows
@@ -75,8 +80,10 @@ def give_up(job: Job, why: str) -> None:
 
 
 def follow_up(job: Job) -> list[Job]:
-    """After giving up on a store, the run itself still has to be moved on."""
-    member = ErasureRequest.objects.filter(run_id=job.id).first() if job.name == "act" else None
+    """After a store was acted on, or given up, the run itself still has to be moved on."""
+    if job.name != "act":
+        return []
+    member = ErasureRequest.objects.filter(run_id=job.id, state__in=DUE).first()
     return [Job("advance", member.id)] if member else []
 
 
@@ -85,7 +92,7 @@ def _block(request: ErasureRequest, why: str) -> None:
     run = request.run
     if run is not None and run.state not in ("blocked", "finished", "abandoned"):
         execute.block_run(run, why)
-    elif request.state in ("identified", "approved", "executing", "verifying"):
+    elif request.state in DUE:
         move(request, "blocked", by=_BY, because=why, also={"blocked_because": why})
 
 
@@ -96,7 +103,11 @@ def _plan(request: ErasureRequest) -> list[Job]:
 
 def _start(request: ErasureRequest) -> list[Job]:
     run = execute.start_run(request)
-    return [Job("advance", request.id)] if run else []
+    request.refresh_from_db()
+    follows = [Job("advance", request.id)]  # in the run, or to be planned anew
+    if run is not None and request.run_id != run.id:
+        follows += [Job("advance", member.id) for member in case.members(run)[:1]]
+    return follows
 
 
 def _execute(request: ErasureRequest) -> list[Job]:
@@ -125,18 +136,21 @@ def _store_jobs(run: Run, stores: list[str]) -> list[Job]:
 def _verify(request: ErasureRequest) -> list[Job]:
     run = request.run
     assert run is not None  # noqa: S101 - a verifying request has a run
-    verify.rescan_run(run)
-    for member in run.requests.filter(state="verifying"):
-        attest.attest_request(member)
-        if member.state != "blocked":
-            attest.destroy_keys(member)
-    run.refresh_from_db()
-    if run.state == "verifying":
-        if run.requests.filter(state="blocked").exists():
-            move(run, "blocked", by=_BY, because="something was seen again")
-        else:
-            execute.finish_run(run)
+    with lease(run.id) as fence:
+        run.refresh_from_db()
+        if run.state == "verifying":
+            verify.rescan_run(run, fence)
+            attest.attest_run(run, fence)
+            _close(run)
     return []
+
+
+def _close(run: Run) -> None:
+    """Everybody in the run was judged."""
+    if run.requests.filter(state="blocked").exists():
+        move(run, "blocked", by=_BY, because="something was seen again")
+    else:
+        execute.finish_run(run)
 
 
 _NEXT: dict[str, Callable[[ErasureRequest], list[Job]]] = {
@@ -159,14 +173,25 @@ def due_jobs() -> Iterator[Job]:
 
 
 def finish_keys() -> int:
-    """Destroy identifiers keys that a crash left behind after their certificate was sealed."""
-    settled = ErasureRequest.objects.filter(
-        state__in=("completed", "partly_granted", "awaiting_copies")
+    """Do what a crash left undone when a case or a run had ended: destroy its keys."""
+    ended = ErasureRequest.objects.filter(state__in=SETTLED)
+    left = DataKey.objects.filter(destroyed_at=None).filter(
+        Q(purpose="identifiers", owner__in=ended.exclude(state="awaiting_rescan").values("id"))
+        | Q(purpose="deferred", owner__in=ended.exclude(state__in=WAITING).values("id"))
     )
-    left = DataKey.objects.filter(
-        owner__in=settled.values("id"), purpose="identifiers", destroyed_at=None
-    )
-    owners = list(left.values_list("owner", flat=True))
+    owners = set(left.values_list("owner", flat=True))
     for request in ErasureRequest.objects.filter(id__in=owners):
         attest.destroy_keys(request)
+    for run in Run.objects.filter(state="verifying").exclude(requests__state__in=_CARRIED):
+        _close_left(run)
     return len(owners)
+
+
+def _close_left(run: Run) -> None:
+    try:
+        with lease(run.id):
+            run.refresh_from_db()
+            if run.state == "verifying":
+                _close(run)
+    except Fenced:
+        return  # it is being closed just now

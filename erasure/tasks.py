@@ -26,7 +26,8 @@ def enqueue(job: Job) -> None:
         message = act_on_store.s(str(job.id), job.store, job.kind).set(queue=queue_of(job.kind))
     else:
         message = advance.s(str(job.id))
-    transaction.on_commit(message.delay)
+    # A broker that is down loses nothing: the sweep finds what is due.
+    transaction.on_commit(message.delay, robust=True)
 
 
 def queue_of(kind: str) -> str:

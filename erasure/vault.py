@@ -77,6 +77,7 @@ def destroy_key(owner: UUID, purpose: str) -> bool:
     if path.exists():
         with path.open("r+b") as file:
             file.write(os.urandom(path.stat().st_size))
+            file.flush()
             os.fsync(file.fileno())
         path.unlink()
         _sync_folder(path.parent)
@@ -123,6 +124,7 @@ def _write_once(path: Path, content: bytes) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        file.flush()
         os.fsync(file.fileno())
     try:
         os.link(temporary, path)

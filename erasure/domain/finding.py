@@ -53,13 +53,19 @@ Search = Callable[[Lookup, Sequence[Scalar]], Iterator[Answer]]
 
 @dataclass(kw_only=True)
 class Row:
-    """A row that was reached: how strongly, and for whom."""
+    """A row that was reached: how strongly, and for whom.
+
+    ``deep_for``: whose own it is; ``owners``: theirs, or shared by them (refcount);
+    ``shallow_by``: reference field → the people it refers to, in a row that is somebody else's.
+    """
 
     payload: object
     via: Effect
     carry: Mapping[str, Scalar]
     people: set[Person] = field(default_factory=set)
     deep_for: set[Person] = field(default_factory=set)
+    owners: set[Person] = field(default_factory=set)
+    shallow_by: dict[str, set[Person]] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,9 +74,9 @@ class Findings:
 
     rows: dict[str, dict[KeyText, Row]] = field(default_factory=dict)
 
-    def add(self, dataset: str, answer: Answer, via: Effect, people: set[Person]) -> set[Person]:
+    def add(self, lookup: Lookup, answer: Answer, via: Effect, people: set[Person]) -> set[Person]:
         """Keep the row; returns the people for whom it is newly reached over deep."""
-        table = self.rows.setdefault(dataset, {})
+        table = self.rows.setdefault(lookup.dataset, {})
         text = key_text(answer.values)
         row = table.get(text)
         if row is None:
@@ -78,7 +84,11 @@ class Findings:
         elif STRENGTH[via] > STRENGTH[row.via]:
             row.via = via
         row.people |= people
-        if via != "deep":
+        if via == "shallow":
+            row.shallow_by.setdefault(lookup.field, set()).update(people)
+            return set()
+        row.owners |= people
+        if via == "refcount":
             return set()
         new = people - row.deep_for
         row.deep_for |= new
@@ -170,7 +180,7 @@ class Resolver:
             people: set[Person] = set()
             for match in answer.matched:
                 people |= whose[canonical(match)]
-            new = self.findings.add(lookup.dataset, answer, via, people)
+            new = self.findings.add(lookup, answer, via, people)
             if new:
                 self._spread(lookup.dataset, answer.carry, new, grown)
 

@@ -13,6 +13,21 @@ from typing import Literal
 
 Outcome = Literal["completed", "partly_granted", "awaiting_copies", "awaiting_rescan", "blocked"]
 
+_COPIES = frozenset({"expires_on", "blocked_until", "beyond_use"})
+# From "still there" to "looked for and not found".
+_RESIDUES = (
+    "present",
+    "blocked_until",
+    "beyond_use",
+    "expires_on",
+    "logically_deleted",
+    "retained_until",
+    "pseudonymized",
+    "anonymized",
+    "purged",
+    "clean",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
@@ -36,11 +51,20 @@ def outcome_of(
         return "blocked", "unverifiable: no value of the person is long enough to search by"
     if rescan_due:
         return "awaiting_rescan", "erased; the deep re-scan is due"
-    if any(s.residue in ("expires_on", "blocked_until", "beyond_use") for s in listed):
+    if any(s.residue in _COPIES for s in listed):
         return "awaiting_copies", "erased in live data; copies expire by date"
+    if any(s.action == "expire" and s.residue == "present" for s in listed):
+        return "awaiting_copies", "erased in live data; copies are past their date and still there"
     if any(s.action in ("retain", "restrict") and s.rows for s in listed):
         return "partly_granted", "erased, except what the law keeps"
+    if any(s.residue == "pseudonymized" and s.rows for s in listed):
+        return "partly_granted", "erased, except what was only pseudonymised"
     return "completed", "erased and verified"
+
+
+def weaker(one: str, other: str) -> str:
+    """Of the residues of two parts of a copy the one that promises less."""
+    return min(one, other, key=_RESIDUES.index)
 
 
 def verified_residue(residue: str, *, scanned: bool, seen_again: bool) -> str:

@@ -65,13 +65,14 @@ def draft_steps(reach: Reach, world: World) -> list[Draft]:
     return sorted(drafts, key=lambda d: _position(d, order))
 
 
-def _position(draft: Draft, order: Mapping[str, int]) -> tuple[str, int, int, str]:
+def _position(draft: Draft, order: Mapping[str, int]) -> tuple[str, int, int, str, Sequence[str]]:
     step = draft.step
     return (
         draft.store.name,
         _VIA_ORDER[step.via],
         order[step.dataset.address],
         step.dataset.address,
+        step.cut,
     )
 
 
@@ -84,12 +85,13 @@ def _steps_of(stop: Stop, reach: Reach, world: World) -> list[Draft]:
     effects = {e.effect for e in into} | ({"deep"} if stop.seeds else set())
     if not effects:
         return _derived(stop, dataset, store)
-    drafts = []
-    for via in ("deep", "shallow", "refcount"):
-        if via in effects:
-            step = _row_step(dataset, cast(Via, via), into, reach, world)
-            drafts.append(_draft(store, step, stop.path))
-    return drafts
+    steps = [
+        _row_step(dataset, cast(Via, via), into, reach, world)
+        for via in ("deep", "refcount")
+        if via in effects
+    ]
+    steps += _shallow_steps(dataset, into)
+    return [_draft(store, step, stop.path) for step in steps]
 
 
 def _draft(store: StoreEntry, step: Step, path: tuple[str, ...]) -> Draft:
@@ -97,31 +99,36 @@ def _draft(store: StoreEntry, step: Step, path: tuple[str, ...]) -> Draft:
 
 
 def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, world: World) -> Step:
-    guard = guard_fields(dataset, world.references)
-    if via == "shallow":
-        shallow = [e for e in into if e.effect == "shallow"]
-        cut = {e.destination_field for e in shallow}
-        ghosts = {e.destination_field for e in shallow if e.reference.ghost}
-        return Step(
-            dataset=dataset,
-            action="redact",
-            via=via,
-            guard=guard,
-            cut=tuple(sorted(cut)),
-            ghost=tuple(sorted(ghosts)),
-            redact=dataset.free_text,
-        )
     action = _decided(dataset, world)
     staying = action in STAYING
     return Step(
         dataset=dataset,
         action=action,
         via=via,
-        guard=guard if via == "deep" else (),
+        guard=guard_fields(dataset, world.references) if via == "deep" else (),
         cut=_cuts(dataset, into, reach, world) if staying else (),
         redact=dataset.free_text if staying else (),
         referrers=referrers(dataset, world) if via == "refcount" else (),
     )
+
+
+def _shallow_steps(dataset: Dataset, into: Sequence[Edge]) -> list[Step]:
+    """One step per reference, so that a row loses the one that leads to the person and no other.
+    The reference itself is the guard: whoever's row it is, it is cut while it leads there."""
+    shallow = [e for e in into if e.effect == "shallow"]
+    ghosts = {e.destination_field for e in shallow if e.reference.ghost}
+    return [
+        Step(
+            dataset=dataset,
+            action="redact",
+            via="shallow",
+            guard=() if name in dataset.key else (name,),
+            cut=(name,),
+            ghost=(name,) if name in ghosts else (),
+            redact=dataset.free_text,
+        )
+        for name in sorted({e.destination_field for e in shallow})
+    ]
 
 
 def _decided(dataset: Dataset, world: World) -> Action:

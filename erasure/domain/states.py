@@ -59,5 +59,7 @@ SETTLED = frozenset(
         "withdrawn",
     }
 )
+# The case is decided, but some of its rows or copies go by a date of their own.
+WAITING = frozenset({"partly_granted", "awaiting_copies", "awaiting_rescan"})
 # The live data are gone (or the case ended): who asks again opens a new case.
 CLOSED = SETTLED - {"awaiting_rescan"}

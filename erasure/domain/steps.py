@@ -36,6 +36,8 @@ Residue = Literal[
     "blocked_until",
     "clean",
 ]
+# The row stays as it is, by law: it is listed, and nothing in it is touched.
+KEPT = frozenset({"retain", "restrict"})
 # How a row was reached. ``mention``: somebody else's text in which a needle stands.
 Via = Literal["deep", "refcount", "shallow", "mention"]
 

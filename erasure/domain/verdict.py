@@ -16,6 +16,9 @@ from erasure.domain.values import Scalar, canonical
 from lineage.graph import Dataset
 
 Verdict = Literal["residue", "shared", "retained"]
+# What became of a row: kept by law; shared and still referred to; there without the person
+# (anonymised); removed; or somebody else's, in which the person was cut out or redacted.
+Fate = Literal["retained", "kept", "stays", "gone", "others"]
 # (dataset address, field) → canonical values by which the person's rows are known there
 OwnValues = Mapping[tuple[str, str], set[str]]
 
@@ -24,14 +27,15 @@ OwnValues = Mapping[tuple[str, str], set[str]]
 class Knowledge:
     """What a run knows of one person in one dataset.
 
-    ``fate``: key text → what became of that row: ``retained`` and ``kept`` rows may hold values,
-    ``stays`` (anonymised) may not; whoever is at the key of a row that went is judged by owner.
+    ``fate``: key text → what became of that row: ``retained`` rows may hold values, ``kept`` ones
+    in their own fields, ``stays`` none; whoever is at the key of a row that went is judged by
+    owner.
     ``referenced``: rows of this dataset belong to whoever refers to them (an address).
     """
 
     dataset: Dataset | None
     needles: Matcher
-    fate: Mapping[KeyText, str] = field(default_factory=dict)
+    fate: Mapping[KeyText, Fate] = field(default_factory=dict)
     own: OwnValues = field(default_factory=dict)
     referenced: bool = False
 
@@ -52,9 +56,9 @@ def judge(seen: Sighting, knowledge: Knowledge) -> Verdict:
     fate = knowledge.fate.get(seen.key)
     if fate == "retained":
         return "retained"
-    if fate == "kept":
-        return "shared"
     dataset = knowledge.dataset
+    if fate == "kept" and dataset is not None:
+        return "shared" if seen.coarse or _declared(dataset, seen.field) else "residue"
     if fate == "stays" or (dataset is not None and _is_own(seen, dataset, knowledge)):
         return "residue"
     if seen.coarse:

@@ -10,9 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from erasure import vault
-from erasure.domain.outcome import Done, outcome_of, verified_residue
+from erasure.domain.outcome import Done, outcome_of, verified_residue, weaker
+from erasure.domain.states import WAITING
 from erasure.domain.values import NORMALISER_VERSION
-from erasure.evidence import certificate, ledger
+from erasure.evidence import certificate
 from erasure.models import (
     ErasureRequest,
     Notice,
@@ -22,27 +23,38 @@ from erasure.models import (
     SuppressionEntry,
 )
 from erasure.runs import case, journal, statement
+from erasure.runs.lease import Fence
 from erasure.transitions import move
 from lineage import selectors
 
 _BY = "run"
+# A person's receipts: the ordinal of a step → what its batches came to
+Lines = dict[int, dict[str, Any]]
 
 
-def attest_request(request: ErasureRequest) -> str:
-    """Close one verified case with what was really found; returns the outcome.
+def attest_run(run: Run, fence: Fence) -> None:
+    """Close every verified case of a run with what was really found.
 
-    Residue blocks the case: then nothing is certified and no key is destroyed.
+    Residue blocks a case: then nothing is certified and no key is destroyed.
     """
-    run = request.run
-    assert run is not None  # noqa: S101 - a verifying request has a run
+    lines = _lines(run)
+    for request in case.members(run):
+        if request.state == "verifying":
+            _attest(request, run, lines.get(str(request.id), {}), fence)
+            if request.state != "blocked":
+                destroy_keys(request)
+
+
+def _attest(request: ErasureRequest, run: Run, lines: Lines, fence: Fence) -> None:
     with transaction.atomic():
-        _fill_steps(request, run)
+        fence.check()
+        _fill_steps(request, run, lines)
         outcome, why = _outcome(request, run)
         if outcome == "blocked":
             where = statement.residue_places(request, run)
             because = f"{why}: {where}" if where else why
             move(request, "blocked", by=_BY, because=because, also={"blocked_because": because})
-            return outcome
+            return
         _suppress(request, run)
         _give_notice(request)
         closed = timezone.now()
@@ -50,16 +62,12 @@ def attest_request(request: ErasureRequest) -> str:
         for plan in request.plans.filter(state="approved"):
             move(plan, "carried_out", by=_BY)
         certificate.seal(statement.body_of(request, run, outcome))
-    return outcome
 
 
 def destroy_keys(request: ErasureRequest) -> None:
-    """After the certificate: the identifiers key always, the row keys unless something waits."""
-    waiting = request.state in ("awaiting_copies", "partly_granted")
-    purposes = ["identifiers"] if waiting else ["identifiers", "deferred"]
-    for purpose in purposes:
-        if vault.destroy_key(request.id, purpose):
-            ledger.append("key_destroyed", {"request": str(request.id), "purpose": purpose})
+    """After a case has ended: the identifiers key always, the row keys unless something waits."""
+    waiting = request.state in WAITING
+    case.destroy_keys(request, ["identifiers"] if waiting else ["identifiers", "deferred"])
 
 
 def _plan_steps(request: ErasureRequest) -> list[PlanStep]:
@@ -67,15 +75,15 @@ def _plan_steps(request: ErasureRequest) -> list[PlanStep]:
     return list(plan.steps.all()) if plan else []
 
 
-def _fill_steps(request: ErasureRequest, run: Run) -> None:
+def _fill_steps(request: ErasureRequest, run: Run, lines: Lines) -> None:
     """Rows and residue per step, from the receipts of this person."""
-    lines = _lines(request, run)
     purged = {s.store: s for s in run.stores.all()}
     scanned = set(run.scans.values_list("store", flat=True))
     seen = set(
         run.scan_results.filter(request=request, verdict="residue").values_list("store", flat=True)
     )
-    for step in _plan_steps(request):
+    steps = _plan_steps(request)
+    for step in steps:
         line = lines.get(step.ordinal)
         step.rows = line["rows"] if line else 0
         step.residue = line["residue"] if line else "clean"
@@ -88,7 +96,7 @@ def _fill_steps(request: ErasureRequest, run: Run) -> None:
         step.residue = verified_residue(
             step.residue, scanned=step.store in scanned, seen_again=step.store in seen
         )
-        step.save(update_fields=["rows", "residue", "until", "note"])
+    PlanStep.objects.bulk_update(steps, ["rows", "residue", "until", "note"])
 
 
 def _note(line: Mapping[str, Any]) -> str:
@@ -96,20 +104,34 @@ def _note(line: Mapping[str, Any]) -> str:
     if line["kept"]:
         words.append(f"{line['kept']} stay: somebody else refers to them")
     if line["reused"]:
-        words.append(f"{line['reused']} left alone: the key is somebody else's now")
+        words.append(f"{line['reused']} left alone: no longer the row that was found")
     return "; ".join(words)
 
 
-def _lines(request: ErasureRequest, run: Run) -> dict[int, dict[str, Any]]:
-    """This person's receipts, added up per step over all batches."""
-    lines: dict[int, dict[str, Any]] = {}
-    for batch in run.batches.all():
-        for ordinal, line in batch.receipts.get(str(request.id), {}).items():
-            total = lines.setdefault(int(ordinal), {**line, "rows": 0, "kept": 0, "reused": 0})
-            for name in ("rows", "kept", "reused"):
-                total[name] += line[name]
-            total["until"] = max(filter(None, (total["until"], line["until"])), default=None)
-    return lines
+def _lines(run: Run) -> dict[str, Lines]:
+    """Everybody's receipts, added up per step over all batches."""
+    people: dict[str, Lines] = {}
+    for receipts in run.batches.values_list("receipts", flat=True).iterator():
+        for person, lines in receipts.items():
+            own = people.setdefault(person, {})
+            for ordinal, line in lines.items():
+                own[int(ordinal)] = _added(own.get(int(ordinal)), line)
+    return people
+
+
+def _added(total: dict[str, Any] | None, line: Mapping[str, Any]) -> dict[str, Any]:
+    kept, reused = len(line["kept_at"]), len(line["reused_at"])
+    if total is None:
+        return {**line, "kept": kept, "reused": reused}
+    notes = dict.fromkeys(filter(None, (total["note"], line["note"])))
+    return {
+        "rows": total["rows"] + line["rows"],
+        "kept": total["kept"] + kept,
+        "reused": total["reused"] + reused,
+        "residue": weaker(total["residue"], line["residue"]),
+        "until": max(filter(None, (total["until"], line["until"])), default=None),
+        "note": "; ".join(notes),
+    }
 
 
 def _outcome(request: ErasureRequest, run: Run) -> tuple[str, str]:
@@ -129,7 +151,8 @@ def _suppress(request: ErasureRequest, run: Run) -> None:
     kinds = set(selectors.identity_kinds())
     (given,) = case.given_by([request]).values()
     known = {(kind, vault.pseudonym(kind, value)) for kind, value in given}
-    for needle in journal.open_needles(run).get(str(request.id), ()):
+    person = str(request.id)
+    for needle in journal.open_needles(run, [person]).get(person, ()):
         if needle.category in kinds:
             known.add((needle.category, vault.pseudonym(needle.category, needle.text)))
     for kind, keyed in sorted(known):

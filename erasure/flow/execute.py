@@ -8,16 +8,23 @@ from django.db import transaction
 from django.utils import timezone
 
 from erasure.connect import open_store
-from erasure.domain.errors import StalePlan, StoreError
-from erasure.domain.finding import Person
+from erasure.domain.errors import (
+    Fenced,
+    KeyDestroyed,
+    LetheError,
+    StalePlan,
+    StoreError,
+    WrongState,
+)
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import acting, case, journal, opening
-from erasure.runs.lease import lease
+from erasure.runs.lease import Fence, lease
 from erasure.runs.rounds import search_again
 from erasure.runs.searching import Stores
 from erasure.transitions import move
+from lineage.errors import LineageError
 
 COALESCED = 1000
 ROUNDS = 3
@@ -27,10 +34,16 @@ _BY = "run"
 def start_run(request: ErasureRequest) -> Run | None:
     """Open a run for an approved request and everybody approved with the same plan shape.
 
-    A request whose plan went stale goes back to be planned anew; None when nobody is left.
+    A request whose plan went stale goes back to be planned anew; None when nobody is left. Where
+    somebody's identifiers cannot be opened, the others do not wait for them.
     """
     plan = _approved_plan(request)
     requests, plans = _same_shape(request, plan)
+    try:
+        given = case.given_by(requests)
+    except KeyDestroyed:
+        given = case.given_by([request])
+        requests = [member for member in requests if member.pk == request.pk]
     steps = [
         journal.RunStep(
             ordinal=s.ordinal,
@@ -40,7 +53,6 @@ def start_run(request: ErasureRequest) -> Run | None:
         )
         for s in plan.steps.all()
     ]
-    given = case.given_by(requests)
     with Stores() as stores:
         changed = opening.schema_changed(plan, stores)
         if changed:
@@ -48,14 +60,15 @@ def start_run(request: ErasureRequest) -> Run | None:
             return None
         found = opening.search(opening.task_of(plan, steps, given), steps, given, stores)
         sets = opening.set_entries(steps, set(given), stores)
-    stale = opening.stale_members(requests, plans, found)
+    entries = opening.entries_of(found, steps)
+    stale = opening.stale_members(requests, plans, found, entries)
     if stale:
         for member in requests:
             if member.id in stale:
                 _send_back([member], stale[member.id])
         left = [member for member in requests if member.id not in stale]
         return start_run(left[0]) if left else None
-    return opening.write_run(plan, steps, requests, found, sets, by=_BY)
+    return opening.write_run(plan, steps, requests, found.needles, [*entries, *sets], by=_BY)
 
 
 def _same_shape(
@@ -92,8 +105,9 @@ def _send_back(requests: list[ErasureRequest], why: str) -> None:
 
 
 def act_on_store(run_id: UUID, store_name: str) -> None:
-    """Carry out a run's batches in one store. A store that refuses is BLOCKED with its reason; a
-    passing fault is raised as StoreError with ``permanent`` False, for the caller to retry."""
+    """Carry out a run's batches in one store. A store that refuses, or cannot be gone on with, is
+    BLOCKED with its reason; a passing fault is raised as StoreError with ``permanent`` False, for
+    the caller to retry."""
     with lease(run_id, store_name) as fence:
         run = Run.objects.get(pk=run_id)
         store_run = run.stores.get(store=store_name)
@@ -102,8 +116,10 @@ def act_on_store(run_id: UUID, store_name: str) -> None:
         try:
             with open_store(store_name) as store:
                 acting.carry_out(run, store_run, store, fence)
-        except StoreError as error:
-            if not error.permanent:
+        except (Fenced, WrongState):
+            raise
+        except (LetheError, LineageError) as error:
+            if isinstance(error, StoreError) and not error.permanent:
                 raise
             block_store(store_run, str(error))
 
@@ -118,7 +134,7 @@ def block_store(store_run: StoreRun, why: str) -> None:
 def settle_run(run: Run) -> Run:
     """Every store has been acted on: search once more for rows that were added meanwhile, and
     move the run on. Three rounds with something new are "still active"."""
-    with lease(run.id):
+    with lease(run.id) as fence:
         run.refresh_from_db()
         if run.state != "acting":
             return run
@@ -128,11 +144,11 @@ def settle_run(run: Run) -> Run:
         if any(s.state == "blocked" for s in stores):
             return block_run(run, "; ".join(s.error for s in stores if s.state == "blocked"))
         move(run, "settling", by=_BY)
-        return _search_settling(run)
+        return _search_settling(run, fence)
 
 
-def _search_settling(run: Run) -> Run:
-    new = search_again(run, journal.run_steps(run))
+def _search_settling(run: Run, fence: Fence) -> Run:
+    new = search_again(run, journal.run_steps(run), fence)
     if new and run.rounds >= ROUNDS:
         return block_run(run, "still active: rows keep being added; pause the writers and retry")
     if new:
@@ -142,9 +158,9 @@ def _search_settling(run: Run) -> Run:
 
 def resume_settling(run: Run) -> Run:
     """A worker died while it searched again: search once more."""
-    with lease(run.id):
+    with lease(run.id) as fence:
         run.refresh_from_db()
-        return _search_settling(run) if run.state == "settling" else run
+        return _search_settling(run, fence) if run.state == "settling" else run
 
 
 def _acting_stores(run: Run) -> list[StoreRun]:
@@ -164,11 +180,6 @@ def block_run(run: Run, why: str) -> Run:
         for request in run.requests.filter(state__in=("executing", "verifying")):
             move(request, "blocked", by=_BY, because=why, also={"blocked_because": why})
     return run
-
-
-def people_of(run: Run) -> list[Person]:
-    """Request ids of everybody in the run."""
-    return [str(r) for r in run.requests.values_list("id", flat=True)]
 
 
 def finish_run(run: Run) -> Run:

@@ -46,6 +46,7 @@ def open_request(
         request = ErasureRequest.objects.create(
             law=law,
             channel=channel,
+            opened_by=by,
             subject=subject,
             received_at=now,
             due_at=answer_by(law, now),
@@ -121,10 +122,3 @@ def answer_by(law: str, received: datetime) -> datetime:
     year, month = received.year + year, month + 1
     day = min(received.day, calendar.monthrange(year, month)[1])
     return received.replace(year=year, month=month, day=day)
-
-
-def forget_identifiers(request: ErasureRequest) -> None:
-    """A case that ends without an erasure keeps no identifier: its key is destroyed."""
-    for purpose in ("identifiers", "deferred"):
-        if vault.destroy_key(request.id, purpose):
-            ledger.append("key_destroyed", {"request": str(request.id), "purpose": purpose})

@@ -5,12 +5,15 @@ Runs after the data are clean, so that a recipe can only see what is left.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from django.db import transaction
 
 from erasure.connect import open_store
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.models import ModelJob, Run
-from erasure.runs import journal
+from erasure.runs import case, journal
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import lease
 from erasure.stores.base import ReportsModels
@@ -33,8 +36,9 @@ def advance_models(run: Run) -> list[str]:
         if waiting:
             return waiting
         blocked = [s for s in stores if s.state == "blocked"]
+        reports = _reports(run, steps, {s.store for s in blocked})
         with transaction.atomic():
-            _take_results(run, steps)
+            _take_results(reports)
             if blocked:
                 _block(run, "; ".join(s.error for s in blocked))
             else:
@@ -60,26 +64,35 @@ def _queue(run: Run, steps: list[RunStep]) -> None:
 
 def _people_by_step(run: Run) -> dict[int, set[str]]:
     people: dict[int, set[str]] = {}
-    for batch in run.batches.all():
-        for entry in journal.read_batch(batch):
-            people.setdefault(entry.ordinal, set()).update(entry.people)
+    for entry in journal.read_run(run, {str(member.id) for member in case.members(run)}):
+        people.setdefault(entry.ordinal, set()).update(entry.people)
     return people
 
 
-def _take_results(run: Run, steps: list[RunStep]) -> None:
-    by_dataset = {s.step.dataset.address: s for s in steps}
-    blocked = set(run.stores.filter(state="blocked").values_list("store", flat=True))
+def _reports(
+    run: Run, steps: list[RunStep], blocked: Collection[str]
+) -> dict[ModelJob, dict[str, Any] | None]:
+    """What became of each queued model; None where its store is blocked."""
+    by_dataset = {s.step.dataset.address: s.step.dataset for s in steps}
+    reports: dict[ModelJob, dict[str, Any] | None] = {}
     for job in run.model_jobs.filter(state="queued"):
-        if job.store in blocked:
+        reports[job] = None
+        if job.store not in blocked:
+            with open_store(job.store) as store:
+                reports[job] = (
+                    store.report(by_dataset[job.dataset])
+                    if isinstance(store, ReportsModels)
+                    else {}
+                )
+    return reports
+
+
+def _take_results(reports: Mapping[ModelJob, dict[str, Any] | None]) -> None:
+    for job, report in reports.items():
+        if report is None:
             move(job, "blocked", by=_BY)
-            continue
-        with open_store(job.store) as store:
-            report = (
-                store.report(by_dataset[job.dataset].step.dataset)
-                if isinstance(store, ReportsModels)
-                else {}
-            )
-        move(job, "done", by=_BY, also={"report": report})
+        else:
+            move(job, "done", by=_BY, also={"report": report})
 
 
 def _block(run: Run, why: str) -> None:

@@ -11,20 +11,13 @@ from typing import Any
 from django.db import transaction
 
 from erasure.domain.errors import StoreError
-from erasure.domain.finding import Findings
 from erasure.domain.plan import Draft, World, draft_steps
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
-from erasure.runs import case
-from erasure.runs.roots import refuse_conflict, roots_hash
-from erasure.runs.searching import (
-    Mentions,
-    Stores,
-    Task,
-    find_mentions,
-    find_rows,
-    gather_needles,
-)
+from erasure.runs import case, opening
+from erasure.runs.journal import RunStep
+from erasure.runs.roots import refuse_conflict, roots_hashes
+from erasure.runs.searching import Stores, Task, guards_of
 from erasure.transitions import move
 from lineage import selectors
 from lineage.graph import Dataset, Edge, Neighbours, Reach, walk
@@ -52,24 +45,24 @@ class Preview:
     @property
     def rows(self) -> int:
         """Rows of the person, in whatever way they were reached."""
-        row_vias = zip(self.drafts, self.counts, strict=True)
-        return sum(count for draft, count in row_vias if draft.step.action != "expire")
+        return sum(self.counts)
 
 
 def make_plan(request: ErasureRequest, *, by: str) -> Plan | None:
     """Plan an identified request, and move it to ``planned``; None when nothing is known of the
-    person, who then gets ``no_data``, never "completed"."""
+    person, who then gets ``no_data``, never "completed", and whose identifiers are shredded."""
     preview = preview_plan(request)
     with transaction.atomic():
         request.plans.filter(state="draft").delete()
         for old in request.plans.filter(state="approved"):
             move(old, "stale", by=by, because="planned again")
-        if not preview.rows:
-            move(request, "no_data", by=by, because="no store knows these identifiers")
-            return None
-        plan = _store(request, preview)
-        move(request, "planned", by=by, because=f"plan {plan.digest[:12]}")
-    return plan
+        if preview.rows:
+            plan = _store(request, preview)
+            move(request, "planned", by=by, because=f"plan {plan.digest[:12]}")
+            return plan
+        move(request, "no_data", by=by, because="no store knows these identifiers")
+    case.forget_identifiers(request)
+    return None
 
 
 def preview_plan(request: ErasureRequest) -> Preview:
@@ -94,22 +87,24 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         datasets=datasets,
         edges=edges,
         seeds=case.seeds_from_json(seeds),
-        guards={d.step.dataset.address: d.step.guard for d in drafts if d.step.guard},
+        guards=guards_of(d.step for d in drafts),
         wanted=wanted,
     )
     refuse_conflict(task, stores)
-    findings = find_rows(task, stores)
-    needles = gather_needles(findings, datasets, stores)
+    steps = [
+        RunStep(ordinal=n, store=d.store.name, kind=d.store.kind, step=d.step)
+        for n, d in enumerate(drafts)
+    ]
+    found = opening.search(task, steps, given, stores)
+    counts = opening.counts_of(opening.entries_of(found, steps))
     person = str(request.id)
-    case.add_given(needles, given)
-    mentions = find_mentions([d.step for d in drafts], needles, findings, stores)
     return Preview(
         reach=reach,
         drafts=drafts,
-        counts=[_count(d, findings, mentions) for d in drafts],
+        counts=[counts[person, s.ordinal] for s in steps],
         seeds=seeds,
         edges=edges,
-        roots=roots_hash(task, findings, person),
+        roots=roots_hashes(task, found.findings, [person])[person],
         fingerprints={name: i.fingerprint for name, i in sorted(world.inspections.items())},
         catalogue_version=selectors.catalogue_version(),
         warnings=_warnings(drafts, world),
@@ -181,15 +176,6 @@ def _identity(dataset: Dataset, name: str) -> str:
     found = dataset.get(name)
     assert found is not None and found.identity  # noqa: S101, PT018 - a seed is an identity
     return found.identity
-
-
-def _count(draft: Draft, findings: Findings, mentions: Mentions) -> int:
-    step = draft.step
-    if step.via == "mention":
-        return len(mentions.get(step.dataset.address, ()))
-    if step.action in ("expire", "notify"):
-        return 0
-    return findings.count(step.dataset.address, step.via)
 
 
 def _warnings(drafts: Sequence[Draft], world: World) -> list[str]:

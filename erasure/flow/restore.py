@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -12,12 +12,32 @@ from erasure.connect import open_store
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar, canonical
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest, SuppressionEntry
+from erasure.models import ErasureRequest, Identifier, SuppressionEntry
 from erasure.stores.base import Restorable
 from lineage import selectors
+from lineage.graph import Field
 
-# request → identity kind → keyed hashes of that person's values
-Known = dict[UUID, dict[str, set[str]]]
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """An erased person as keyed hashes by identity kind: all that are known, and those of them
+    that the person gave."""
+
+    hashes: dict[str, set[str]] = field(default_factory=dict)
+    given: dict[str, set[str]] = field(default_factory=dict)
+
+
+Known = dict[UUID, Person]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A row that names somebody: values by identity kind, the kinds that its dataset knows, and
+    those among them that are its primary key."""
+
+    values: Mapping[str, set[str]]
+    kinds: frozenset[str]
+    keys: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +53,18 @@ def find_returned(store_name: str, *, taken_at: datetime, by: str) -> list[Retur
     """Everybody erased at or after ``taken_at`` whose identity stands in the store again.
 
     A row counts only if nothing in it speaks against it: a key that was given out again sits
-    beside another email, and is left alone.
+    beside another email, and is left alone. They are looked for by what they once gave, if that
+    is there again: what else was found of them may be somebody's whom they shared it with.
     """
     selectors.store(store_name)  # an unknown store is an error even when nobody is known
     known = _known(taken_at)
     found: dict[UUID, set[tuple[str, str]]] = {}
     by_hash = _by_hash(known)
     if known:
-        for values in _identities(store_name):
-            for request in _recognised(values, known, by_hash):
+        for row in _named(store_name):
+            for request in _recognised(row, known, by_hash):
                 found.setdefault(request, set()).update(
-                    (kind, canonical(value, kind)) for kind, value in values.items()
+                    (kind, value) for kind, values in row.values.items() for value in values
                 )
     ledger.append(
         "restore",
@@ -57,7 +78,7 @@ def find_returned(store_name: str, *, taken_at: datetime, by: str) -> list[Retur
     )
     laws = dict(ErasureRequest.objects.filter(id__in=found).values_list("id", "law"))
     return [
-        Returned(request=r, law=laws.get(r, "gdpr"), identifiers=sorted(_own(found[r], known[r])))
+        Returned(request=r, law=laws.get(r, "gdpr"), identifiers=_own(found[r], known[r]))
         for r in sorted(found)
     ]
 
@@ -68,12 +89,17 @@ def _known(taken_at: datetime) -> Known:
         erased_at__gte=taken_at, ended_at=None, hash_key_id=vault.hash_key_id()
     )
     for entry in entries.iterator():
-        known.setdefault(entry.request_id, {}).setdefault(entry.kind, set()).add(entry.keyed_hash)
+        person = known.setdefault(entry.request_id, Person())
+        person.hashes.setdefault(entry.kind, set()).add(entry.keyed_hash)
+    given = Identifier.objects.filter(request_id__in=entries.values("request_id"))
+    for request, kind, keyed in given.values_list("request_id", "kind", "keyed_hash").iterator():
+        if request in known:
+            known[request].given.setdefault(kind, set()).add(keyed)
     return known
 
 
-def _identities(store_name: str) -> Iterator[dict[str, Scalar]]:
-    """Identity kind → value of every row of the store that names a person."""
+def _named(store_name: str) -> Iterator[Named]:
+    """Every row of the store that names a person."""
     with open_store(store_name) as store:
         if not isinstance(store, Restorable):
             raise StoreError(
@@ -83,34 +109,55 @@ def _identities(store_name: str) -> Iterator[dict[str, Scalar]]:
             fields = dataset.identities
             if not fields or dataset.action == "ignore":
                 continue
+            kinds = frozenset(f.identity for f in fields if f.identity)
+            keys = frozenset(f.identity for f in fields if f.identity and f.primary_key)
             for row in store.read(dataset, [f.name for f in fields]):
-                yield {
-                    f.identity: value
-                    for f, value in zip(fields, row, strict=True)
-                    if f.identity and value is not None
-                }
+                yield Named(values=_by_kind(fields, row), kinds=kinds, keys=keys)
+
+
+def _by_kind(fields: Sequence[Field], row: Sequence[Scalar]) -> dict[str, set[str]]:
+    values: dict[str, set[str]] = {}
+    for f, value in zip(fields, row, strict=True):
+        if f.identity and value is not None:
+            values.setdefault(f.identity, set()).add(canonical(value, f.identity))
+    return values
 
 
 def _by_hash(known: Known) -> dict[tuple[str, str], set[UUID]]:
     by_hash: dict[tuple[str, str], set[UUID]] = {}
-    for request, kinds in known.items():
-        for kind, hashes in kinds.items():
+    for request, person in known.items():
+        for kind, hashes in person.hashes.items():
             for keyed in hashes:
                 by_hash.setdefault((kind, keyed), set()).add(request)
     return by_hash
 
 
 def _recognised(
-    values: Mapping[str, Scalar], known: Known, by_hash: Mapping[tuple[str, str], set[UUID]]
+    row: Named, known: Known, by_hash: Mapping[tuple[str, str], set[UUID]]
 ) -> Iterator[UUID]:
-    hashes = {kind: vault.pseudonym(kind, value) for kind, value in values.items()}
-    candidates = {request for pair in hashes.items() for request in by_hash.get(pair, ())}
-    for request in candidates:
-        kinds = known[request]
-        told = [hashes[kind] in kinds[kind] for kind in hashes if kind in kinds]
-        if told and all(told):
+    hashes = {k: {vault.pseudonym(k, v) for v in values} for k, values in row.values.items()}
+    pairs = [(kind, keyed) for kind, held in hashes.items() for keyed in held]
+    for request in {request for pair in pairs for request in by_hash.get(pair, ())}:
+        person = known[request]
+        told = {
+            k: bool(held & person.hashes[k]) for k, held in hashes.items() if k in person.hashes
+        }
+        if _is(row, person, told):
             yield request
 
 
-def _own(identifiers: set[tuple[str, str]], kinds: Mapping[str, set[str]]) -> set[tuple[str, str]]:
-    return {(k, v) for k, v in identifiers if vault.pseudonym(k, v) in kinds.get(k, set())}
+def _is(row: Named, person: Person, told: Mapping[str, bool]) -> bool:
+    """What the person gave decides; a phone may have changed since. Else all that is known of
+    them must agree, and a primary key alone counts only where nothing else could be known."""
+    strong = [agrees for kind, agrees in told.items() if kind in person.given.keys() - row.keys]
+    if strong:
+        return all(strong)
+    if not all(told.values()):
+        return False
+    return bool(told.keys() - row.keys) or not (row.kinds - row.keys) & person.hashes.keys()
+
+
+def _own(identifiers: set[tuple[str, str]], person: Person) -> list[tuple[str, str]]:
+    keyed = {(k, v): vault.pseudonym(k, v) for k, v in sorted(identifiers)}
+    given = [pair for pair, text in keyed.items() if text in person.given.get(pair[0], ())]
+    return given or [p for p, text in keyed.items() if text in person.hashes.get(p[0], ())]

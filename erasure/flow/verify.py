@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils import timezone
 
 from erasure.connect import make_store
-from erasure.domain.errors import StoreError
 from erasure.domain.finding import Person
 from erasure.domain.needles import Matcher
 from erasure.evidence import ledger
-from erasure.models import Run, ScanResult, StoreScan
+from erasure.models import ErasureRequest, Run, ScanResult, StoreScan
 from erasure.runs import case, journal
 from erasure.runs.knowing import RunKnowledge
-from erasure.runs.lease import Fence, lease
+from erasure.runs.lease import Fence
 from erasure.runs.opening import task_of
 from erasure.runs.searching import Stores, find_rows
 from erasure.stores.base import Declared, Hit, Searched
@@ -38,42 +38,38 @@ class Place:
     verdict: str
 
 
-def rescan_run(run: Run) -> None:
-    """Look everywhere again for everybody in the run, and write down what was seen.
+def rescan_run(run: Run, fence: Fence) -> None:
+    """Look everywhere again for every member of the run, and write down what was seen.
 
     Raises StoreError for a store that cannot be read: nothing is then claimed of it.
     """
-    with lease(run.id) as fence:
-        run.refresh_from_db()
-        if run.state != "verifying":
-            return
-        needles = journal.open_needles(run)
-        knowledge = RunKnowledge(run, needles)
-        matcher = journal.matcher_of(needles)
-        places = _asked_by_key(run, knowledge)
-        for entry in selectors.stores():
-            if entry.kind not in _UNSEEN_KINDS and knowledge.covers(entry.name):
-                _scan_store(run, entry, matcher, knowledge, places, fence)
-        with transaction.atomic():
-            fence.check()
-            _write(run, places)
+    requests = case.members(run)
+    needles = journal.open_needles(run, [str(r.id) for r in requests])
+    knowledge = RunKnowledge(run, requests, needles)
+    matcher = journal.matcher_of(needles)
+    places = _asked_by_key(run, requests, knowledge)
+    for entry in selectors.stores():
+        if entry.kind not in _UNSEEN_KINDS and knowledge.covers(entry.name):
+            _scan_store(run, entry, matcher, knowledge, places, fence)
+    with transaction.atomic():
+        fence.check()
+        _write(run, requests, places)
 
 
-def _asked_by_key(run: Run, knowledge: RunKnowledge) -> Counter[Place]:
+def _asked_by_key(
+    run: Run, requests: Sequence[ErasureRequest], knowledge: RunKnowledge
+) -> Counter[Place]:
     """The identities again, by key: a row that still answers to one is residue, unless the law
     keeps it."""
     steps = journal.run_steps(run)
-    requests = list(run.requests.all())
-    plan = requests[0].plans.filter(state="approved").first()
-    if plan is None:
-        raise StoreError("run", "its approved plan is gone; plan again")
+    plan = case.plan_of(requests)
     places: Counter[Place] = Counter()
     task = task_of(plan, steps, case.given_by(requests))
     with Stores() as stores:
         findings = find_rows(task, stores)
     for address, text, row in findings.walk():
         dataset = task.datasets[address]
-        if row.via != "deep" or dataset.store in knowledge.unseen:
+        if address in knowledge.unseen:
             continue
         for person in row.deep_for:
             fate = knowledge.fate(person, dataset).get(text)
@@ -100,7 +96,7 @@ def _scan_store(
     fence: Fence,
 ) -> None:
     declared = declared_in(entry.name)
-    by_name = {d.dataset.name: d.dataset for d in declared}
+    by_name = _by_collection([d.dataset for d in declared])
     totals = Counter({"collections": 0, "fields": 0, "rows": 0})
     store = make_store(entry)
     try:
@@ -114,7 +110,17 @@ def _scan_store(
         store.close()
     with transaction.atomic():
         fence.check()
-        StoreScan.objects.update_or_create(run=run, store=entry.name, defaults=dict(totals))
+        StoreScan.objects.update_or_create(
+            run=run, store=entry.name, defaults={**totals, "at": timezone.now()}
+        )
+
+
+def _by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:
+    """Datasets as their store names them: ``schema.name`` outside its default schema. A schema
+    that is given may be that default; a dataset without one has the first claim to its name."""
+    named = {d.name: d for d in datasets if d.schema}
+    named |= {f"{d.schema}.{d.name}": d for d in datasets if d.schema}
+    return named | {d.name: d for d in datasets if not d.schema}
 
 
 def declared_in(store: str) -> list[Declared]:
@@ -156,8 +162,8 @@ def _judge(
         ] += 1
 
 
-def _write(run: Run, places: Mapping[Place, int]) -> None:
-    run.scan_results.all().delete()
+def _write(run: Run, requests: Sequence[ErasureRequest], places: Mapping[Place, int]) -> None:
+    run.scan_results.filter(request__in=requests).delete()
     ScanResult.objects.bulk_create(
         ScanResult(
             run=run,

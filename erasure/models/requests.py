@@ -19,6 +19,7 @@ class ErasureRequest(models.Model):
     state = models.CharField(max_length=20, default="received", db_index=True)
     law = models.CharField(max_length=10, default="gdpr")
     channel = models.CharField(max_length=20, default="console")
+    opened_by = models.CharField(max_length=150, blank=True)
     subject = models.CharField(max_length=64, help_text="keyed pseudonym")
     received_at = models.DateTimeField()
     due_at = models.DateTimeField()

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.finding import key_text
 from erasure.domain.retention import parse_until
-from erasure.domain.steps import Step, Via
+from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
-from erasure.runs import journal
+from erasure.runs import case, journal
 from erasure.runs.journal import Entry, RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.rounds import search_again
-from erasure.stores.base import Receipt, Secrets, Store, Work
+from erasure.stores.base import Receipt, Secrets, Store
 from erasure.transitions import move
 
 ROUNDS = 3
@@ -28,17 +29,17 @@ _BY = "run"
 def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
     """Act on every batch of the store that is not done, then purge. Raises StoreError."""
     steps = journal.run_steps(run)
-    secrets = Secrets(
-        seed=journal.open_seed(run), needles=journal.matcher_of(journal.open_needles(run))
-    )
     if store_run.started_at is None:
         StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
-    for batch in _pending(run, store.name):
-        _with_late_rows(run, [batch], store, steps, secrets, fence)
+    while (batch := _pending(run, store.name).first()) is not None:
+        _with_late_rows(run, [batch], store, steps, fence)
     datasets = [s.step.dataset for s in steps if s.store == store.name]
     purged = store.purge(datasets)
     with transaction.atomic():
         fence.check()
+        Run.objects.select_for_update().get(pk=run.pk)
+        if _pending(run, store.name).exists():
+            return  # another store has found more to do here; it is still pending
         move(
             store_run,
             "done",
@@ -53,8 +54,8 @@ def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None
         )
 
 
-def _pending(run: Run, store: str) -> list[Batch]:
-    return list(run.batches.filter(store=store).exclude(state="done").order_by("ordinal"))
+def _pending(run: Run, store: str) -> QuerySet[Batch]:
+    return run.batches.filter(store=store).exclude(state="done").order_by("ordinal")
 
 
 def _with_late_rows(
@@ -62,32 +63,33 @@ def _with_late_rows(
     batches: list[Batch],
     store: Store,
     steps: Sequence[RunStep],
-    secrets: Secrets,
     fence: Fence,
 ) -> None:
     """A child inserted after the search makes its parent's delete fail: search again, write the
     late rows down, and take them together with the batch, in one transaction."""
-    batches = [b for b in batches if not Batch.objects.filter(pk=b.pk, state="done").exists()]
     for _ in range(ROUNDS):
-        if not batches:
-            return
         try:
-            _act(batches, store, steps, secrets, fence)
+            _act(run, batches, store, steps, fence)
             return
         except LateRows:
-            search_again(run, steps)
-            batches = _pending(run, store.name)
+            search_again(run, steps, fence)
+            batches = list(_pending(run, store.name))
     raise StoreError(store.name, "still active: rows keep being added; pause its writers and retry")
 
 
 def _act(
+    run: Run,
     batches: Sequence[Batch],
     store: Store,
     steps: Sequence[RunStep],
-    secrets: Secrets,
     fence: Fence,
 ) -> None:
-    entries = {batch.ordinal: journal.read_batch(batch) for batch in batches}
+    people = {str(member.id) for member in case.members(run)}
+    secrets = Secrets(
+        seed=journal.open_seed(run),
+        needles=journal.matcher_of(journal.open_needles(run, people)),
+    )
+    entries = {batch.ordinal: journal.read_batch(batch, people) for batch in batches}
     every = [entry for listed in entries.values() for entry in listed]
     works = journal.works_of(every, steps, store.name)
     with transaction.atomic():
@@ -95,23 +97,21 @@ def _act(
         for batch in batches:
             if batch.state == "found":
                 move(batch, "intent", by=_BY)
-    receipts = store.act(works, secrets)
-    failures = store.check(works, secrets)
+    receipts = store.act(list(works.values()), secrets)
+    failures = store.check(list(works.values()), secrets)
     if failures:
         worst = failures[0]
         raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
-    _done(batches, entries, works, receipts, steps, fence)
+    _done(batches, entries, dict(zip(works, receipts, strict=True)), steps, fence)
 
 
 def _done(
     batches: Sequence[Batch],
     entries: Mapping[int, Sequence[Entry]],
-    works: Sequence[Work],
-    receipts: Sequence[Receipt],
+    told: Mapping[int, Receipt],
     steps: Sequence[RunStep],
     fence: Fence,
 ) -> None:
-    told = {(w.step.dataset.address, w.step.via): r for w, r in zip(works, receipts, strict=True)}
     with transaction.atomic():
         fence.check()
         for batch in batches:
@@ -125,7 +125,7 @@ def _done(
                 "ordinals": [b.ordinal for b in batches],
                 "receipts": [
                     {"dataset": r.dataset, "action": r.action, "rows": r.done, "residue": r.residue}
-                    for r in receipts
+                    for r in told.values()
                 ],
             },
         )
@@ -133,28 +133,28 @@ def _done(
 
 def _receipts(
     entries: Sequence[Entry],
-    told: Mapping[tuple[str, Via], Receipt],
+    told: Mapping[int, Receipt],
     steps: Sequence[RunStep],
 ) -> dict[str, dict[str, Any]]:
-    """Counts per person and step, from the written keys and never from a row count."""
+    """Counts per person and step, from the written keys and never from a row count; and which of
+    the person's entries the store left alone, by their places: a key may be personal."""
     by_ordinal = {s.ordinal: s.step for s in steps}
     kept = {k: {key_text(key.values) for key in r.kept} for k, r in told.items()}
     reused = {k: {key_text(key.values) for key in r.reused} for k, r in told.items()}
     people: dict[str, dict[str, Any]] = {}
     for entry in entries:
         step = by_ordinal[entry.ordinal]
-        place = (step.dataset.address, step.via)
-        receipt = told[place]
+        receipt = told[entry.ordinal]
         text = key_text(entry.key.values)
         for person in entry.people:
             line = people.setdefault(person, {}).setdefault(
                 str(entry.ordinal), _empty_line(receipt)
             )
             line["until"] = _later(line["until"], _kept_until(step, entry))
-            if text in kept[place]:
-                line["kept"] += 1
-            elif text in reused[place]:
-                line["reused"] += 1
+            if text in kept[entry.ordinal]:
+                line["kept_at"].append(entry.at[person])
+            elif text in reused[entry.ordinal]:
+                line["reused_at"].append(entry.at[person])
             elif text:
                 line["rows"] += entry.key.count
     return people
@@ -176,8 +176,8 @@ def _later(one: str | None, other: str | None) -> str | None:
 def _empty_line(receipt: Receipt) -> dict[str, Any]:
     return {
         "rows": 0,
-        "kept": 0,
-        "reused": 0,
+        "kept_at": [],
+        "reused_at": [],
         "residue": receipt.residue,
         "until": receipt.until.isoformat() if receipt.until else None,
         "note": receipt.note,

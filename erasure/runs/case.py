@@ -5,14 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.db import transaction
+
 from erasure import vault
+from erasure.domain.errors import StoreError
 from erasure.domain.finding import Person, Seed, Wanted, add_wanted
 from erasure.domain.needles import Needle, value_needles
-from erasure.models import ErasureRequest, Identifier
+from erasure.evidence import ledger
+from erasure.models import ErasureRequest, Identifier, Plan, Run
 from lineage.graph import Edge, Field, Reference
 
 # person → the (kind, value) pairs they gave
 Given = Mapping[Person, Sequence[tuple[str, str]]]
+
+
+def members(run: Run) -> list[ErasureRequest]:
+    """Whose case the run still carries. Those it has brought to an end are none of its business:
+    their keys go at their own dates, and what is born after their erasure is left alone."""
+    return list(run.requests.filter(state__in=("executing", "verifying", "blocked")))
+
+
+def plan_of(requests: Iterable[ErasureRequest]) -> Plan:
+    """The approved plan whose steps a run's members share. Raises StoreError when it is gone."""
+    for request in requests:
+        plan = request.plans.filter(state="approved").first()
+        if plan is not None:
+            return plan
+    raise StoreError("run", "its approved plan is gone; plan again")
 
 
 def given_by(requests: Iterable[ErasureRequest]) -> Given:
@@ -63,3 +82,16 @@ def seeds_from_json(plain: Mapping[str, Mapping[str, str]]) -> list[Seed]:
         for dataset, fields in sorted(plain.items())
         for field, kind in sorted(fields.items())
     ]
+
+
+def destroy_keys(request: ErasureRequest, purposes: Iterable[str]) -> None:
+    """Shred what those keys sealed, and say so in the ledger; what is gone already stays gone."""
+    for purpose in purposes:
+        with transaction.atomic():
+            if vault.destroy_key(request.id, purpose):
+                ledger.append("key_destroyed", {"request": str(request.id), "purpose": purpose})
+
+
+def forget_identifiers(request: ErasureRequest) -> None:
+    """A case that ends without an erasure keeps nothing that the person gave."""
+    destroy_keys(request, ("identifiers", "deferred"))

@@ -8,9 +8,9 @@ sealed under their own key, so that one case can be shredded without the others.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
@@ -25,6 +25,7 @@ from erasure.stores.base import Key, Work
 
 ONE_TRANSACTION = 20_000
 SLICE = 10_000
+Became = Literal["", "done", "kept", "reused"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,18 @@ class RunStep:
 
 @dataclass(kw_only=True)
 class Entry:
-    """A key to act on, by which step, for whom, and the values that led on from it."""
+    """A key to act on, by which step, for whom, and the values that led on from it.
+
+    ``at``: its place in each person's segment of its batch; ``became``: empty until the batch is
+    done, then what the store's receipt said of the key.
+    """
 
     ordinal: int
     key: Key
     people: set[Person]
     carry: Mapping[str, Scalar] = field(default_factory=dict)
+    at: dict[Person, int] = field(default_factory=dict)
+    became: Became = ""
 
 
 def run_steps(run: Run) -> list[RunStep]:
@@ -147,38 +154,60 @@ def _entry_from_json(plain: list[Any], person: Person) -> Entry:
     )
 
 
-def read_batch(batch: Batch) -> list[Entry]:
-    """The entries of a batch, merged per row. Raises KeyDestroyed for a shredded case."""
+def read_batch(batch: Batch, people: Collection[Person]) -> list[Entry]:
+    """The entries of ``people`` in a batch, merged per row. Raises KeyDestroyed for a case among
+    them that was shredded."""
     merged: dict[tuple[int, KeyText], Entry] = {}
     sealed = bytes(batch.sealed)
-    keys = _keys(batch.directory, "deferred")
-    for person, (offset, length) in batch.directory.items():
+    owners = [person for person in sorted(batch.directory) if person in people]
+    keys = _keys(owners, "deferred")
+    for person in owners:
+        offset, length = batch.directory[person]
         label = _label(batch.run_id, batch.ordinal, person)
-        segment = sealed[offset : offset + length]
-        for plain in json.loads(vault.unseal(keys[person], segment, label=label)):
-            entry = _entry_from_json(plain, person)
-            place = (entry.ordinal, key_text(entry.key.values))
-            if place in merged:
-                merged[place].people.add(person)
-            else:
-                merged[place] = entry
+        plain = vault.unseal(keys[person], sealed[offset : offset + length], label=label)
+        for at, row in enumerate(json.loads(plain)):
+            entry = _entry_from_json(row, person)
+            entry = merged.setdefault((entry.ordinal, key_text(entry.key.values)), entry)
+            entry.people.add(person)
+            entry.at[person] = at
+            entry.became = _became(batch, entry, person)
     return list(merged.values())
 
 
-def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> list[Work]:
-    """Works in step order. A step about whole sets (a backup, a recipient) has no keys."""
+def read_run(run: Run, people: Collection[Person]) -> Iterator[Entry]:
+    """Every entry of ``people`` in a run, in the order in which they were written."""
+    for batch in run.batches.all():
+        yield from read_batch(batch, people)
+
+
+def _became(batch: Batch, entry: Entry, person: Person) -> Became:
+    if batch.state != "done":
+        return ""
+    line = batch.receipts.get(person, {}).get(str(entry.ordinal), {})
+    for became in ("kept", "reused"):
+        if entry.at[person] in line.get(f"{became}_at", ()):
+            return became
+    return "done"
+
+
+def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> dict[int, Work]:
+    """Works by the ordinal of their step, in order. A step about whole sets (a backup, a
+    recipient) has no keys."""
     keys: dict[int, dict[KeyText, Key]] = {}
     for entry in entries:
         keys.setdefault(entry.ordinal, {})[key_text(entry.key.values)] = entry.key
-    return [
-        Work(step=s.step, keys=tuple(keys[s.ordinal].values()))
+    return {
+        s.ordinal: Work(step=s.step, keys=tuple(keys[s.ordinal].values()))
         for s in steps
         if s.store == store and s.ordinal in keys
-    ]
+    }
 
 
 def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
-    """Write everybody's needles down, sealed under their identifiers keys; idempotent."""
+    """Write everybody's needles down, sealed under their identifiers keys; idempotent.
+
+    ``count`` tells by how many of them the person can be told from others.
+    """
     keys = _keys(needles, "identifiers")
     records = []
     for person, owned in needles.items():
@@ -186,7 +215,12 @@ def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
         plain = json.dumps([[n.text, n.category, n.coarse] for n in listed]).encode()
         sealed = vault.seal(keys[person], plain, label=f"needles:{run.id}:{person}")
         records.append(
-            SealedNeedles(run=run, request_id=UUID(person), sealed=sealed, count=len(listed))
+            SealedNeedles(
+                run=run,
+                request_id=UUID(person),
+                sealed=sealed,
+                count=sum(not needle.coarse for needle in listed),
+            )
         )
     SealedNeedles.objects.bulk_create(
         records,
@@ -196,10 +230,10 @@ def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
     )
 
 
-def open_needles(run: Run) -> dict[Person, set[Needle]]:
-    """Everybody's needles. Raises KeyDestroyed when a case's identifiers are gone."""
+def open_needles(run: Run, people: Collection[Person]) -> dict[Person, set[Needle]]:
+    """The needles of ``people``. Raises KeyDestroyed when a case's identifiers are gone."""
     opened = {}
-    records = list(run.needles.all())
+    records = list(run.needles.filter(request__in=map(UUID, people)))
     keys = _keys((str(r.request_id) for r in records), "identifiers")
     for record in records:
         person = str(record.request_id)

@@ -8,38 +8,39 @@ from erasure.domain.finding import KeyText, Person, key_text
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Step
 from erasure.domain.values import canonical
-from erasure.domain.verdict import Knowledge, Sighting, Verdict, judge
-from erasure.models import Run
-from erasure.runs import case, journal
+from erasure.domain.verdict import Fate, Knowledge, Sighting, Verdict, judge
+from erasure.models import ErasureRequest, Run
+from erasure.runs import case, journal, opening
 from erasure.runs.journal import Entry, RunStep
 from erasure.stores.base import Hit
-from lineage import selectors
 from lineage.graph import Dataset, Edge
 
-_GONE = "gone"
-_STAYS = "stays"
 _UNSEEN = frozenset({"expire", "notify", "manual", "retrain", "unlearn", "retire"})
+# Where a row was dealt with by several steps, the one that says most of what may stand in it.
+_STRENGTH: Mapping[Fate, int] = {"others": 0, "gone": 1, "kept": 2, "stays": 3, "retained": 4}
 
 
 class RunKnowledge:
-    """Rows, owner values and needles of everybody in a run."""
+    """Rows, owner values and needles of the members of a run."""
 
-    def __init__(self, run: Run, needles: Mapping[Person, set[Needle]]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        requests: Sequence[ErasureRequest],
+        needles: Mapping[Person, set[Needle]],
+    ) -> None:
         self._matcher = journal.matcher_of(needles)
         self._own_matcher = {person: Matcher(owned) for person, owned in needles.items()}
-        self._people: list[list[Person]] = [
-            sorted(p for p, owned in needles.items() if needle in owned)
-            for needle in self._matcher.needles
-        ]
-        self._fates: dict[tuple[Person, str], dict[KeyText, str]] = {}
+        self._people = _by_needle(needles)
+        self._fates: dict[tuple[Person, str], dict[KeyText, Fate]] = {}
         self._own: dict[Person, dict[tuple[str, str], set[str]]] = {}
         steps = {s.ordinal: s for s in journal.run_steps(run)}
         self._referenced = {
             s.step.dataset.address for s in steps.values() if s.step.via == "refcount"
         }
-        self.unseen = {s.store for s in steps.values() if s.step.action in _UNSEEN}
-        self._only = {r.only_store for r in run.requests.all()} - {""}
-        self._read(run, steps)
+        self.unseen = {s.step.dataset.address for s in steps.values() if s.step.action in _UNSEEN}
+        self._only = {r.only_store for r in requests} - {""}
+        self._read(run, requests, steps)
 
     def covers(self, store: str) -> bool:
         """A replay after a restore looks at the restored store alone."""
@@ -47,9 +48,9 @@ class RunKnowledge:
 
     def people_of(self, needle: int) -> list[Person]:
         """Everybody whose needle that is."""
-        return self._people[needle]
+        return self._people[self._matcher.needles[needle]]
 
-    def fate(self, person: Person, dataset: Dataset) -> Mapping[KeyText, str]:
+    def fate(self, person: Person, dataset: Dataset) -> Mapping[KeyText, Fate]:
         """What became of the person's rows there, by key."""
         return self._fates.get((person, dataset.address), {})
 
@@ -71,22 +72,31 @@ class RunKnowledge:
         )
         return judge(seen, knowledge)
 
-    def _read(self, run: Run, steps: Mapping[int, RunStep]) -> None:
-        requests = list(run.requests.all())
-        plan = requests[0].plans.filter(state="approved").first() if requests else None
-        edges = [case.edge_from_json(e) for e in plan.edges] if plan else []
-        datasets = selectors.datasets()
-        for person, pairs in case.given_by(requests).items():
-            self._seed(person, pairs, plan.seeds if plan else {})
-        for batch in run.batches.all():
-            kept = _kept(batch.receipts)
-            for entry in journal.read_batch(batch):
-                step = steps[entry.ordinal].step
-                for person in entry.people:
-                    fate = _fate(step, kept.get((person, str(entry.ordinal)), 0))
-                    place = self._fates.setdefault((person, step.dataset.address), {})
-                    place[key_text(entry.key.values)] = fate
-                    self._own_values(person, step, entry, edges, datasets)
+    def _read(
+        self, run: Run, requests: Sequence[ErasureRequest], steps: Mapping[int, RunStep]
+    ) -> None:
+        plan = case.plan_of(requests)
+        given = case.given_by(requests)
+        datasets = opening.task_of(plan, list(steps.values()), given).datasets
+        edges: dict[str, list[Edge]] = {}
+        for edge in map(case.edge_from_json, plan.edges):
+            edges.setdefault(edge.origin, []).append(edge)
+        for person, pairs in given.items():
+            self._seed(person, pairs, plan.seeds)
+        for entry in journal.read_run(run, given):
+            step = steps[entry.ordinal].step
+            if entry.became == "reused":
+                continue  # it is somebody else's row, and says nothing of the person
+            for person in entry.people:
+                self._note_fate(person, step, entry)
+                if step.via == "deep":
+                    self._own_values(person, entry, edges.get(step.dataset.address, ()), datasets)
+
+    def _note_fate(self, person: Person, step: Step, entry: Entry) -> None:
+        place = self._fates.setdefault((person, step.dataset.address), {})
+        text, fate = key_text(entry.key.values), _fate(step, entry)
+        if text not in place or _STRENGTH[place[text]] < _STRENGTH[fate]:
+            place[text] = fate
 
     def _seed(
         self,
@@ -104,17 +114,14 @@ class RunKnowledge:
     def _own_values(
         self,
         person: Person,
-        step: Step,
         entry: Entry,
-        edges: list[Edge],
+        edges: Sequence[Edge],
         datasets: Mapping[str, Dataset],
     ) -> None:
-        if step.via != "deep":
-            return
         own = self._own.setdefault(person, {})
         for edge in edges:
             value = entry.carry.get(edge.origin_field)
-            if edge.origin != step.dataset.address or value is None:
+            if value is None:
                 continue
             found = datasets[edge.destination].get(edge.destination_field)
             kind = found.identity if found else None
@@ -122,20 +129,19 @@ class RunKnowledge:
             own.setdefault(place, set()).add(canonical(value, kind))
 
 
-def _kept(receipts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[tuple[str, str], int]:
-    return {
-        (person, ordinal): line["kept"]
-        for person, lines in receipts.items()
-        for ordinal, line in lines.items()
-    }
+def _by_needle(needles: Mapping[Person, set[Needle]]) -> dict[Needle, list[Person]]:
+    people: dict[Needle, list[Person]] = {}
+    for person in sorted(needles):
+        for needle in needles[person]:
+            people.setdefault(needle, []).append(person)
+    return people
 
 
-def _fate(step: Step, kept: int) -> str:
-    """Where some shared rows were kept, any of that step's may still be there."""
+def _fate(step: Step, entry: Entry) -> Fate:
     if step.action == "retain":
         return "retained"
-    if step.via == "refcount" and kept:
+    if entry.became == "kept":
         return "kept"
     if step.via in ("shallow", "mention"):
         return "others"
-    return _STAYS if step.action in ("anonymize", "redact", "restrict") else _GONE
+    return "stays" if step.action in ("anonymize", "redact", "restrict") else "gone"

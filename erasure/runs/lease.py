@@ -11,13 +11,14 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced
@@ -52,9 +53,33 @@ def lease(run_id: UUID, store: str = "") -> Iterator[Fence]:
         raise Fenced(f"{store or 'run'}: another worker was faster")
     fence = Fence(record.pk, record.epoch + 1)
     try:
-        yield fence
+        with _beating(fence):
+            yield fence
     finally:
         Lease.objects.filter(pk=fence.lease_id, epoch=fence.epoch).update(holder="", until=None)
+
+
+@contextmanager
+def _beating(fence: Fence) -> Iterator[None]:
+    """Renew the lease beside the work: one statement on a large store can outlast it."""
+    stop = threading.Event()
+    heart = threading.Thread(target=_beat, args=(fence, stop), name="lease", daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        heart.join()
+
+
+def _beat(fence: Fence, stop: threading.Event) -> None:
+    try:
+        while not stop.wait(settings.LETHE_LEASE_SECONDS / 3):
+            # Silence is enough: the work itself learns at its next check who took over.
+            with suppress(DatabaseError, Fenced):
+                fence.check()
+    finally:
+        connection.close()
 
 
 def _end() -> object:

@@ -2,65 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
 
 from erasure import vault
 from erasure.domain.errors import IdentityConflict
-from erasure.domain.finding import Findings, KeyText, Person, Seed, Wanted, key_text, mode_of
+from erasure.domain.finding import Findings, KeyText, Person, Seed, key_text, mode_of
+from erasure.domain.values import Scalar, canonical, fold
 from erasure.runs.searching import Stores, Task
 from erasure.stores.base import Selector
+from lineage.graph import in_category
 
 
-def roots_hash(task: Task, findings: Findings, person: Person) -> str:
-    """Keyed hash over the keys of a person's root rows: another root row is another plan."""
-    texts = []
+def roots_hashes(task: Task, findings: Findings, people: Iterable[Person]) -> dict[Person, str]:
+    """Per person a keyed hash over the keys of their root rows: another root row is another
+    plan."""
+    texts: dict[Person, list[str]] = {person: [] for person in people}
     for dataset in sorted({seed.dataset for seed in task.seeds}):
         for text, row in sorted(findings.rows.get(dataset, {}).items()):
-            if person in row.deep_for:
-                texts.append("|".join((dataset, *text)))
-    return vault.keyed_hash("roots:" + "\n".join(texts))
+            for person in row.deep_for & texts.keys():
+                texts[person].append("|".join((dataset, *text)))
+    return {p: vault.keyed_hash("roots:" + "\n".join(listed)) for p, listed in texts.items()}
 
 
 def refuse_conflict(task: Task, stores: Stores) -> None:
     """Several identities are one person, or the search is refused.
 
-    In a dataset that knows two of the given kinds, the rows found by one must be found by the
-    other, unless one of them finds nothing anywhere and contradicts nothing.
+    In each dataset that knows more than one of those given, no two may lead to different people,
+    and no row may be found that names another person by a kind that was given.
     """
     by_dataset: dict[str, list[Seed]] = {}
     for seed in task.seeds:
         if task.wanted.get(seed.kind):
             by_dataset.setdefault(seed.dataset, []).append(seed)
-    for dataset, seeds in sorted(by_dataset.items()):
-        if len({s.kind for s in seeds}) > 1:
-            _compare(dataset, seeds, task, stores)
+    for address, seeds in sorted(by_dataset.items()):
+        given = [
+            (kind, value) for kind in sorted({s.kind for s in seeds}) for value in task.wanted[kind]
+        ]
+        if len(given) > 1:
+            _refuse(address, _looked_up(address, seeds, task, stores), given)
 
 
-def _compare(dataset: str, seeds: list[Seed], task: Task, stores: Stores) -> None:
-    found = {seed: _rows_of(seed, seeds, task.wanted[seed.kind], task, stores) for seed in seeds}
-    for seed, rows in found.items():
-        for other in seeds:
-            if other.kind == seed.kind or not rows or rows.keys() & found[other].keys():
-                continue
-            if found[other] or any(row.get(other.field) is not None for row in rows.values()):
-                raise IdentityConflict(
-                    f"{dataset}: {seed.kind} and {other.kind} are not one person's; "
-                    "ask with one of them, or check both with the person"
-                )
+@dataclass(kw_only=True)
+class _Root:
+    """A row that one of the identities led to: its values by kind, and the name in it."""
+
+    values: Mapping[str, set[str]]
+    name: str
 
 
-def _rows_of(
-    seed: Seed, seeds: list[Seed], wanted: Wanted, task: Task, stores: Stores
-) -> Mapping[KeyText, Mapping[str, object]]:
-    dataset = task.datasets[seed.dataset]
-    selector = Selector(
-        dataset=dataset,
-        mode=mode_of(seed.kind),
-        fields=(seed.field,),
-        carry=tuple(sorted({s.field for s in seeds})),
-    )
-    values = [raw for raw, _ in wanted.values()]
-    return {
-        key_text(found.key.values): found.carry
-        for found in stores.get(dataset.store).find(selector, values)
-    }
+# (kind, canonical value) → the rows it led to
+_Roots = dict[tuple[str, str], dict[KeyText, _Root]]
+
+
+def _refuse(address: str, roots: _Roots, given: Sequence[tuple[str, str]]) -> None:
+    for one, other in permutations(given, 2):
+        if _apart(one, other, roots) or _contradicted(one, other, roots, given):
+            kinds = " and ".join(sorted({one[0], other[0]}))
+            raise IdentityConflict(
+                f"{address}: the values of {kinds} are not one person's; "
+                "ask with one of them, or check them with the person"
+            )
+
+
+def _apart(one: tuple[str, str], other: tuple[str, str], roots: _Roots) -> bool:
+    """Each leads to rows that the other does not know. Of two kinds only an equal name makes
+    that one person; a second mailbox is another person's only under another name."""
+    mine, theirs = roots.get(one, {}), roots.get(other, {})
+    if not mine or not theirs or mine.keys() & theirs.keys():
+        return False
+    names, others = _names(mine), _names(theirs)
+    return not names & others and (one[0] != other[0] or bool(names and others))
+
+
+def _contradicted(
+    one: tuple[str, str],
+    other: tuple[str, str],
+    roots: _Roots,
+    given: Sequence[tuple[str, str]],
+) -> bool:
+    """A row that ``one`` led to holds another value of the other kind than any that was given:
+    somebody else's who shares ``one``, unless the name says that it is a second account."""
+    kind = other[0]
+    wanted = {value for k, value in given if k == kind}
+    if kind == one[0]:
+        return False
+    mine = roots.get(one, {})
+    agreed = {text: row for text, row in mine.items() if row.values[kind] & wanted}
+    odd = {t: row for t, row in mine.items() if row.values[kind] and t not in agreed}
+    if not agreed:
+        return bool(odd)
+    return any(row.name and row.name not in _names(agreed) | {""} for row in odd.values())
+
+
+def _names(rows: Mapping[KeyText, _Root]) -> set[str]:
+    return {row.name for row in rows.values() if row.name}
+
+
+def _looked_up(address: str, seeds: Sequence[Seed], task: Task, stores: Stores) -> _Roots:
+    dataset = task.datasets[address]
+    names = [f.name for f in dataset.fields if in_category(f.categories, ("user.name",))]
+    carry = tuple(dict.fromkeys((*(s.field for s in seeds), *names)))
+    roots: _Roots = {}
+    for seed in seeds:
+        selector = Selector(
+            dataset=dataset, mode=mode_of(seed.kind), fields=(seed.field,), carry=carry
+        )
+        values = [raw for raw, _ in task.wanted[seed.kind].values()]
+        for found in stores.get(dataset.store).find(selector, values):
+            root = _root(found.carry, seeds, names)
+            for match in found.matched:
+                place = roots.setdefault((seed.kind, canonical(match, seed.kind)), {})
+                place[key_text(found.key.values)] = root
+    return roots
+
+
+def _root(row: Mapping[str, Scalar], seeds: Sequence[Seed], names: Sequence[str]) -> _Root:
+    values: dict[str, set[str]] = {}
+    for seed in seeds:
+        value = row.get(seed.field)
+        held = values.setdefault(seed.kind, set())
+        if value is not None and str(value).strip():
+            held.add(canonical(value, seed.kind))
+    name = " ".join(fold(str(row[n])) for n in names if row.get(n) is not None)
+    return _Root(values=values, name=name.strip())

@@ -2,119 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
-from erasure.domain.errors import StoreError
-from erasure.domain.finding import KeyText, Wanted, add_wanted, key_text
+from erasure.domain.finding import Findings, KeyText, Wanted, add_wanted, key_text
+from erasure.domain.masking import masked_fields
+from erasure.domain.steps import KEPT, Step
 from erasure.domain.values import Scalar
-from erasure.models import Run, StoreRun
+from erasure.models import ErasureRequest, Run, StoreRun
 from erasure.runs import case, journal, opening
 from erasure.runs.journal import Entry, RunStep
+from erasure.runs.lease import Fence
 from erasure.runs.searching import Stores, Task, find_mentions, find_rows, gather_needles
 from erasure.stores.base import Selector
 from erasure.transitions import move
 from lineage.graph import Edge
 
-Known = dict[tuple[str, KeyText], Entry]
+
+def search_again(run: Run, steps: Sequence[RunStep], fence: Fence) -> int:
+    """Write down what was not known yet, as batches of a new round; returns how many rows.
+
+    Several stores of a run may meet late rows at once: whoever finds that another wrote some down
+    meanwhile searches anew. Raises Fenced.
+    """
+    requests = case.members(run)
+    while True:
+        written = run.batches.count()
+        known = Known(run, requests, steps)
+        found = _search(requests, steps, known, run)
+        entries = [e for e in opening.entries_of(found, steps) if known.is_new(e)]
+        if not entries or _write(run, steps, entries, found, fence, written):
+            return len(entries)
 
 
-def search_again(run: Run, steps: Sequence[RunStep]) -> int:
-    """Write down what was not known yet, as batches of a new round; returns how many rows."""
-    requests = list(run.requests.all())
-    plan = requests[0].plans.filter(state="approved").first()
-    if plan is None:
-        raise StoreError("run", "its approved plan is gone; plan again")
-    task = opening.task_of(plan, steps, case.given_by(requests))
-    known = known_entries(run, steps)
-    needles = journal.open_needles(run)
+def _search(
+    requests: Sequence[ErasureRequest], steps: Sequence[RunStep], known: Known, run: Run
+) -> opening.Search:
+    task = opening.task_of(case.plan_of(requests), steps, case.given_by(requests))
+    needles = journal.open_needles(run, [str(r.id) for r in requests])
     with Stores() as stores:
-        carried = _carried(task, known, steps, stores)
-        findings = find_rows(task, stores, carried)
-        new_rows = {
-            address: {text: row for text, row in table.items() if (address, text) not in known}
-            for address, table in findings.rows.items()
-        }
-        findings.rows = {address: table for address, table in new_rows.items() if table}
-        for person, found in gather_needles(findings, task.datasets, stores).items():
+        findings = find_rows(task, stores, _carried(task, known, stores))
+        fresh = known.unsettled(findings)
+        for person, found in gather_needles(fresh, task.datasets, stores).items():
             needles.setdefault(person, set()).update(found)
-        mentions = find_mentions([s.step for s in steps], needles, findings, stores)
-    fresh = {
-        address: {text: m for text, m in table.items() if (address, text) not in known}
-        for address, table in mentions.items()
-    }
-    found_now = opening.Search(task=task, findings=findings, mentions=fresh, needles=needles)
-    entries = opening.entries_of(found_now, steps)
-    if entries:
-        _write(run, steps, entries, found_now)
-    return len(entries)
+        mentions = find_mentions([s.step for s in steps], needles, fresh, stores)
+    return opening.Search(task=task, findings=findings, mentions=mentions, needles=needles)
 
 
 def _write(
-    run: Run, steps: Sequence[RunStep], entries: Sequence[Entry], found: opening.Search
-) -> None:
+    run: Run,
+    steps: Sequence[RunStep],
+    entries: Sequence[Entry],
+    found: opening.Search,
+    fence: Fence,
+    written: int,
+) -> bool:
+    """False, and nothing done, when batches were added since ``written`` of them were read."""
     stores = {s.ordinal: s.store for s in steps}
     with transaction.atomic():
+        fence.check()
+        Run.objects.select_for_update().get(pk=run.pk)
+        if run.batches.count() != written:
+            return False
         journal.seal_needles(run, found.needles)
         round_ = run.batches.order_by("-round").values_list("round", flat=True).first() or 0
         journal.write_batches(run, steps, entries, round_=round_ + 1)
         touched = {stores[entry.ordinal] for entry in entries}
         for store_run in StoreRun.objects.filter(run=run, store__in=touched, state="done"):
             move(store_run, "pending", by="run", because="rows were added since the search")
+    return True
 
 
-def known_entries(run: Run, steps: Sequence[RunStep]) -> Known:
-    """Every row written down so far, by dataset and key."""
-    address = {s.ordinal: s.step.dataset.address for s in steps}
-    return {
-        (address[entry.ordinal], key_text(entry.key.values)): entry
-        for batch in run.batches.all()
-        for entry in journal.read_batch(batch)
-    }
+class Known:
+    """What a run has written down of its members so far, the latest of each row and step."""
+
+    def __init__(
+        self, run: Run, requests: Sequence[ErasureRequest], steps: Sequence[RunStep]
+    ) -> None:
+        self._steps = {s.ordinal: s.step for s in steps}
+        self._deep = {s.step.dataset.address: s.ordinal for s in steps if s.step.via == "deep"}
+        self._cut: dict[str, set[str]] = defaultdict(set)
+        for step in self._steps.values():
+            if step.via == "shallow":
+                self._cut[step.dataset.address].update(step.cut)
+        self._entries: dict[tuple[int, KeyText], Entry] = {
+            (entry.ordinal, key_text(entry.key.values)): entry
+            for entry in journal.read_run(run, {str(r.id) for r in requests})
+        }
+
+    def own(self, address: str) -> list[Entry]:
+        """The people's own rows of a dataset, but those found to be somebody else's now."""
+        ordinal = self._deep.get(address)
+        return [e for (o, _), e in self._entries.items() if o == ordinal and e.became != "reused"]
+
+    def is_new(self, entry: Entry) -> bool:
+        """Never written down; or dealt with, and there again."""
+        before = self._entries.get((entry.ordinal, key_text(entry.key.values)))
+        if before is None or not before.became:
+            return before is None
+        step = self._steps[entry.ordinal]
+        if step.via == "deep":
+            # A row that stays is found by its references for ever.
+            return before.became == "reused" or step.action == "delete"
+        # A shared row's key may be a newcomer's; and one that was kept is still there.
+        return step.via != "refcount"
+
+    def unsettled(self, findings: Findings) -> Findings:
+        """Rows whose own step is still to be taken, or which the law keeps: what was anonymised
+        already may hold a new mention."""
+        rows = {
+            address: {text: row for text, row in table.items() if self._unsettled(address, text)}
+            for address, table in findings.rows.items()
+        }
+        return Findings(rows={address: table for address, table in rows.items() if table})
+
+    def _unsettled(self, address: str, text: KeyText) -> bool:
+        ordinal = self._deep.get(address)
+        entry = self._entries.get((ordinal, text)) if ordinal is not None else None
+        if ordinal is None or entry is None or not entry.became:
+            return True
+        return self._steps[ordinal].action in KEPT or self.is_new(entry)
+
+    def is_theirs(self, address: str, text: KeyText, guard: Mapping[str, Scalar]) -> bool:
+        """True while the row at that key is the one that was written down."""
+        ordinal = self._deep.get(address)
+        entry = self._entries.get((ordinal, text)) if ordinal is not None else None
+        if ordinal is None or entry is None:
+            return False
+        step = self._steps[ordinal]
+        changed = _changed(step) if entry.became else frozenset()
+        if entry.became == "reused" or None in changed:
+            return False
+        return all(
+            guard[name] == then or name in changed or (then is None and name in self._cut[address])
+            for name, then in zip(step.guard, entry.key.guard, strict=True)
+        )
 
 
-def _carried(
-    task: Task, known: Known, steps: Sequence[RunStep], stores: Stores
-) -> Mapping[Edge, Wanted]:
+def _changed(step: Step) -> frozenset[str | None]:
+    """Fields that the step has changed; None among them when the row is no longer at its key."""
+    if step.action in KEPT:
+        return frozenset()
+    masked = {f.name for f in masked_fields(step.dataset)} if step.action == "anonymize" else set()
+    moved = step.action == "delete" or masked & set(step.dataset.key)
+    return frozenset({*masked, *step.cut, *step.redact, *((None,) if moved else ())})
+
+
+def _carried(task: Task, known: Known, stores: Stores) -> Mapping[Edge, Wanted]:
     """The values that led on from the person's rows, without those that lead to somebody else
     now: a key that was given out again belongs to its new owner."""
-    deep = {s.ordinal for s in steps if s.step.via == "deep"}
-    gone = {s.ordinal for s in steps if s.step.action == "delete"}
     carried: dict[Edge, Wanted] = {}
+    own = {edge.origin: known.own(edge.origin) for edge in task.edges}
     for edge in task.edges:
         wanted: Wanted = {}
-        for (address, _), entry in known.items():
-            if address == edge.origin and entry.ordinal in deep:
-                add_wanted(wanted, entry.carry.get(edge.origin_field), entry.people)
-        for text in _reused(task, edge, wanted, known, stores, gone):
-            del wanted[text]
+        for entry in own[edge.origin]:
+            add_wanted(wanted, entry.carry.get(edge.origin_field), entry.people)
+        for text in _taken(task, edge, wanted, known, stores):
+            wanted.pop(text, None)
         if wanted:
             carried[edge] = wanted
     return carried
 
 
-def _reused(
-    task: Task, edge: Edge, wanted: Wanted, known: Known, stores: Stores, gone: Container[int]
-) -> set[str]:
+def _taken(task: Task, edge: Edge, wanted: Wanted, known: Known, stores: Stores) -> Wanted:
+    """Those of the values that stand in a row which is not, or no longer, the person's."""
+    taken: Wanted = {}
     if not wanted:
-        return set()
+        return taken
     dataset = task.datasets[edge.origin]
     guard = task.guards.get(edge.origin, ())
     selector = Selector(
         dataset=dataset, fields=(edge.origin_field,), carry=(edge.origin_field,), guard=guard
     )
     values = [raw for raw, _ in wanted.values()]
-    taken: Wanted = {}
     for found in stores.get(dataset.store).find(selector, values):
-        entry = known.get((edge.origin, key_text(found.key.values)))
-        same = entry is not None and _same_owner(entry, found.key.guard, gone)
-        if not same:
+        now = dict(zip(guard, found.key.guard, strict=True))
+        if not known.is_theirs(edge.origin, key_text(found.key.values), now):
             add_wanted(taken, found.carry.get(edge.origin_field), {""})
-    return set(taken) & set(wanted)
-
-
-def _same_owner(entry: Entry, guard: tuple[Scalar, ...], gone: Container[int]) -> bool:
-    """A row that was to stay still is the one that was found; one that was to go is only if its
-    owner fields are as they were, for then it has not gone yet."""
-    return entry.ordinal not in gone or entry.key.guard == guard
+    return taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -14,13 +14,14 @@ from erasure.domain.finding import (
     Lookup,
     Person,
     Resolver,
+    Row,
     Seed,
     Wanted,
     key_text,
 )
-from erasure.domain.needles import Matcher, Needle
+from erasure.domain.needles import Needle
 from erasure.domain.retention import parse_until
-from erasure.domain.steps import Step
+from erasure.domain.steps import KEPT, Step
 from erasure.domain.values import Scalar, fold
 from erasure.stores.base import Found, Key, Selector, Store
 from lineage.graph import Dataset, Edge
@@ -107,6 +108,14 @@ def _answer(found: Found) -> Answer:
     )
 
 
+def guards_of(steps: Iterable[Step]) -> dict[str, tuple[str, ...]]:
+    """Per dataset every field that a step guards by: what a search reads beside the key."""
+    guards: dict[str, set[str]] = {}
+    for step in steps:
+        guards.setdefault(step.dataset.address, set()).update(step.guard)
+    return {address: tuple(sorted(names)) for address, names in guards.items() if names}
+
+
 def gather_needles(
     findings: Findings, datasets: Mapping[str, Dataset], stores: Stores
 ) -> dict[Person, set[Needle]]:
@@ -114,47 +123,68 @@ def gather_needles(
     gathered: dict[Person, set[Needle]] = {}
     for address, table in findings.rows.items():
         dataset = datasets[address]
-        keys = [row.payload for row in table.values() if row.via != "shallow"]
+        keys = [row.payload for row in table.values() if row.owners]
         owned = [key for key in keys if isinstance(key, Key)]
         if not owned or not any(f.needle for f in dataset.fields):
             continue
         for key, needles in stores.get(dataset.store).gather(dataset, owned):
-            for person in table[key_text(key.values)].people:
+            for person in table[key_text(key.values)].owners:
                 gathered.setdefault(person, set()).update(needles)
     return gathered
 
 
 def find_mentions(
-    steps: Iterable[Step],
+    steps: Sequence[Step],
     needles: Mapping[Person, set[Needle]],
     findings: Findings,
     stores: Stores,
 ) -> Mentions:
-    """Rows of free text in which a precise needle stands, other than those already reached."""
+    """Rows of free text in which a precise needle stands, other than those whose own step deals
+    with the text."""
     by_text: dict[str, set[Person]] = {}
     for person, owned in needles.items():
-        for needle in Matcher(owned).precise().needles:
-            by_text.setdefault(fold(needle.text), set()).add(person)
+        for needle in owned:
+            if not needle.coarse:
+                by_text.setdefault(fold(needle.text), set()).add(person)
+    actions = {s.dataset.address: s.action for s in steps if s.via == "deep"}
     mentions: Mentions = {}
     for step in steps:
         if by_text and step.via == "mention":
-            known = findings.rows.get(step.dataset.address, {})
+            address = step.dataset.address
+            known = _Known(findings.rows.get(address, {}), actions.get(address))
             found = _mentions_in(step, by_text, known, stores)
             if found:
-                mentions[step.dataset.address] = found
+                mentions[address] = found
     return mentions
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Rows of a dataset that were reached by key, and what happens to the person's own there."""
+
+    rows: Mapping[KeyText, Row]
+    action: str | None
+
+    def dealt_with(self, text: KeyText, people: set[Person]) -> set[Person]:
+        """Whose mentions in that row need no step of their own: it goes, it is redacted by its
+        own step, or the law keeps it. A shared row may stay, and then with its text."""
+        row = self.rows.get(text)
+        if row is None:
+            return set()
+        if row.shallow_by or (row.deep_for and self.action not in KEPT):
+            return people
+        return people & row.deep_for
+
+
 def _mentions_in(
-    step: Step, by_text: Mapping[str, set[Person]], known: Container[KeyText], stores: Stores
+    step: Step, by_text: Mapping[str, set[Person]], known: _Known, stores: Stores
 ) -> dict[KeyText, Mention]:
     selector = Selector(dataset=step.dataset, mode="text", fields=step.redact, guard=step.guard)
     mentions: dict[KeyText, Mention] = {}
     for found in stores.get(step.dataset.store).find(selector, sorted(by_text)):
         text = key_text(found.key.values)
-        if text in known:
-            continue  # the row's own step redacts it
-        mention = mentions.setdefault(text, Mention(key=found.key))
-        for match in found.matched:
-            mention.people |= by_text[fold(str(match))]
+        people = {person for match in found.matched for person in by_text[fold(str(match))]}
+        people -= known.dealt_with(text, people)
+        if people:
+            mentions.setdefault(text, Mention(key=found.key)).people.update(people)
     return mentions

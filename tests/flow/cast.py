@@ -17,7 +17,6 @@ from erasure.advance import Job, perform
 from erasure.domain.values import Scalar
 from erasure.flow import decide, identify, intake, planning
 from erasure.models import ErasureRequest
-from erasure.stores import registry
 from erasure.stores.base import Found, Receipt, Secrets, Selector, Work
 from erasure.stores.memory import MemoryStore
 from erasure.stores.sql import SqlStore
@@ -153,8 +152,7 @@ class SpiedSql(Spied, SqlStore):
     kind = "spied_sql"
 
 
-registry.register("spied_memory", "tests.flow.cast:SpiedMemory")
-registry.register("spied_sql", "tests.flow.cast:SpiedSql")
+KINDS = {"spied_memory": "tests.flow.cast:SpiedMemory", "spied_sql": "tests.flow.cast:SpiedSql"}
 
 
 class Shop:

@@ -7,13 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.cast import MemoryShop, Shop, Spied, SqliteShop
+from erasure.stores import registry
+from tests.flow.cast import KINDS, MemoryShop, Shop, Spied, SqliteShop
+
+
+@pytest.fixture(autouse=True)
+def spied_kinds() -> Iterator[None]:
+    """The spying kinds are known while a test of this folder runs, and to no other."""
+    for kind, path in KINDS.items():
+        registry.register(kind, path)
+    yield
+    for kind in KINDS:
+        registry._entries.pop(kind, None)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def shop(
-    request: pytest.FixtureRequest, transactional_db: None, tmp_path: Path
-) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest, transactional_db: None, tmp_path: Path) -> Iterator[Shop]:
     """The shop with its catalogue, in memory and in SQLite files."""
     made = MemoryShop() if request.param == "memory" else SqliteShop(tmp_path)
     made.describe()

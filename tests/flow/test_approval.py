@@ -146,9 +146,7 @@ CHANGES = [another_catalogue, another_schema, another_root_row, many_more_rows, 
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_plan_goes_stale_when_the_world_moves(
-    shop: Shop, change: Callable[[Shop], None]
-) -> None:
+def test_a_plan_goes_stale_when_the_world_moves(shop: Shop, change: Callable[[Shop], None]) -> None:
     request = approved(SUBJECT)
     change(shop)
     before = shop.everything()
@@ -217,6 +215,25 @@ def test_two_values_of_one_kind_that_name_two_people_are_refused(shop: Shop) -> 
         planning.make_plan(request, by=OFFICER)
 
 
+def test_a_number_that_the_neighbour_shares_does_not_take_the_neighbour_along(
+    shop: Shop,
+) -> None:
+    shop.change("customer", BEN, phone="030 5550001")
+    request = identified(("email", SUBJECT), ("phone", "030 5550001"))
+    with pytest.raises(IdentityConflict, match="email and phone"):
+        planning.make_plan(request, by=OFFICER)
+
+
+def test_a_second_account_under_the_same_name_is_the_same_person(shop: Shop) -> None:
+    ann = shop.row("customer", ANN)
+    assert ann is not None
+    shop.insert("customer", {**ann, "id": 7, "email": "ann@example.org"})
+    request = identified(("email", SUBJECT), ("phone", "030 5550001"))
+    plan = planning.make_plan(request, by=OFFICER)
+    assert plan is not None
+    assert plan.steps.get(dataset="shop.customer", via="deep").counted == 2
+
+
 def test_an_identity_that_contradicts_the_row_is_refused(shop: Shop) -> None:
     request = identified(("email", SUBJECT), ("phone", "030 5557777"))
     with pytest.raises(IdentityConflict):
@@ -237,9 +254,7 @@ def test_several_identities_of_one_person_narrow_and_widen_as_one(shop: Shop) ->
         },
     )
     shop.insert("orders", {"id": 70, "customer_id": 7, "wish": None})
-    request = identified(
-        ("email", SUBJECT), ("email", "ann@example.org"), ("phone", "030 5550001")
-    )
+    request = identified(("email", SUBJECT), ("email", "ann@example.org"), ("phone", "030 5550001"))
     plan = planning.make_plan(request, by=OFFICER)
     assert plan is not None
     counted = {(s.dataset, s.via): s.counted for s in plan.steps.all()}

@@ -1,0 +1,15 @@
+"""The officer's desk: requests with their plans and reasons, what was done, and the evidence."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from erasure.admin import records, requests
+
+__all__ = ["records", "requests"]
+
+admin.site.site_header = "Lethe"
+admin.site.site_title = "Lethe"
+admin.site.index_title = "Requests to be forgotten"
+admin.site.enable_nav_sidebar = False  # the first page leads everywhere; tables need the width
+admin.site.site_url = None  # the desk is the whole site: there is nothing else to view

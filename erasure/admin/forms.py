@@ -1,0 +1,86 @@
+"""The form for a person who asked by phone, post or in person.
+
+What is typed here is personal and goes into the vault: it is never sent back to the screen. After
+an error the kinds stand in the field again, their values do not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from erasure.admin import words
+from erasure.flow.intake import LAWS
+from lineage import selectors
+
+_TELLING = 3  # a value shorter than this stands in too many innocent words
+
+
+class NewRequest(forms.Form):
+    """Identifiers, the law, and how the officer knows who asks."""
+
+    identifiers = forms.CharField(
+        label="What the person is known by",
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+    )
+    law = forms.ChoiceField(choices=[(law, words.law(law)) for law in LAWS])
+    identity_check = forms.CharField(
+        label="How you know that it is this person",
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text=(
+            "For example: rang back on the number on file. This stands in the certificate, "
+            "so write no name, address or number."
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._kinds = selectors.identity_kinds()
+        known = ", ".join(self._kinds) or "nothing yet: import a catalogue first"
+        self.fields["identifiers"].help_text = (
+            "One per line, KIND=VALUE, as in email=person@example.com; all of one person. "
+            f"Known kinds: {known}."
+        )
+
+    def clean_identifiers(self) -> list[tuple[str, str]]:
+        """The lines as (kind, value); an error names the line, never what stands in it."""
+        pairs = []
+        for number, line in enumerate(self._lines(), start=1):
+            kind, equals, value = (part.strip() for part in line.partition("="))
+            if not equals:
+                raise forms.ValidationError(f"Line {number}: write KIND=VALUE.")
+            if kind not in self._kinds:
+                raise forms.ValidationError(
+                    f"Line {number}: the word before = is none of the known kinds."
+                )
+            pairs.append((kind, value))
+        return pairs
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a description of the check that repeats what was given to be found by."""
+        check = self.data.get("identity_check", "").casefold()
+        if any(part in check for part in self._values()):
+            self.add_error(
+                "identity_check", "This repeats what the person is known by; leave that out."
+            )
+        return self.cleaned_data
+
+    def without_values(self) -> NewRequest:
+        """Empty the form of what was typed, but for the kinds, before it is shown again."""
+        typed = [line.partition("=")[0].strip() for line in self._lines()]
+        kept = {name: self.data.get(name, "") for name in self.fields}
+        kept["identifiers"] = "\n".join(f"{kind}=" for kind in typed if kind in self._kinds)
+        if "identity_check" in self.errors:
+            kept["identity_check"] = ""
+        self.data = kept
+        return self
+
+    def _lines(self) -> list[str]:
+        return [line for line in self.data.get("identifiers", "").splitlines() if line.strip()]
+
+    def _values(self) -> set[str]:
+        """Everything typed as an identifier that is not the name of a kind, folded."""
+        parts = {part.strip() for line in self._lines() for part in line.split("=", 1)}
+        return {p.casefold() for p in parts if len(p) >= _TELLING and p not in self._kinds}

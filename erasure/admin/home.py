@@ -1,0 +1,82 @@
+"""The first page: what waits for an officer, before the list of everything there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from erasure.admin.filters import overdue, running
+from erasure.models import ErasureRequest, Notice
+
+_ORDER = ("erasure", "lineage")
+_LIST = "admin:erasure_erasurerequest_changelist"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """One line of what is to be done: how many, of what, and where they are listed."""
+
+    count: int
+    words: str
+    address: str
+    tone: str
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """The desk's first page, for whoever may see requests with what waits."""
+    sees = request.user.has_perm("erasure.view_erasurerequest") or request.user.has_perm(
+        "erasure.change_erasurerequest"
+    )
+    extra: dict[str, Any] = {"waiting": waiting()} if sees else {}
+    extra["app_list"] = sorted(admin.site.get_app_list(request), key=_position)
+    extra["may_open"] = sees and request.user.has_perm("erasure.add_erasurerequest")
+    return admin.site.index(request, extra_context=extra)
+
+
+def _position(app: dict[str, Any]) -> int:
+    """What officers use first; accounts last."""
+    label = str(app["app_label"])
+    return _ORDER.index(label) if label in _ORDER else len(_ORDER)
+
+
+def waiting() -> list[Waiting]:
+    """What a person has to do first, then what goes on by itself."""
+    requests = ErasureRequest.objects.all()
+    listed = reverse(_LIST)
+    told = reverse("admin:erasure_notice_changelist")
+    return [
+        Waiting(
+            count=overdue(requests).count(),
+            words="overdue",
+            address=f"{listed}?due=overdue",
+            tone="stop",
+        ),
+        Waiting(
+            count=requests.filter(state="blocked").count(),
+            words="blocked",
+            address=f"{listed}?state=blocked",
+            tone="stop",
+        ),
+        Waiting(
+            count=requests.filter(state="planned").count(),
+            words="waiting for approval",
+            address=f"{listed}?state=planned",
+            tone="decide",
+        ),
+        Waiting(
+            count=Notice.objects.filter(told_at=None).count(),
+            words="recipients to tell",
+            address=f"{told}?told_at__isempty=1",
+            tone="decide",
+        ),
+        Waiting(
+            count=running(requests).count(),
+            words="running now",
+            address=f"{listed}?due=running",
+            tone="running",
+        ),
+    ]

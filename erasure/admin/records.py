@@ -1,0 +1,51 @@
+"""Plans, runs, scans, notices and evidence: lists to look something up in, nothing to change."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db import models
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from erasure.admin.readonly import ReadOnly
+from erasure.models import (
+    Certificate,
+    LedgerLeaf,
+    ModelJob,
+    Notice,
+    Plan,
+    Run,
+    ScanResult,
+    StoreRun,
+)
+
+
+def _register(model: type[models.Model], display: list[str], filters: list[str]) -> None:
+    attributes = {"list_display": display, "list_filter": filters}
+    admin.site.register(model, type(f"{model.__name__}Admin", (ReadOnly,), attributes))
+
+
+_register(Plan, ["digest", "request", "state", "made_at", "approved_by"], ["state"])
+_register(Run, ["id", "state", "started_at", "finished_at"], ["state"])
+_register(StoreRun, ["run", "store", "kind", "state", "residue", "error"], ["state", "kind"])
+_register(ScanResult, ["request", "store", "collection", "field", "verdict", "count"], ["verdict"])
+_register(ModelJob, ["dataset", "state", "people", "run"], ["state"])
+_register(Certificate, ["id", "kind", "digest", "issued_at"], ["kind"])
+_register(LedgerLeaf, ["index", "kind", "request", "created_at"], ["kind"])
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnly):
+    """Recipients to tell by hand; it is confirmed on the page of the case."""
+
+    list_display = ("dataset", "case", "made_at", "told_at", "told_by")
+    list_display_links = None
+    list_filter = ("store", ("told_at", admin.EmptyFieldListFilter))
+    list_select_related = ("request",)
+
+    @admin.display(description="case", ordering="request")
+    def case(self, row: Notice) -> SafeString:
+        """The way to the case."""
+        address = reverse("admin:erasure_erasurerequest_change", args=[row.request_id])
+        return format_html('<a href="{}">{}</a>', address, str(row.request_id)[:8])

@@ -1,0 +1,252 @@
+"""Requests on the desk: the list, the form for a new one, the case, and the deeds of an officer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+)
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from erasure.admin import case as cases
+from erasure.admin import words
+from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
+from erasure.admin.forms import NewRequest
+from erasure.admin.readonly import ReadOnly
+from erasure.advance import Job
+from erasure.domain.errors import LetheError
+from erasure.evidence.certificate import path_of
+from erasure.flow import decide, identify, intake, notify
+from erasure.models import Certificate, ErasureRequest, Notice
+from erasure.tasks import enqueue
+from lineage.errors import LineageError
+
+_FOLDER = "admin/erasure/erasurerequest"
+# A search goes into the address, where no identifier may stand: only the beginning of a case's
+# number or of a pseudonym is searched for. Digits alone could be somebody's telephone number.
+_NUMBER = re.compile(r"(?=.*[a-f])[0-9a-f-]{4,64}", re.IGNORECASE)
+Deed = Callable[[ErasureRequest, str], object]
+
+
+@admin.register(ErasureRequest)
+class RequestAdmin(ReadOnly):
+    """Requests: what is still open first, by the day the answer is due."""
+
+    list_display = ("person", "status", "due", "received", "law_name")
+    list_filter = (StateFilter, DueFilter)
+    ordering = (ANSWERED_LAST.asc(), "due_at")
+    search_fields = ("id__istartswith", "subject__istartswith")
+    search_help_text = "By number or pseudonym. Never write a person's own data here."
+    change_form_template = f"{_FOLDER}/case.html"
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Officers may open requests."""
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    @admin.display(description="Person", ordering="subject")
+    def person(self, row: ErasureRequest) -> SafeString:
+        """The first part of the pseudonym, and of the case's number."""
+        return format_html("{}<small>case {}</small>", row.subject[:10], str(row.pk)[:8])
+
+    @admin.display(description="State", ordering="state")
+    def status(self, row: ErasureRequest) -> SafeString:
+        """The state's badge."""
+        return words.badge(row.state)
+
+    @admin.display(description="Answer by", ordering="due_at")
+    def due(self, row: ErasureRequest) -> SafeString:
+        """The due date; what is overdue cannot be overlooked."""
+        due = cases.deadline(row, timezone.now())
+        return format_html(
+            '<span class="due due-{}">{}<small>{}</small></span>',
+            *(due.tone, f"{due.at:%d %b %Y}", due.words),
+        )
+
+    @admin.display(description="Received", ordering="received_at")
+    def received(self, row: ErasureRequest) -> SafeString:
+        """The day it came in, how, and who recorded it."""
+        how = words.channel(row.channel)
+        by = f"{how}, {row.opened_by}" if row.opened_by else how
+        return format_html("{}<small>{}</small>", f"{row.received_at:%d %b %Y}", by)
+
+    @admin.display(description="Law", ordering="law")
+    def law_name(self, row: ErasureRequest) -> str:
+        """The law, without its time to answer."""
+        return words.law(row.law).partition(" (")[0].partition(",")[0]
+
+    def get_urls(self) -> list[URLPattern]:
+        """The deeds, each a POST of its own, and the evidence."""
+        own = [
+            path(f"<uuid:pk>/{place}", self.admin_site.admin_view(view), name=f"erasure_{name}")
+            for place, name, view in (
+                ("approve/", "approve", self.approve),
+                ("refuse/", "refuse", self.refuse),
+                ("retry/", "retry", self.retry),
+                ("told/<int:notice>/", "told", self.told),
+                ("certificate/", "certificate", self.certificate),
+                ("report/", "report", self.report),
+            )
+        ]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list; a search for anything but a number is dropped before it is shown again."""
+        wanted = request.GET.get("q", "").strip()
+        if wanted and not _NUMBER.fullmatch(wanted):
+            messages.warning(
+                request, "Search by number or pseudonym; a person's data do not belong there."
+            )
+            return redirect("admin:erasure_erasurerequest_changelist")
+        return super().changelist_view(request, {"title": "Requests", **(extra_context or {})})
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Open a request; its plan is made by a worker."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewRequest(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                return self._opened(request, form)
+            except (LetheError, LineageError) as error:
+                form.add_error("identifiers", str(error))
+        if form.is_bound:
+            form.without_values()
+        context = {**self.admin_site.each_context(request), "form": form, "title": "New request"}
+        return TemplateResponse(request, f"{_FOLDER}/new.html", context)
+
+    def _opened(self, request: HttpRequest, form: NewRequest) -> HttpResponse:
+        by = request.user.get_username()
+        given = form.cleaned_data
+        case = intake.open_request(given["identifiers"], by=by, law=given["law"], channel="desk")
+        if case.state == "received":
+            identify.confirm_identity(case, by=by, method=given["identity_check"])
+            enqueue(Job("advance", case.id))
+            messages.success(request, "Recorded. The plan is being made.")
+        else:
+            messages.info(request, "This person has an open case already; here it is.")
+        return _back(case)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The case with its plan, what was done and what was seen afterwards."""
+        case = self.get_object(request, object_id)
+        extra = {} if case is None else self._shown(request, case)
+        return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    def _shown(self, request: HttpRequest, case: ErasureRequest) -> dict[str, Any]:
+        by = request.user.get_username()
+        return {
+            **cases.shown(case),
+            "may_decide": _may_decide(request),
+            "needs_another": decide.needs_another(case, by=by),
+            "title": f"Case {str(case.pk)[:8]}",
+            "subtitle": None,
+        }
+
+    def approve(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Approve exactly the plan that was on the page."""
+        digest = request.POST.get("digest", "")
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: decide.approve_plan(case, digest=digest, by=by, because="at the desk"),
+            "Approved. The run has been queued.",
+        )
+
+    def refuse(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Refuse, with a reason."""
+        because = request.POST.get("because", "")
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: decide.refuse_request(case, by=by, because=because),
+            "Refused.",
+        )
+
+    def retry(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Try a blocked case again after its cause was removed."""
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: decide.retry_blocked(case, by=by),
+            "Going on where it stopped.",
+        )
+
+    def told(self, request: HttpRequest, pk: UUID, notice: int) -> HttpResponse:
+        """Confirm that a recipient was told by hand."""
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: notify.confirm_told(
+                get_object_or_404(Notice, pk=notice, request=case), by=by
+            ),
+            "Recorded: the recipient was told.",
+        )
+
+    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not _may_decide(request):
+            raise PermissionDenied
+        case = get_object_or_404(ErasureRequest, pk=pk)
+        try:
+            deed(case, request.user.get_username())
+        except (LetheError, LineageError) as error:
+            messages.error(request, str(error))
+        else:
+            enqueue(Job("advance", case.id))
+            messages.success(request, said)
+        return _back(case)
+
+    def certificate(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
+        """The sealed certificate, to be verified elsewhere."""
+        return self._file(request, pk, ".json")
+
+    def report(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
+        """The certificate as a person reads it."""
+        return self._file(request, pk, ".md")
+
+    def _file(self, request: HttpRequest, pk: UUID, suffix: str) -> HttpResponseBase:
+        case = get_object_or_404(ErasureRequest, pk=pk)
+        if not self.has_view_permission(request, case):
+            raise PermissionDenied
+        sealed = get_object_or_404(Certificate, pk=f"lethe-{pk}")
+        file = path_of(sealed).with_suffix(suffix)
+        try:
+            return FileResponse(file.open("rb"), as_attachment=True, filename=file.name)
+        except FileNotFoundError:
+            raise Http404("The file is not in LETHE_HOME; restore it from its backup.") from None
+
+
+def _may_decide(request: HttpRequest) -> bool:
+    return request.user.has_perm("erasure.change_erasurerequest")
+
+
+def _back(case: ErasureRequest) -> HttpResponse:
+    return redirect(reverse("admin:erasure_erasurerequest_change", args=[case.pk]))

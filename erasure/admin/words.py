@@ -1,0 +1,145 @@
+"""Words instead of codes: what the desk says where the database has a state or a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from erasure.evidence.report import RESIDUE_IN_WORDS
+
+# state → what an officer reads, and the tone of its badge: who has to do something?
+STATES: Mapping[str, tuple[str, str]] = {
+    "received": ("Received, identity not checked", "decide"),
+    "confirmed": ("Mailbox confirmed", "decide"),
+    "identified": ("Being planned", "running"),
+    "planned": ("Waiting for approval", "decide"),
+    "approved": ("Approved, starting", "running"),
+    "executing": ("Being erased", "running"),
+    "verifying": ("Being checked", "running"),
+    "blocked": ("Blocked", "stop"),
+    "completed": ("Erased and verified", "done"),
+    "partly_granted": ("Erased, except what the law keeps", "done"),
+    "awaiting_copies": ("Erased, copies still expire", "done"),
+    "awaiting_rescan": ("Erased, deep re-scan is due", "done"),
+    "no_data": ("Nothing known of this person", "ended"),
+    "refused": ("Refused", "ended"),
+    "withdrawn": ("Withdrawn", "ended"),
+    "reopened": ("Reopened", "decide"),
+}
+# What a move to a state means in the history, where that is not the name of the state.
+_MOVES: Mapping[str, str] = {
+    "identified": "To be planned again",
+    "planned": "Plan made",
+    "approved": "Plan approved",
+    "executing": "Run begun",
+    "verifying": "Carried out; check begun",
+}
+LAWS: Mapping[str, str] = {
+    "gdpr": "GDPR (European Union), one month",
+    "uk": "UK GDPR, one month",
+    "ccpa": "CCPA (California), 45 days",
+    "lgpd": "LGPD (Brazil), 15 days",
+}
+CHANNELS: Mapping[str, str] = {
+    "console": "console",
+    "desk": "this desk",
+    "demo": "demo",
+    "replay": "after a restore",
+}
+KINDS: Mapping[str, str] = {
+    "sql": "database",
+    "files": "files",
+    "logs": "logs",
+    "backups": "backups",
+    "model_registry": "trained models",
+    "manual": "told by hand",
+    "memory": "memory",
+}
+_ACTIONS: Mapping[str, str] = {
+    "delete": "Delete",
+    "anonymize": "Anonymise, the row stays",
+    "retain": "Keep: the law asks for it",
+    "redact": "Black out the person's values",
+    "restrict": "Restrict",
+    "rewrite": "Rewrite without the person",
+    "shred": "Destroy the key",
+    "expire": "Let the copies expire",
+    "rebuild": "Build anew without the person",
+    "unlearn": "Unlearn the person",
+    "retrain": "Retrain without the person",
+    "retire": "Retire the old version",
+    "notify": "Tell the recipient by hand",
+    "manual": "Do by hand",
+}
+# How the rows were reached says more than the action where they are not the person's own.
+_VIAS: Mapping[str, str] = {
+    "mention": "Black out the person in other people's text",
+    "shallow": "Cut the reference, the row stays",
+}
+_HOPS: Mapping[str, str] = {
+    "(deep)": "",
+    "(shallow)": "– only the reference",
+    "(refcount)": "– shared with others",
+    "(backed_up)": "– backed up",
+    "(trained)": "– trained into",
+    "(exported)": "– exported",
+    "(logged)": "– logged",
+    "(derived)": "– derived",
+}
+
+
+def badge(state: str) -> SafeString:
+    """A state in words, with the tone that says whose turn it is."""
+    words, tone = STATES.get(state, (state.replace("_", " "), "ended"))
+    return format_html('<span class="badge badge-{}">{}</span>', tone, words)
+
+
+def state(code: str) -> str:
+    """A request's state in words."""
+    return STATES.get(code, (code.replace("_", " "), ""))[0]
+
+
+def happened(before: str, after: str) -> str:
+    """A move of a request's state in words."""
+    if after == "identified" and before in ("received", "confirmed"):
+        return "Identity checked"
+    return _MOVES.get(after) or state(after)
+
+
+def deed(action: str, via: str) -> str:
+    """What a step does."""
+    if via == "refcount":
+        return f"{_ACTIONS.get(action, action)}, if nobody else refers to it"
+    return _VIAS.get(via) or _ACTIONS.get(action, action)
+
+
+def hop(text: Any) -> str:
+    """One hop of a path, its effect in words."""
+    start, bracket, effect = str(text).rpartition(" (")
+    if not bracket:
+        return str(text)
+    return f"{start} {_HOPS.get(f'({effect}', f'({effect}')}".rstrip()
+
+
+def residue(code: str) -> str:
+    """What is left of the person in one place afterwards."""
+    words = RESIDUE_IN_WORDS.get(code, code.replace("_", " "))
+    return words[:1].upper() + words[1:]
+
+
+def channel(code: str) -> str:
+    """How a request came in."""
+    return CHANNELS.get(code, code)
+
+
+def law(code: str) -> str:
+    """The law a request is made under, with its time to answer."""
+    return LAWS.get(code, code.upper())
+
+
+def kind(code: str) -> str:
+    """What sort of store it is."""
+    return KINDS.get(code, code.replace("_", " "))

@@ -1,0 +1,96 @@
+"""Who may see and do what at the desk; a denied deed changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from erasure.inline import approve, run_inline
+from erasure.models import ErasureRequest, Notice
+from tests.web.conftest import (
+    FORM,
+    LIST,
+    PAGES,
+    Person,
+    everything_written,
+    page,
+)
+
+
+def deeds(case: ErasureRequest) -> dict[str, dict[str, str]]:
+    """Every address that changes something, with a form that an officer's would be."""
+    notice, _ = Notice.objects.get_or_create(request=case, dataset="m.r", store="m")
+    return {
+        page(case, "approve"): {"digest": case.plans.get().digest},
+        page(case, "refuse"): {"because": "no"},
+        page(case, "retry"): {},
+        f"{LIST}{case.pk}/told/{notice.pk}/": {},
+        f"{LIST}add/": FORM,
+        page(case, "change"): {"state": "completed"},
+        page(case, "delete"): {"post": "yes"},
+    }
+
+
+@pytest.mark.parametrize("who", ["auditor", "intruder", "stranger"])
+def test_whoever_may_not_decide_changes_nothing(
+    who: str, planned: ErasureRequest, request: pytest.FixtureRequest
+) -> None:
+    person: Person = request.getfixturevalue(who)
+    tried = deeds(planned)
+    before = everything_written()
+    for address, form in tried.items():
+        answer = person.post(address, **form)
+        if who == "stranger":
+            assert answer.status_code == 302, address
+            assert answer["Location"].startswith("/admin/login/")
+        else:
+            assert answer.status_code == 403, address
+    assert everything_written() == before
+
+
+def test_even_an_officer_edits_and_deletes_nothing_by_hand(
+    officer: Person, planned: ErasureRequest
+) -> None:
+    before = everything_written()
+    assert officer.post(page(planned, "change"), state="completed").status_code == 403
+    assert officer.post(page(planned, "delete"), post="yes").status_code == 403
+    assert everything_written() == before
+
+
+@pytest.mark.parametrize("deed", ["approve", "refuse", "retry", "told/1"])
+def test_a_deed_is_never_done_by_opening_its_address(
+    officer: Person, planned: ErasureRequest, deed: str
+) -> None:
+    before = everything_written()
+    assert officer.get(page(planned, deed)).status_code == 405
+    assert everything_written() == before
+
+
+def test_an_auditor_reads_everything_and_finds_no_button(
+    auditor: Person, planned: ErasureRequest
+) -> None:
+    approve(planned, by="arne", because="test")
+    run_inline(planned)
+    for address in PAGES:
+        assert auditor.get(address).status_code == 200, address
+    shown = auditor.case(planned)
+    assert "shop.invoice" in shown
+    own = shown[shown.index('<article class="case">') : shown.index("</article>")]
+    assert "<form" not in own
+    assert auditor.get(page(planned, "report")).status_code == 200
+    assert auditor.get(page(planned, "certificate")).status_code == 200
+    assert f'"request":"{planned.pk}"' in auditor.answers[-1]
+
+
+@pytest.mark.parametrize("address", [*PAGES[1:], "CASE", "CERTIFICATE"])
+def test_somebody_without_business_here_reads_nothing(
+    intruder: Person, stranger: Person, planned: ErasureRequest, address: str
+) -> None:
+    known = {"CASE": page(planned), "CERTIFICATE": page(planned, "certificate")}
+    assert intruder.get(known.get(address, address)).status_code == 403
+    assert stranger.get(known.get(address, address)).status_code == 302
+
+
+def test_the_first_page_tells_somebody_without_business_here_nothing(
+    intruder: Person, planned: ErasureRequest
+) -> None:
+    assert b"waiting for approval" not in intruder.get("/admin/").content
