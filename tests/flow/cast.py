@@ -37,7 +37,8 @@ APPROVER = "approver"
 AUDITOR = "auditor"
 INTRUDER = "intruder"
 
-ANN, BEN, CLEO, EVE = 0, 1, 2, 10
+ANN, BEN, CLEO = 0, 1, 2
+EVE, FAY, GIL = 10, 11, 12
 SECRETS = ("Ann Archer", SUBJECT, "030 5550001", "12 Quiet Lane", "030 5550009")
 
 Row = dict[str, Scalar]
@@ -47,7 +48,23 @@ ROWS: Mapping[str, Mapping[str, Sequence[Row]]] = {
             {"id": 1, "street": "12 Quiet Lane", "city": "Rivertown", "hint": "ring twice"},
             {"id": 2, "street": "7 Loud Street", "city": "Rivertown", "hint": None},
         ],
-        "employee": [{"id": EVE, "name": "Eve Evans", "email": EMPLOYEE}],
+        "employee": [
+            {"id": EVE, "name": "Eve Evans", "email": EMPLOYEE, "boss_id": None, "mentor_id": None},
+            {
+                "id": FAY,
+                "name": "Fay Finch",
+                "email": "fay.finch@example.org",
+                "boss_id": EVE,
+                "mentor_id": GIL,
+            },
+            {
+                "id": GIL,
+                "name": "Gil Green",
+                "email": "gil.green@example.org",
+                "boss_id": None,
+                "mentor_id": None,
+            },
+        ],
         "customer": [
             {
                 "id": ANN,
@@ -104,6 +121,7 @@ ROWS: Mapping[str, Mapping[str, Sequence[Row]]] = {
     },
 }
 REFERENCES: Mapping[str, Mapping[str, str]] = {
+    "employee": {"boss_id": "employee", "mentor_id": "employee"},
     "customer": {"address_id": "address", "rep_id": "employee"},
     "orders": {"customer_id": "customer"},
     "line": {"order_id": "orders"},
@@ -164,12 +182,24 @@ class Shop:
         """Every row, by id."""
         raise NotImplementedError
 
-    def insert(self, table: str, row: Row, store: str = "shop_db") -> None:
+    def insert(self, table: str, row: Mapping[str, Scalar], store: str = "shop_db") -> None:
         """Somebody adds a row."""
         raise NotImplementedError
 
     def delete(self, table: str, row_id: Scalar, store: str = "shop_db") -> None:
         """Somebody removes a row."""
+        raise NotImplementedError
+
+    def create(self, table: str, rows: Sequence[Row], store: str = "shop_db") -> None:
+        """A table that was not there."""
+        raise NotImplementedError
+
+    def widen(self, table: str, column: str) -> None:
+        """A column of the shop that was not there, empty."""
+        raise NotImplementedError
+
+    def lose(self, table: str, column: str) -> None:
+        """A column of the shop goes."""
         raise NotImplementedError
 
     def urls(self) -> dict[str, str]:
@@ -212,7 +242,7 @@ class MemoryShop(Shop):
 
     def __init__(self) -> None:
         for store, tables in ROWS.items():
-            SpiedMemory.seed(store, tables, *(shape_of(n, rows) for n, rows in tables.items()))
+            SpiedMemory.seed(store, tables, *(_shape(n, rows) for n, rows in tables.items()))
 
     def urls(self) -> dict[str, str]:
         return {"SHOP": "memory://shop", "CRM": "memory://crm"}
@@ -220,15 +250,23 @@ class MemoryShop(Shop):
     def rows(self, table: str, store: str = "shop_db") -> list[Row]:
         return sorted(MemoryStore.rows_of(store, table), key=lambda row: str(row["id"]).zfill(9))
 
-    def insert(self, table: str, row: Row, store: str = "shop_db") -> None:
+    def insert(self, table: str, row: Mapping[str, Scalar], store: str = "shop_db") -> None:
         MemoryStore.insert(store, table, row)
 
     def delete(self, table: str, row_id: Scalar, store: str = "shop_db") -> None:
         MemoryStore.delete(store, table, id=row_id)
 
-    def shape(self, table: str, shape: Table, store: str = "shop_db") -> None:
-        """The schema changes."""
-        MemoryStore._worlds[store].tables[table] = shape
+    def create(self, table: str, rows: Sequence[Row], store: str = "shop_db") -> None:
+        world = MemoryStore._worlds[store]
+        world.tables[table] = _shape(table, rows)
+        world.rows[table] = [dict(row) for row in rows]
+
+    def widen(self, table: str, column: str) -> None:
+        self.create(table, [{**row, column: None} for row in self.rows(table)])
+
+    def lose(self, table: str, column: str) -> None:
+        rows = [{n: v for n, v in row.items() if n != column} for row in self.rows(table)]
+        self.create(table, rows)
 
     def close(self) -> None:
         for store in ROWS:
@@ -262,11 +300,22 @@ class SqliteShop(Shop):
             found = connection.execute(f"select * from {table} order by id")
             return [dict(row) for row in found]
 
-    def insert(self, table: str, row: Row, store: str = "shop_db") -> None:
+    def insert(self, table: str, row: Mapping[str, Scalar], store: str = "shop_db") -> None:
         self.execute(store, *_inserting(table, row))
 
     def delete(self, table: str, row_id: Scalar, store: str = "shop_db") -> None:
         self.execute(store, f"delete from {table} where id = ?", [row_id])
+
+    def create(self, table: str, rows: Sequence[Row], store: str = "shop_db") -> None:
+        self.execute(store, _create(table, rows))
+        for row in rows:
+            self.insert(table, row, store)
+
+    def widen(self, table: str, column: str) -> None:
+        self.execute("shop_db", f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
+
+    def lose(self, table: str, column: str) -> None:
+        self.execute("shop_db", f"ALTER TABLE {table} DROP COLUMN {column}")
 
     def execute(self, store: str, statement: str, values: Sequence[Any] = ()) -> None:
         """One statement of the application, committed."""
@@ -275,8 +324,7 @@ class SqliteShop(Shop):
             connection.commit()
 
 
-def shape_of(name: str, rows: Sequence[Row]) -> Table:
-    """A table's live shape, foreign keys included."""
+def _shape(name: str, rows: Sequence[Row]) -> Table:
     columns = tuple(Column(name=n, data_type="", primary_key=n == "id") for n in rows[0])
     keys = tuple(
         ForeignKey(name=field, columns=(field,), target=target, target_columns=("id",))
@@ -296,7 +344,7 @@ def _create(name: str, rows: Sequence[Row]) -> str:
     return f"CREATE TABLE {name} ({', '.join(columns)})"
 
 
-def _inserting(table: str, row: Row) -> tuple[str, list[Any]]:
+def _inserting(table: str, row: Mapping[str, Scalar]) -> tuple[str, list[Any]]:
     names = ", ".join(row)
     return f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
 

@@ -26,16 +26,12 @@ from tests.flow.cast import (
     NEIGHBOUR,
     NOBODY,
     OFFICER,
-    ROWS,
     SUBJECT,
-    MemoryShop,
     Shop,
     Spied,
-    SqliteShop,
     approved,
     identified,
     planned,
-    shape_of,
     work_off,
 )
 
@@ -119,12 +115,7 @@ def another_catalogue(shop: Shop) -> None:
 
 
 def another_schema(shop: Shop) -> None:
-    if isinstance(shop, SqliteShop):
-        shop.execute("shop_db", "ALTER TABLE orders ADD COLUMN gift TEXT")
-        return
-    assert isinstance(shop, MemoryShop)
-    rows = [{**row, "gift": None} for row in ROWS["shop_db"]["orders"]]
-    shop.shape("orders", shape_of("orders", rows))
+    shop.widen("orders", "gift")
 
 
 def another_root_row(shop: Shop) -> None:
