@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -37,31 +37,37 @@ def attest_run(run: Run, fence: Fence) -> None:
 
     Residue blocks a case: then nothing is certified and no key is destroyed.
     """
-    lines = _lines(run)
+    lines, facts = _lines(run), statement.facts_of(run)
+    kinds = frozenset(selectors.identity_kinds())
     for request in case.members(run):
         if request.state == "verifying":
-            _attest(request, run, lines.get(str(request.id), {}), fence)
+            with transaction.atomic():
+                fence.check()
+                steps = _fill_steps(request, facts, lines.get(str(request.id), {}))
+                _close(request, facts, steps, kinds)
             if request.state != "blocked":
                 destroy_keys(request)
 
 
-def _attest(request: ErasureRequest, run: Run, lines: Lines, fence: Fence) -> None:
-    with transaction.atomic():
-        fence.check()
-        _fill_steps(request, run, lines)
-        outcome, why = _outcome(request, run)
-        if outcome == "blocked":
-            where = statement.residue_places(request, run)
-            because = f"{why}: {where}" if where else why
-            move(request, "blocked", by=_BY, because=because, also={"blocked_because": because})
-            return
-        _suppress(request, run)
-        _give_notice(request)
-        closed = timezone.now()
-        move(request, outcome, by=_BY, because=why, also={"closed_at": closed})
-        for plan in request.plans.filter(state="approved"):
-            move(plan, "carried_out", by=_BY)
-        certificate.seal(statement.body_of(request, run, outcome))
+def _close(
+    request: ErasureRequest,
+    facts: statement.RunFacts,
+    steps: Sequence[PlanStep],
+    kinds: Collection[str],
+) -> None:
+    run = facts.run
+    outcome, why = _outcome(request, run, steps)
+    if outcome == "blocked":
+        where = statement.residue_places(request, run)
+        because = f"{why}: {where}" if where else why
+        move(request, "blocked", by=_BY, because=because, also={"blocked_because": because})
+        return
+    _suppress(request, run, kinds)
+    _give_notice(request, steps)
+    move(request, outcome, by=_BY, because=why, also={"closed_at": timezone.now()})
+    for plan in request.plans.filter(state="approved"):
+        move(plan, "carried_out", by=_BY)
+    certificate.seal(statement.body_of(request, facts, outcome))
 
 
 def destroy_keys(request: ErasureRequest) -> None:
@@ -70,33 +76,29 @@ def destroy_keys(request: ErasureRequest) -> None:
     case.destroy_keys(request, ["identifiers"] if waiting else ["identifiers", "deferred"])
 
 
-def _plan_steps(request: ErasureRequest) -> list[PlanStep]:
-    plan = request.plans.filter(state__in=("approved", "carried_out")).first()
-    return list(plan.steps.all()) if plan else []
-
-
-def _fill_steps(request: ErasureRequest, run: Run, lines: Lines) -> None:
+def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines) -> list[PlanStep]:
     """Rows and residue per step, from the receipts of this person."""
-    purged = {s.store: s for s in run.stores.all()}
-    scanned = set(run.scans.values_list("store", flat=True))
     seen = set(
-        run.scan_results.filter(request=request, verdict="residue").values_list("store", flat=True)
+        facts.run.scan_results.filter(request=request, verdict="residue").values_list(
+            "store", flat=True
+        )
     )
-    steps = _plan_steps(request)
+    steps = statement.steps_of(request)
     for step in steps:
         line = lines.get(step.ordinal)
         step.rows = line["rows"] if line else 0
         step.residue = line["residue"] if line else "clean"
         step.until = date.fromisoformat(line["until"]) if line and line["until"] else None
         step.note = _note(line) if line else ""
-        store = purged.get(step.store)
+        store = facts.stores.get(step.store)
         if step.residue == "logically_deleted" and store and store.residue:
             step.residue, step.until = store.residue, store.until
             step.note = "; ".join(filter(None, (step.note, store.note)))
         step.residue = verified_residue(
-            step.residue, scanned=step.store in scanned, seen_again=step.store in seen
+            step.residue, scanned=step.store in facts.scans, seen_again=step.store in seen
         )
     PlanStep.objects.bulk_update(steps, ["rows", "residue", "until", "note"])
+    return steps
 
 
 def _note(line: Mapping[str, Any]) -> str:
@@ -134,42 +136,43 @@ def _added(total: dict[str, Any] | None, line: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _outcome(request: ErasureRequest, run: Run) -> tuple[str, str]:
-    steps = [
-        Done(action=s.action, rows=s.rows or 0, residue=s.residue, until=s.until)
-        for s in _plan_steps(request)
+def _outcome(request: ErasureRequest, run: Run, steps: Iterable[PlanStep]) -> tuple[str, str]:
+    done = [
+        Done(action=s.action, rows=s.rows or 0, residue=s.residue, until=s.until) for s in steps
     ]
     verdicts = set(
         ScanResult.objects.filter(run=run, request=request).values_list("verdict", flat=True)
     )
     sealed = run.needles.filter(request=request).first()
-    return outcome_of(steps, verdicts, verifiable=bool(sealed and sealed.count), rescan_due=False)
+    return outcome_of(done, verdicts, verifiable=bool(sealed and sealed.count), rescan_due=False)
 
 
-def _suppress(request: ErasureRequest, run: Run) -> None:
+def _suppress(request: ErasureRequest, run: Run, kinds: Collection[str]) -> None:
     """Keyed hashes of every identity that was the person's, given or found."""
-    kinds = set(selectors.identity_kinds())
     (given,) = case.given_by([request]).values()
     known = {(kind, vault.pseudonym(kind, value)) for kind, value in given}
     person = str(request.id)
     for needle in journal.open_needles(run, [person]).get(person, ()):
         if needle.category in kinds:
             known.add((needle.category, vault.pseudonym(needle.category, needle.text)))
-    for kind, keyed in sorted(known):
-        SuppressionEntry.objects.get_or_create(
-            request_id=request.id,
-            kind=kind,
-            keyed_hash=keyed,
-            defaults={
-                "hash_key_id": vault.hash_key_id(),
-                "normaliser": NORMALISER_VERSION,
-                "erased_at": run.started_at,
-            },
-        )
+    SuppressionEntry.objects.bulk_create(
+        (
+            SuppressionEntry(
+                request_id=request.id,
+                kind=kind,
+                keyed_hash=keyed,
+                hash_key_id=vault.hash_key_id(),
+                normaliser=NORMALISER_VERSION,
+                erased_at=run.started_at,
+            )
+            for kind, keyed in sorted(known)
+        ),
+        ignore_conflicts=True,
+    )
 
 
-def _give_notice(request: ErasureRequest) -> None:
-    for step in _plan_steps(request):
+def _give_notice(request: ErasureRequest, steps: Iterable[PlanStep]) -> None:
+    for step in steps:
         if step.action in ("notify", "manual"):
             Notice.objects.get_or_create(
                 request=request, dataset=step.dataset, defaults={"store": step.store}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Prefetch
 from django.utils import timezone
 
 from erasure.connect import open_store
@@ -18,12 +19,12 @@ from erasure.domain.errors import (
 )
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
-from erasure.models import ErasureRequest, Plan, Run, StoreRun
+from erasure.models import ErasureRequest, Plan, PlanStep, Run, StoreRun
 from erasure.runs import acting, case, journal, opening
 from erasure.runs.lease import Fence, lease
 from erasure.runs.rounds import search_again
 from erasure.runs.searching import Stores
-from erasure.transitions import move
+from erasure.transitions import move, move_all
 from lineage.errors import LineageError
 
 COALESCED = 1000
@@ -83,7 +84,7 @@ def _same_shape(
             request__only_store=request.only_store,
         )
         .select_related("request")
-        .prefetch_related("steps")
+        .prefetch_related(Prefetch("steps", PlanStep.objects.defer("spec", "path", "reason")))
         .order_by("request__received_at")[:COALESCED]
     )
     by_request = {p.request_id: p for p in plans}
@@ -177,8 +178,9 @@ def block_run(run: Run, why: str) -> Run:
     """The run stops where a person can see it; everybody in it is told."""
     with transaction.atomic():
         move(run, "blocked", by=_BY, because=why)
-        for request in run.requests.filter(state__in=("executing", "verifying")):
-            move(request, "blocked", by=_BY, because=why, also={"blocked_because": why})
+        for state in ("executing", "verifying"):
+            requests = list(run.requests.filter(state=state))
+            move_all(requests, "blocked", by=_BY, because=why, also={"blocked_because": why})
     return run
 
 

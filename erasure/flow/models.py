@@ -17,7 +17,7 @@ from erasure.runs import case, journal
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import lease
 from erasure.stores.base import ReportsModels
-from erasure.transitions import move
+from erasure.transitions import move, move_all
 
 _BY = "run"
 
@@ -97,11 +97,10 @@ def _take_results(reports: Mapping[ModelJob, dict[str, Any] | None]) -> None:
 
 def _block(run: Run, why: str) -> None:
     move(run, "blocked", by=_BY, because=why)
-    for request in run.requests.filter(state="executing"):
-        move(request, "blocked", by=_BY, because=why, also={"blocked_because": why})
+    requests = list(run.requests.filter(state="executing"))
+    move_all(requests, "blocked", by=_BY, because=why, also={"blocked_because": why})
 
 
 def _verify(run: Run) -> None:
     move(run, "verifying", by=_BY)
-    for request in run.requests.filter(state="executing"):
-        move(request, "verifying", by=_BY)
+    move_all(list(run.requests.filter(state="executing")), "verifying", by=_BY)

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from erasure.domain.errors import StoreError
 from erasure.domain.plan import Draft, World, draft_steps
+from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
 from erasure.runs import case, opening
@@ -98,6 +99,9 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     found = opening.search(task, steps, given, stores)
     counts = opening.counts_of(opening.entries_of(found, steps))
     person = str(request.id)
+    for step in steps:
+        if counts[person, step.ordinal]:
+            _refuse_uncuttable(step.step, world)
     return Preview(
         reach=reach,
         drafts=drafts,
@@ -161,6 +165,19 @@ def _refuse_missing(dataset: Dataset, world: World) -> None:
             raise StoreError(
                 dataset.address,
                 f"the column {name} has gone; correct the catalogue and import it again",
+            )
+
+
+def _refuse_uncuttable(step: Step, world: World) -> None:
+    """A reference that would have to be cut and cannot be: better now than half-way through."""
+    table = world.table(step.dataset)
+    for name in step.cut:
+        column = table.get(name) if table else None
+        if name in step.ghost or (column is not None and not column.nullable):
+            raise StoreError(
+                f"{step.dataset.address}.{name}",
+                "the reference cannot be cut, the column refuses NULL or a ghost row is asked "
+                "for; make it nullable and declare `on_erase: shallow`, or let it be deep",
             )
 
 

@@ -102,7 +102,8 @@ def _act(
     if failures:
         worst = failures[0]
         raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
-    _done(batches, entries, dict(zip(works, receipts, strict=True)), steps, fence)
+    told = {o: r for (o, w), r in zip(works.items(), receipts, strict=True) if w.keys}
+    _done(batches, entries, told, steps, fence)
 
 
 def _done(

@@ -192,14 +192,19 @@ def _became(batch: Batch, entry: Entry, person: Person) -> Became:
 
 def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> dict[int, Work]:
     """Works by the ordinal of their step, in order. A step about whole sets (a backup, a
-    recipient) has no keys."""
+    recipient) has no keys.
+
+    A deletion comes even without rows: a row may have been added since, and the store must know
+    that the plan names its table before it lets a parent's deletion take it along.
+    """
     keys: dict[int, dict[KeyText, Key]] = {}
     for entry in entries:
         keys.setdefault(entry.ordinal, {})[key_text(entry.key.values)] = entry.key
     return {
-        s.ordinal: Work(step=s.step, keys=tuple(keys[s.ordinal].values()))
+        s.ordinal: Work(step=s.step, keys=tuple(keys.get(s.ordinal, {}).values()))
         for s in steps
-        if s.store == store and s.ordinal in keys
+        if s.store == store
+        and (s.ordinal in keys or (s.step.action == "delete" and s.step.via == "deep"))
     }
 
 

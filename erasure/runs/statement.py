@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,12 +12,21 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from erasure import vault
+from erasure.domain.steps import KEPT
 from erasure.evidence.body import VERSION
-from erasure.models import ErasureRequest, PlanStep, Run, ScanResult, SuppressionEntry
+from erasure.models import (
+    ErasureRequest,
+    PlanStep,
+    Run,
+    ScanResult,
+    StoreRun,
+    StoreScan,
+    SuppressionEntry,
+)
 from lineage import selectors
 
 _SILENT = frozenset({"mention", "shallow", "refcount"})
-_RETENTION_MONTHS = 24
+Steps = Sequence[PlanStep]
 
 
 def steps_of(request: ErasureRequest) -> list[PlanStep]:
@@ -36,8 +47,9 @@ def residue_places(request: ErasureRequest, run: Run) -> str:
     return ", ".join(places)
 
 
-def residual_of(request: ErasureRequest) -> list[dict[str, Any]]:
+def residual_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[str, Any]]:
     """Everything that was not erased, and why."""
+    steps = steps_of(request) if steps is None else steps
     residual = [
         {
             "dataset": s.dataset,
@@ -45,8 +57,8 @@ def residual_of(request: ErasureRequest) -> list[dict[str, Any]]:
             "reason": s.reason,
             "until": s.until.isoformat() if s.until else None,
         }
-        for s in steps_of(request)
-        if s.rows and s.action in ("retain", "restrict")
+        for s in steps
+        if s.rows and s.action in KEPT
     ]
     residual += [
         {
@@ -59,7 +71,7 @@ def residual_of(request: ErasureRequest) -> list[dict[str, Any]]:
     ]
     residual += [
         {"dataset": s.dataset, "rows": s.rows or 0, "reason": s.note or s.residue, "until": None}
-        for s in steps_of(request)
+        for s in steps
         if s.rows and s.residue == "pseudonymized"
     ]
     return residual
@@ -84,21 +96,23 @@ def shared_of(request: ErasureRequest) -> list[dict[str, Any]]:
     ]
 
 
-def backups_of(request: ErasureRequest) -> list[dict[str, Any]]:
+def backups_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[str, Any]]:
     """Backup sets that still hold the person, with the day the last copy goes."""
+    steps = steps_of(request) if steps is None else steps
     return [
         {"set": s.dataset, "last_copy_until": s.until.isoformat() if s.until else None}
-        for s in steps_of(request)
+        for s in steps
         if s.action == "expire" and s.residue != "clean"
     ]
 
 
-def models_of(request: ErasureRequest) -> list[dict[str, Any]]:
+def models_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[str, Any]]:
     """What became of the models that the person was trained into."""
     if request.run is None:
         return []
-    jobs = request.run.model_jobs.order_by("dataset")
-    trained = {s.dataset for s in steps_of(request) if s.rows and s.store_kind == "model_registry"}
+    steps = steps_of(request) if steps is None else steps
+    trained = {s.dataset for s in steps if s.rows and s.store_kind == "model_registry"}
+    jobs = request.run.model_jobs.order_by("dataset") if trained else ()
     return [
         {
             "model": job.dataset,
@@ -116,9 +130,37 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def body_of(request: ErasureRequest, run: Run, outcome: str) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What every certificate of a run says alike, read once however many people are in it."""
+
+    run: Run
+    stores: Mapping[str, StoreRun]
+    scans: Mapping[str, StoreScan]
+    scope: Mapping[str, Any]
+
+
+def facts_of(run: Run) -> RunFacts:
+    """Read the facts of a run that has been verified."""
+    datasets = selectors.datasets()
+    return RunFacts(
+        run=run,
+        stores={s.store: s for s in run.stores.all()},
+        scans={s.store: s for s in run.scans.order_by("store")},
+        scope={
+            "graph_hash": selectors.catalogue_version(),
+            "stores": len({d.store for d in datasets.values()}),
+            "datasets": len(datasets),
+            "fields": sum(len(d.fields) for d in datasets.values()),
+            "models": run.model_jobs.count(),
+        },
+    )
+
+
+def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str, Any]:
     """The certificate's body (see ``evidence.body``): never more than was verified."""
     plan = request.plans.exclude(state="stale").get()
+    steps = list(plan.steps.all())
     replay = {"amends": f"lethe-{request.replay_of}"} if request.replay_of else {}
     return {
         "id": f"lethe-{request.id}",
@@ -142,24 +184,24 @@ def body_of(request: ErasureRequest, run: Run, outcome: str) -> dict[str, Any]:
         "decision": {
             "outcome": outcome,
             "approved_by": plan.approved_by,
-            "exceptions": _exceptions(request),
+            "exceptions": _exceptions(steps),
         },
-        "scope": _scope(request, run, plan.digest),
-        "locations": [_location(s, run) for s in steps_of(request) if spoken(s)],
+        "scope": _scope(request, facts, plan.digest),
+        "locations": [_location(s, facts) for s in steps if spoken(s)],
         "backups": [
             {
                 **backup,
                 "statement": "beyond use until then: restored only through the replay gate",
                 "replay": f"replay_erasures {backup['set'].partition('.')[0]}",
             }
-            for backup in backups_of(request)
+            for backup in backups_of(request, steps)
         ],
-        "models": models_of(request),
+        "models": models_of(request, steps),
         "recipients": [
             {"recipient": n.dataset, "told_at": None, "channel": "by hand"}
             for n in request.notices.order_by("dataset")
         ],
-        "residual": residual_of(request),
+        "residual": residual_of(request, steps),
         "shared": shared_of(request),
         "letters": [],
         "suppression": {
@@ -188,7 +230,7 @@ def _clock(request: ErasureRequest) -> list[dict[str, str]]:
     return clock
 
 
-def _exceptions(request: ErasureRequest) -> list[dict[str, Any]]:
+def _exceptions(steps: Steps) -> list[dict[str, Any]]:
     return [
         {
             "dataset": s.dataset,
@@ -196,33 +238,27 @@ def _exceptions(request: ErasureRequest) -> list[dict[str, Any]]:
             "legal_reference": s.spec["dataset"]["legal_reference"],
             "until": s.until.isoformat() if s.until else None,
         }
-        for s in steps_of(request)
+        for s in steps
         if s.action == "retain" and s.rows
     ]
 
 
-def _scope(request: ErasureRequest, run: Run, digest: str) -> dict[str, Any]:
-    datasets = selectors.datasets()
-    scans = list(run.scans.order_by("store"))
-    seen = set(run.scan_results.filter(request=request).values_list("store", flat=True))
+def _scope(request: ErasureRequest, facts: RunFacts, digest: str) -> dict[str, Any]:
+    found = facts.run.scan_results.filter(request=request)
+    seen = set(found.values_list("store", flat=True))
     return {
-        "graph_hash": selectors.catalogue_version(),
+        **facts.scope,
         "plan": digest,
-        "stores": len({d.store for d in datasets.values()}),
-        "datasets": len(datasets),
-        "fields": sum(len(d.fields) for d in datasets.values()),
-        "models": run.model_jobs.count(),
         "searched_without_hit": [
             f"{s.store}: {s.collections} collections, {s.fields} fields, {s.rows} rows"
-            for s in scans
+            for s in facts.scans.values()
             if s.store not in seen
         ],
     }
 
 
-def _location(step: PlanStep, run: Run) -> dict[str, Any]:
-    store_run = run.stores.filter(store=step.store).first()
-    scan = run.scans.filter(store=step.store).first()
+def _location(step: PlanStep, facts: RunFacts) -> dict[str, Any]:
+    store_run, scan = facts.stores.get(step.store), facts.scans.get(step.store)
     location: dict[str, Any] = {
         "store": step.store,
         "kind": step.store_kind,
@@ -233,7 +269,7 @@ def _location(step: PlanStep, run: Run) -> dict[str, Any]:
         "residue": step.residue,
         "until": step.until.isoformat() if step.until else None,
         "note": step.note,
-        "operation_id": f"{run.id}:{step.ordinal}",
+        "operation_id": f"{facts.run.id}:{step.ordinal}",
     }
     if store_run and store_run.started_at and store_run.finished_at:
         location["started_at"] = store_run.started_at.isoformat()

@@ -10,13 +10,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from erasure.advance import Job, perform
 from erasure.domain.values import Scalar
-from erasure.flow import decide, identify, intake, planning
-from erasure.models import ErasureRequest
 from erasure.stores.base import Found, Receipt, Secrets, Selector, Work
 from erasure.stores.memory import MemoryStore
 from erasure.stores.sql import SqlStore
@@ -202,6 +200,10 @@ class Shop:
         """A column of the shop goes."""
         raise NotImplementedError
 
+    def remake(self, table: str, field: str, *, on_delete: str = "", nullable: bool = True) -> None:
+        """The same table of the shop, with another foreign key on ``field``."""
+        raise NotImplementedError
+
     def urls(self) -> dict[str, str]:
         """Addresses by store."""
         raise NotImplementedError
@@ -261,6 +263,16 @@ class MemoryShop(Shop):
         world.tables[table] = _shape(table, rows)
         world.rows[table] = [dict(row) for row in rows]
 
+    def remake(self, table: str, field: str, *, on_delete: str = "", nullable: bool = True) -> None:
+        shape = _shape(table, ROWS["shop_db"][table])
+        columns = [replace(c, nullable=nullable) if c.name == field else c for c in shape.columns]
+        keys = [
+            replace(k, on_delete=on_delete or k.on_delete) if k.name == field else k
+            for k in shape.foreign_keys
+        ]
+        changed = replace(shape, columns=tuple(columns), foreign_keys=tuple(keys))
+        MemoryStore._worlds["shop_db"].tables[table] = changed
+
     def widen(self, table: str, column: str) -> None:
         self.create(table, [{**row, column: None} for row in self.rows(table)])
 
@@ -311,6 +323,18 @@ class SqliteShop(Shop):
         for row in rows:
             self.insert(table, row, store)
 
+    def remake(self, table: str, field: str, *, on_delete: str = "", nullable: bool = True) -> None:
+        target = REFERENCES[table][field]
+        plain = f"{field} INTEGER REFERENCES {target}"
+        null = "" if nullable else " NOT NULL"
+        action = f" ON DELETE {on_delete}" if on_delete else ""
+        made = _create(table, ROWS["shop_db"][table]).replace(plain, plain + action + null)
+        rows = self.rows(table)
+        self.execute("shop_db", f"DROP TABLE {table}")
+        self.execute("shop_db", made)
+        for row in rows:
+            self.insert(table, row)
+
     def widen(self, table: str, column: str) -> None:
         self.execute("shop_db", f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
 
@@ -347,52 +371,3 @@ def _create(name: str, rows: Sequence[Row]) -> str:
 def _inserting(table: str, row: Mapping[str, Scalar]) -> tuple[str, list[Any]]:
     names = ", ".join(row)
     return f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
-
-
-def identified(*identifiers: tuple[str, str]) -> ErasureRequest:
-    """A case of which it is known who asks."""
-    request = intake.open_request(identifiers, by=OFFICER)
-    return identify.confirm_identity(request, by=OFFICER, method="mailbox confirmed")
-
-
-def planned(*emails: str) -> ErasureRequest:
-    """A case with a plan to decide on; the emails are one person's."""
-    request = identified(*(("email", email) for email in emails))
-    planning.make_plan(request, by=OFFICER)
-    return request
-
-
-def approved(*emails: str) -> ErasureRequest:
-    """A case whose plan was approved."""
-    request = planned(*emails)
-    plan = request.plans.get(state="draft")
-    decide.approve_plan(request, digest=plan.digest, by=APPROVER)
-    return request
-
-
-def started(*requests: ErasureRequest) -> ErasureRequest:
-    """The run of these cases is opened: found and sealed, nothing touched. Returns the first."""
-    perform(Job("advance", requests[0].id))
-    for request in requests:
-        request.refresh_from_db()
-        assert request.state == "executing", request.state
-    return requests[0]
-
-
-def act(request: ErasureRequest, store: str = "shop_db") -> None:
-    """The run acts on one store."""
-    assert request.run_id is not None
-    perform(Job("act", request.run_id, store))
-
-
-def work_off(*requests: ErasureRequest) -> None:
-    """Carry the cases as far as they go, the way a worker does."""
-    waiting = [Job("advance", request.id) for request in requests]
-    for _ in range(200):
-        if not waiting:
-            break
-        waiting += perform(waiting.pop(0))
-    else:
-        raise AssertionError("the jobs never end")
-    for request in requests:
-        request.refresh_from_db()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from erasure.advance import Job, perform
 from erasure.domain import states
-from erasure.domain.errors import IdentityConflict, StalePlan, WrongState
+from erasure.domain.errors import IdentityConflict, StalePlan, StoreError, WrongState
 from erasure.evidence import ledger
 from erasure.flow import decide, intake, planning
 from erasure.inline import approve, open_case, run_inline
@@ -22,6 +22,9 @@ from tests.flow.cast import (
     AUDITOR,
     BEN,
     CATALOGUE,
+    EMPLOYEE,
+    EVE,
+    FAY,
     INTRUDER,
     NEIGHBOUR,
     NOBODY,
@@ -29,11 +32,8 @@ from tests.flow.cast import (
     SUBJECT,
     Shop,
     Spied,
-    approved,
-    identified,
-    planned,
-    work_off,
 )
+from tests.flow.deeds import approved, identified, planned, work_off
 
 
 def test_nothing_is_executed_before_approval(shop: Shop) -> None:
@@ -305,3 +305,20 @@ def test_a_person_nobody_knows_is_no_data_and_never_completed(shop: Shop) -> Non
     assert planning.make_plan(request, by=OFFICER) is None
     request.refresh_from_db()
     assert request.state == "no_data"
+
+
+def test_a_reference_that_cannot_be_cut_is_refused_before_anything_is_done(shop: Shop) -> None:
+    shop.change("customer", BEN, rep_id=EVE)
+    shop.remake("customer", "rep_id", nullable=False)
+    request = identified(("email", EMPLOYEE))
+    with pytest.raises(StoreError, match=r"shop\.customer\.rep_id: the reference cannot be cut"):
+        planning.make_plan(request, by=OFFICER)
+
+
+def test_a_reference_that_nobody_holds_need_not_be_cut(shop: Shop) -> None:
+    shop.change("customer", BEN, rep_id=EVE)
+    shop.remake("customer", "rep_id", nullable=False)
+    request = approved("gil.green@example.org")
+    shop.change("employee", FAY, mentor_id=None)
+    work_off(request)
+    assert request.state == "completed", request.blocked_because

@@ -19,15 +19,8 @@ from erasure.domain.errors import LetheError
 from erasure.flow import intake
 from erasure.models import ErasureRequest, Event, LedgerLeaf
 from lineage.errors import LineageError
-from tests.flow.cast import (
-    NEIGHBOUR,
-    SUBJECT,
-    Shop,
-    approved,
-    identified,
-    started,
-    work_off,
-)
+from tests.flow.cast import NEIGHBOUR, SUBJECT, Shop
+from tests.flow.deeds import approved, identified, started, work_off
 
 WORDS = ("archer", "030 5550001", "030 5550009", "quiet lane")
 

@@ -30,11 +30,8 @@ from tests.flow.cast import (
     SUBJECT,
     Shop,
     SqliteShop,
-    approved,
-    identified,
-    planned,
-    work_off,
 )
+from tests.flow.deeds import approved, identified, planned, work_off
 
 LATER = timezone.now() + timedelta(days=3650)
 

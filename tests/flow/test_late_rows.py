@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from erasure.flow import decide
-from tests.flow.cast import (
-    ANN,
-    BEN,
-    CLEO,
-    NEIGHBOUR,
-    OFFICER,
-    SUBJECT,
-    Row,
-    Shop,
-    Spied,
-    act,
-    approved,
-    started,
-    work_off,
-)
+from tests.flow.cast import ANN, BEN, CLEO, NEIGHBOUR, OFFICER, SUBJECT, Row, Shop, Spied
+from tests.flow.deeds import act, approved, started, work_off
 
 NEWCOMER: Row = {
     "id": ANN,
@@ -46,6 +35,22 @@ def test_a_child_added_to_a_parent_that_goes_is_found_and_goes_with_it(shop: Sho
     assert request.state == "partly_granted"
     lines = request.plans.get().steps.get(dataset="shop.line", via="deep")
     assert lines.rows == 2
+
+
+@pytest.mark.parametrize("on_delete", ["CASCADE", "SET NULL"])
+def test_a_late_child_is_written_down_before_its_parent_would_take_it_along(
+    shop: Shop, on_delete: str
+) -> None:
+    """Nothing in that table was the person's when the run began, yet the plan names it."""
+    shop.remake("line", "order_id", on_delete=on_delete)
+    shop.delete("line", 1)
+    request = started(approved(SUBJECT))
+    shop.insert("line", {"id": 50, "order_id": 1, "engraving": "030 5558888"})
+    act(request)
+    assert shop.row("line", 50) is None
+    work_off(request)
+    assert request.state == "partly_granted", request.blocked_because
+    assert request.plans.get().steps.get(dataset="shop.line", via="deep").rows == 1
 
 
 def test_a_child_added_after_the_act_is_found_by_the_settling_search(shop: Shop) -> None:

@@ -9,22 +9,8 @@ from erasure.flow.verify import _by_collection
 from erasure.models import Certificate, ErasureRequest, StoreScan
 from erasure.runs.report import case_json
 from lineage.graph import Dataset
-from tests.flow.cast import (
-    ANN,
-    BEN,
-    CATALOGUE,
-    CLEO,
-    EMPLOYEE,
-    EVE,
-    OFFICER,
-    SUBJECT,
-    Shop,
-    Spied,
-    approved,
-    identified,
-    started,
-    work_off,
-)
+from tests.flow.cast import ANN, BEN, CATALOGUE, CLEO, EMPLOYEE, EVE, OFFICER, SUBJECT, Shop, Spied
+from tests.flow.deeds import approved, identified, started, work_off
 
 
 def seen(request: ErasureRequest) -> set[tuple[str, str, str]]:

@@ -24,19 +24,8 @@ from erasure.runs import journal
 from erasure.runs.lease import lease
 from erasure.runs.rounds import search_again
 from erasure.stores import registry
-from tests.flow.cast import (
-    ANN,
-    BEN,
-    NEIGHBOUR,
-    SECRETS,
-    SUBJECT,
-    Shop,
-    Spied,
-    act,
-    approved,
-    started,
-    work_off,
-)
+from tests.flow.cast import ANN, BEN, NEIGHBOUR, SECRETS, SUBJECT, Shop, Spied
+from tests.flow.deeds import act, approved, started, work_off
 
 
 def run_of(request: ErasureRequest) -> Run:

@@ -32,11 +32,8 @@ from tests.flow.cast import (
     Shop,
     Spied,
     SqliteShop,
-    act,
-    approved,
-    started,
-    work_off,
 )
+from tests.flow.deeds import act, approved, started, work_off
 
 
 def entries(request: ErasureRequest) -> set[tuple[str, str]]:

@@ -31,18 +31,26 @@ SELECT m.name, i.name, c.name
 FROM sqlite_master m, pragma_index_list(m.name) i, pragma_index_info(i.name) c
 WHERE m.type = 'table' AND i."unique" AND NOT i.partial
 """
+# Likewise what a foreign key does on delete, where it stands beside its column.
+_SQLITE_ACTIONS = """
+SELECT m.name, k.id, k."from", k.on_delete
+FROM sqlite_master m, pragma_foreign_key_list(m.name) k
+WHERE m.type = 'table' ORDER BY m.name, k.id, k.seq
+"""
 _SQLITE_TRIGGERS = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extras:
-    """By collection name; ``domains``: lengths of text domains, by their name; ``size`` in bytes,
-    None where the dialect does not say."""
+    """By collection name; ``actions``: by collection and columns of a foreign key; ``domains``:
+    lengths of text domains, by their name; ``size`` in bytes, None where the dialect does not
+    say."""
 
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     partitions: frozenset[str] = frozenset()
     rows: Mapping[str, int] = field(default_factory=dict)
     uniques: Mapping[str, frozenset[frozenset[str]]] = field(default_factory=dict)
+    actions: Mapping[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     domains: Mapping[str, int] = field(default_factory=dict)
     size: int | None = None
 
@@ -64,7 +72,20 @@ def _sqlite(connection: sa.Connection) -> Extras:
         connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()
         for pragma in ("page_count", "page_size")
     )
-    return Extras(triggers=triggers, uniques=_sqlite_uniques(connection), size=pages * size)
+    return Extras(
+        triggers=triggers,
+        uniques=_sqlite_uniques(connection),
+        actions=_sqlite_actions(connection),
+        size=pages * size,
+    )
+
+
+def _sqlite_actions(connection: sa.Connection) -> dict[tuple[str, tuple[str, ...]], str]:
+    keys: dict[tuple[str, int], tuple[tuple[str, ...], str]] = {}
+    for table, number, column, action in connection.exec_driver_sql(_SQLITE_ACTIONS):
+        columns, _ = keys.get((table, number), ((), ""))
+        keys[table, number] = ((*columns, column), action)
+    return {(table, columns): action for (table, _), (columns, action) in keys.items()}
 
 
 def _sqlite_uniques(connection: sa.Connection) -> dict[str, frozenset[frozenset[str]]]:

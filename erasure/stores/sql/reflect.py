@@ -212,7 +212,11 @@ class _Reader:
                         key["referred_table"], key["referred_schema"] or self.schema
                     ),
                     target_columns=tuple(key["referred_columns"]),
-                    on_delete=str(options.get("ondelete") or "NO ACTION").upper(),
+                    on_delete=str(
+                        self.extras.actions.get((collection, columns))
+                        or options.get("ondelete")
+                        or "NO ACTION"
+                    ).upper(),
                     deferrable=bool(options.get("deferrable")),
                 )
             )
