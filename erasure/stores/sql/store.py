@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,12 +16,15 @@ from erasure.stores.base import (
     Failure,
     Found,
     Hit,
+    Image,
+    Keeper,
     Key,
     Purged,
     Receipt,
     Searched,
     Secrets,
     Selector,
+    Standing,
     Work,
 )
 from erasure.stores.sql.address import address_of
@@ -29,9 +32,11 @@ from erasure.stores.sql.check import check
 from erasure.stores.sql.connection import OPTIONS, WRITING, make_engine, read_options
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.find import find, read
+from erasure.stores.sql.images import Images
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
+from erasure.stores.sql.restore import Restoring, constraints_named
 from erasure.stores.sql.scan import scan
 from lineage.graph import Dataset
 from lineage.schema import Inspection
@@ -87,18 +92,46 @@ class SqlStore:
 
     def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
         """Carry out the works in the order given, as one transaction."""
+        return self._act(works, secrets, None)
+
+    def capture(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper) -> list[Receipt]:
+        """The same, with an image of every row that is deleted or changed."""
+        return self._act(works, secrets, keeper)
+
+    def _act(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper | None) -> list[Receipt]:
         schema = self._known()
-        engine = self._engine.execution_options(**{WRITING: True})
         tasks = [resolve(self.name, schema, work, secrets) for work in works]
         late = any(task.effect.removes for task in tasks)
         try:
-            with translated(self.name, late=late), engine.begin() as connection:
-                return Batch(connection, self.name, schema, tasks).carry_out()
+            with translated(self.name, late=late), self._writing().begin() as connection:
+                images = Images(connection, self.name, schema, tasks) if keeper else None
+                if keeper and images:
+                    images.hand_to(keeper)
+                receipts = Batch(connection, self.name, schema, tasks).carry_out()
+                if keeper and images:
+                    keeper.seal(images.left(receipts))
+                return receipts
         except LateRows as error:
             if error.place != self.name:
                 raise
         with translated(self.name), self._engine.connect() as connection:
             raise LateRows(late_place(connection, self.name, schema, tasks) or self.name)
+
+    def compare(self, images: Iterable[Image]) -> Iterator[Standing]:
+        """What stands now in the place of each image."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            yield from Restoring(connection, self.name, schema).standings(images)
+
+    def restore(self, images: Iterable[Image]) -> None:
+        """Put rows back as they were, all or none."""
+        schema = self._known()
+        with (
+            translated(self.name),
+            constraints_named(self.name),
+            self._writing().begin() as connection,
+        ):
+            Restoring(connection, self.name, schema).put_back(images)
 
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew; empty when all hold."""
@@ -123,6 +156,9 @@ class SqlStore:
     def close(self) -> None:
         """Release the connections."""
         self._engine.dispose()
+
+    def _writing(self) -> sa.Engine:
+        return self._engine.execution_options(**{WRITING: True})
 
     def _read(self, connection: sa.Connection, kind: ObjectKind = ObjectKind.TABLE) -> Schema:
         return read_schema(connection, self._options.schema, self._options.rescan, kind)
