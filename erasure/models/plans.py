@@ -29,6 +29,9 @@ class Plan(models.Model):
     edges = models.JSONField(default=list, help_text="the references walked")
     seeds = models.JSONField(default=dict, help_text="dataset → identity fields")
     warnings = models.JSONField(default=list)
+    undo_seconds = models.PositiveIntegerField(
+        default=0, help_text="for how long after its run began it can be undone; 0: not at all"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
     approved_by = models.CharField(max_length=150, blank=True)
     approved_at = models.DateTimeField(null=True, blank=True)
