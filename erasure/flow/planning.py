@@ -15,7 +15,7 @@ from erasure.domain.plan import Draft, World, draft_steps
 from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
-from erasure.runs import case, opening
+from erasure.runs import case, opening, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
@@ -42,6 +42,7 @@ class Preview:
     fingerprints: Mapping[str, str]
     catalogue_version: str
     warnings: Sequence[str] = field(default_factory=tuple)
+    undo: int = 0  # seconds
 
     @property
     def rows(self) -> int:
@@ -102,16 +103,20 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     for step in steps:
         if counts[person, step.ordinal]:
             _refuse_uncuttable(step.step, world)
+    listed = [counts[person, s.ordinal] for s in steps]
+    undo = windows.offered(request)
     return Preview(
         reach=reach,
         drafts=drafts,
-        counts=[counts[person, s.ordinal] for s in steps],
+        counts=listed,
         seeds=seeds,
         edges=edges,
         roots=roots_hashes(task, found.findings, [person])[person],
         fingerprints={name: i.fingerprint for name, i in sorted(world.inspections.items())},
         catalogue_version=selectors.catalogue_version(),
-        warnings=_warnings(drafts, world),
+        warnings=_warnings(drafts, world)
+        + (windows.cannot_undo(drafts, listed, stores) if undo else []),
+        undo=undo,
     )
 
 
@@ -237,6 +242,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         "seeds": preview.seeds,
         "catalogue": preview.catalogue_version,
         "fingerprints": preview.fingerprints,
+        **({"undo": preview.undo} if preview.undo else {}),
     }
     plan = Plan.objects.create(
         request=request,
@@ -248,6 +254,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         edges=content["edges"],
         seeds=preview.seeds,
         warnings=list(preview.warnings),
+        undo_seconds=preview.undo,
     )
     PlanStep.objects.bulk_create(
         PlanStep(

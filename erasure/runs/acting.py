@@ -11,11 +11,10 @@ from django.utils import timezone
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.finding import key_text
-from erasure.domain.retention import parse_until
-from erasure.domain.steps import Step
+from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
-from erasure.runs import case, journal
+from erasure.runs import capturing, case, journal
 from erasure.runs.journal import Entry, RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.rounds import search_again
@@ -97,7 +96,7 @@ def _act(
         for batch in batches:
             if batch.state == "found":
                 move(batch, "intent", by=_BY)
-    receipts = store.act(list(works.values()), secrets)
+    receipts = capturing.act(run, batches, store, works, secrets, every, fence)
     failures = store.check(list(works.values()), secrets)
     if failures:
         worst = failures[0]
@@ -163,10 +162,7 @@ def _receipts(
 
 def _kept_until(step: Step, entry: Entry) -> str | None:
     """For a retained row, the last day of keeping it."""
-    if step.action != "retain" or not step.dataset.until:
-        return None
-    retention = parse_until(step.dataset.until)
-    ends = retention.ends(entry.carry.get(retention.column))
+    ends = last_day(step, entry.carry)
     return ends.isoformat() if ends else None
 
 

@@ -22,7 +22,7 @@ _CONSOLE_CHECK = "asserted by the console operator"
 
 
 class Command(BaseCommand):
-    """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--json]``"""
+    """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--no-undo] [--json]``"""
 
     help = "Erase one person everywhere the catalogue leads, verify, and certify."
 
@@ -32,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--law", choices=intake.LAWS, default="gdpr")
         parser.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
         parser.add_argument("--yes", action="store_true", help="approve without asking, on record")
+        parser.add_argument("--no-undo", action="store_true", help="without the undo window")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -64,7 +65,13 @@ class Command(BaseCommand):
             )
         by = operator()
         with self._progress.showing("looking for the person"):
-            request = open_case(identifiers, by=by, method=_CONSOLE_CHECK, law=options["law"])
+            request = open_case(
+                identifiers,
+                by=by,
+                method=_CONSOLE_CHECK,
+                law=options["law"],
+                undoable=not options["no_undo"],
+            )
         if request.state == "planned":
             if not options["yes"] and not self._approved(request):
                 if existing is None:
@@ -112,6 +119,8 @@ class Command(BaseCommand):
                 )
         console = Console(file=self.stdout)  # type: ignore[arg-type]
         console.print(table)
+        if plan.undo_seconds:
+            console.print(report.undo_words(plan))
         for warning in plan.warnings:
             console.print(f"warning: {warning}")
 
