@@ -145,16 +145,11 @@ class _Case:
 
     def _erase(self, store: Store, due: Sequence[DateDue]) -> None:
         """The retained rows whose day has passed, by their own step, children first."""
-        days = {(one.step, one.on) for one in due}
         works: dict[int, Work] = {}
         for ordinal in sorted({one.step for one in due}):
-            step = self._run_steps[ordinal].step
-            keys = [
-                entry.key
-                for entry in self._entries[ordinal]
-                if (ordinal, last_day(step, entry.carry)) in days
-            ]
-            works[ordinal] = Work(step=replace(step, action="delete"), keys=tuple(keys))
+            step = replace(self._run_steps[ordinal].step, action="delete")
+            keys = self._keys(ordinal, [one for one in due if one.step == ordinal])
+            works[ordinal] = Work(step=step, keys=keys)
         listed = list(works.values())
         try:
             receipts = store.act(listed, _NO_SECRETS)
@@ -167,6 +162,18 @@ class _Case:
         purged = store.purge([work.step.dataset for work in listed])
         for ordinal, receipt in zip(works, receipts, strict=True):
             self._erased(self._steps[ordinal], due, receipt, purged)
+
+    def _keys(self, ordinal: int, due: Sequence[DateDue]) -> tuple[Key, ...]:
+        """The keys that were kept for those days. Raises StoreError where they are not as many as
+        were counted: then nothing may be claimed."""
+        step, days = self._run_steps[ordinal].step, {one.on for one in due}
+        entries = self._entries.get(ordinal, ())
+        keys = tuple(e.key for e in entries if last_day(step, e.carry) in days)
+        if sum(key.count for key in keys) != sum(one.rows for one in due):
+            raise StoreError(
+                step.dataset.address, "the keys kept for its dates are not those that were counted"
+            )
+        return keys
 
     def _erased(
         self, step: PlanStep, due: Sequence[DateDue], receipt: Receipt, purged: Purged

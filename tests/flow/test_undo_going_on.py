@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from erasure.advance import Job, due_jobs, finish_keys, perform
 from erasure.domain.errors import StoreError, StoreUnreachable, WrongState
 from erasure.flow import decide, undo
 from erasure.inline import open_case, undo_case
-from erasure.models import Capture, ErasureRequest
+from erasure.models import Capture, ErasureRequest, LedgerLeaf
 from tests.flow.cast import (
     EMPLOYEE,
     FAY,
@@ -29,8 +33,10 @@ from tests.flow.undoing_cast import (
     WHY,
     erased,
     everything_written,
+    kept,
     let_pass,
     live_keys,
+    report,
     undone,
     window,
 )
@@ -176,3 +182,63 @@ def test_nothing_of_it_is_logged(
     assert request.state == "undone"
     for secret in SECRETS:
         assert secret.casefold() not in caplog.text.casefold()
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def test_an_undo_that_dies_at_any_statement_goes_on_to_the_same_end(
+    sqlite_shop: SqliteShop,
+) -> None:
+    shop = sqlite_shop
+    before = shop.everything()
+    (request,) = erased(SUBJECT)
+    undo.begin_undo(request, by=OFFICER, because=WHY)
+    deaths, fuse, stage = 0, 1, None
+    seen = set()
+    while not _undo_until(request, fuse):
+        deaths += 1
+        state, back = ErasureRequest.objects.get().state, shop.everything() == before
+        seen.add((state, back))
+        marked = Capture.objects.exclude(put_back_at=None).count()
+        now = (state, back, marked, kept(request), len(live_keys(request)))
+        # Whenever it has come a stage further it dies at every statement of the next one.
+        fuse, stage = (fuse + 1 if now == stage else 1), now
+    assert deaths > 100, "in the shop and in the control database"
+    assert seen == {("undoing", False), ("undoing", True), ("undone", True)}
+    request.refresh_from_db()
+    assert request.state == "undone"
+    assert shop.everything() == before
+    assert live_keys(request) == set()
+    assert kept(request) == 0
+    assert {word for counts in report(request).values() for word in counts} == {"put back"}
+    assert LedgerLeaf.objects.filter(kind="undone").count() == 1
+
+
+def _undo_until(request: ErasureRequest, fuse: int) -> bool:
+    """True when there was nothing left to do."""
+    burnt = 0
+
+    def burn(*_: object) -> None:
+        nonlocal burnt
+        burnt += 1
+        if burnt == fuse:
+            raise Died
+
+    def control(execute: Callable[..., object], *arguments: object) -> object:
+        burn()
+        return execute(*arguments)
+
+    for name in ("before_cursor_execute", "commit"):
+        event.listen(Engine, name, burn)
+    try:
+        with connection.execute_wrapper(control):
+            perform(Job("advance", request.id))
+            finish_keys()
+    except Died:
+        return False
+    finally:
+        for name in ("before_cursor_execute", "commit"):
+            event.remove(Engine, name, burn)
+    return True
