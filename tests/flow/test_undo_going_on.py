@@ -18,7 +18,10 @@ from erasure.domain.errors import StoreError, StoreUnreachable, WrongState
 from erasure.flow import decide, undo
 from erasure.inline import open_case, undo_case
 from erasure.models import Capture, ErasureRequest, LedgerLeaf
+from erasure.runs import windows
 from tests.flow.cast import (
+    ANN,
+    BYSTANDER,
     EMPLOYEE,
     FAY,
     OFFICER,
@@ -71,7 +74,9 @@ def test_what_was_begun_in_time_is_finished_after_the_deadline(shop: Shop) -> No
     undo.begin_undo(request, by=OFFICER, because=WHY)
     let_pass(request)
     finish_keys()
+    windows.close(request)  # somebody slow, who saw the deadline and not the decision
     assert "undo" in live_keys(request)
+    assert kept(request) > 0
     assert [job.id for job in due_jobs()] == [request.id]
     work_off(request)
     assert request.state == "undone"
@@ -186,6 +191,48 @@ def test_no_value_is_logged_or_sent_to_the_control_database(
     for secret in SECRETS:
         assert secret.casefold() not in sent.casefold()
         assert secret.casefold() not in caplog.text.casefold()
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction of the store takes two rows, where it takes thousands otherwise."""
+    monkeypatch.setattr("erasure.runs.journal.ONE_TRANSACTION", 2)
+    monkeypatch.setattr("erasure.runs.journal.SLICE", 2)
+
+
+@pytest.mark.parametrize("email", [SUBJECT, BYSTANDER, EMPLOYEE])
+def test_what_went_in_many_batches_comes_back(shop: Shop, small_batches: None, email: str) -> None:
+    before = shop.everything()
+    (request,) = erased(email)
+    assert Capture.objects.filter(store="shop_db").count() > 1
+    undone(request)
+    assert shop.everything() == before
+
+
+def test_what_was_left_before_a_crash_keeps_what_refers_to_it_away_after_it(
+    shop: Shop, small_batches: None
+) -> None:
+    """Ann's row was edited, and is left alone. Her orders are in an earlier batch, and go back
+    after it, if at all."""
+    (request,) = erased(SUBJECT)
+    shop.change("customer", ANN, remark="to be called back")
+    undo.begin_undo(request, by=OFFICER, because=WHY)
+    calls = 0
+
+    def die_at_the_second() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+
+    Spied.before["shop_db", "restore"] = die_at_the_second
+    with pytest.raises(KeyboardInterrupt):
+        perform(Job("advance", request.id))
+    Spied.before.clear()
+    assert Capture.objects.exclude(put_back_at=None).filter(store="shop_db").count() == 1
+    work_off(request)
+    assert [row["id"] for row in shop.rows("orders")] == [3]
+    assert report(request)["shop_db.orders"] == {"left: refers to rows that are not there": 2}
 
 
 class Died(BaseException):
