@@ -15,9 +15,12 @@ from erasure.domain.values import Scalar, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
 
 Person = str
+# Shared between the rows of the same people: most rows are one person's.
+People = frozenset[Person]
+NOBODY: People = frozenset()
 KeyText = tuple[str, ...]
 # canonical value → (the value as first met, everybody it stands for)
-Wanted = dict[str, tuple[Scalar, set[Person]]]
+Wanted = dict[str, tuple[Scalar, People]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Lookup:
     mode: Literal["key", "email"] = "key"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """A row that a lookup found; ``values`` identify it, ``payload`` is the store's own key."""
 
@@ -49,9 +52,10 @@ class Answer:
 
 
 Search = Callable[[Lookup, Sequence[Scalar]], Iterator[Answer]]
+_NONE: Mapping[str, People] = {}
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Row:
     """A row that was reached: how strongly, and for whom.
 
@@ -62,10 +66,14 @@ class Row:
     payload: object
     via: Effect
     carry: Mapping[str, Scalar]
-    people: set[Person] = field(default_factory=set)
-    deep_for: set[Person] = field(default_factory=set)
-    owners: set[Person] = field(default_factory=set)
-    shallow_by: dict[str, set[Person]] = field(default_factory=dict)
+    deep_for: People = NOBODY
+    owners: People = NOBODY
+    shallow_by: Mapping[str, People] = field(default_factory=lambda: _NONE)
+
+    @property
+    def people(self) -> People:
+        """Everybody it was reached for, however strongly."""
+        return self.owners.union(*self.shallow_by.values())
 
 
 @dataclass
@@ -74,7 +82,7 @@ class Findings:
 
     rows: dict[str, dict[KeyText, Row]] = field(default_factory=dict)
 
-    def add(self, lookup: Lookup, answer: Answer, via: Effect, people: set[Person]) -> set[Person]:
+    def add(self, lookup: Lookup, answer: Answer, via: Effect, people: People) -> People:
         """Keep the row; returns the people for whom it is newly reached over deep."""
         table = self.rows.setdefault(lookup.dataset, {})
         text = key_text(answer.values)
@@ -83,13 +91,16 @@ class Findings:
             row = table[text] = Row(payload=answer.payload, via=via, carry=answer.carry)
         elif STRENGTH[via] > STRENGTH[row.via]:
             row.via = via
-        row.people |= people
         if via == "shallow":
-            row.shallow_by.setdefault(lookup.field, set()).update(people)
-            return set()
-        row.owners |= people
+            known = row.shallow_by.get(lookup.field, NOBODY)
+            row.shallow_by = {**row.shallow_by, lookup.field: known | people}
+            return NOBODY
+        row.owners = row.owners | people if row.owners else people
         if via == "refcount":
-            return set()
+            return NOBODY
+        if not row.deep_for:
+            row.deep_for = people
+            return people
         new = people - row.deep_for
         row.deep_for |= new
         return new
@@ -107,7 +118,7 @@ class Findings:
 
 def key_text(values: Iterable[Scalar]) -> KeyText:
     """A key as comparable text."""
-    return tuple(canonical(v) for v in values)
+    return tuple([canonical(v) for v in values])
 
 
 def mode_of(kind: str | None) -> Literal["key", "email"]:
@@ -124,7 +135,7 @@ class Resolver:
         self._edges: dict[str, list[Edge]] = {}
         for edge in edges:
             self._edges.setdefault(edge.origin, []).append(edge)
-        self._asked: dict[Edge, dict[str, set[Person]]] = {}
+        self._asked: dict[Edge, dict[str, People]] = {}
         self.findings = Findings()
 
     def start(self, seeds: Iterable[Seed], wanted: Mapping[str, Wanted]) -> None:
@@ -162,9 +173,10 @@ class Resolver:
         asked = self._asked.setdefault(edge, {})
         fresh: Wanted = {}
         for text, (raw, people) in values.items():
-            new = people - asked.get(text, set())
+            before = asked.get(text)
+            new = people - before if before else people
             if new:
-                asked.setdefault(text, set()).update(new)
+                asked[text] = before | new if before else new
                 fresh[text] = (raw, new)
         return fresh
 
@@ -177,8 +189,8 @@ class Resolver:
     ) -> None:
         whose = _by_spelling(values)
         for answer in self._search(lookup, [raw for raw, _ in values.values()]):
-            people: set[Person] = set()
-            for match in answer.matched:
+            people = whose[canonical(answer.matched[0])]
+            for match in answer.matched[1:]:
                 people |= whose[canonical(match)]
             new = self.findings.add(lookup, answer, via, people)
             if new:
@@ -188,27 +200,26 @@ class Resolver:
         self,
         dataset: str,
         carry: Mapping[str, Scalar],
-        people: set[Person],
+        people: People,
         grown: dict[Edge, Wanted],
     ) -> None:
         for edge in self._edges.get(dataset, ()):
             add_wanted(grown.setdefault(edge, {}), carry.get(edge.origin_field), people)
 
 
-def _by_spelling(values: Wanted) -> dict[str, set[Person]]:
+def _by_spelling(values: Wanted) -> dict[str, People]:
     """People by the value as it was handed to the store, which answers in the same spelling."""
-    people: dict[str, set[Person]] = {}
+    people: dict[str, People] = {}
     for raw, owners in values.values():
-        people.setdefault(canonical(raw), set()).update(owners)
+        text = canonical(raw)
+        people[text] = people[text] | owners if text in people else owners
     return people
 
 
-def add_wanted(wanted: Wanted, value: Scalar, people: set[Person], kind: str | None = None) -> None:
+def add_wanted(wanted: Wanted, value: Scalar, people: People, kind: str | None = None) -> None:
     """Note that ``people`` are looked for by ``value``; NULL leads nowhere, 0 does."""
     if value is None:
         return
     text = canonical(value, kind)
-    if text in wanted:
-        wanted[text][1].update(people)
-    else:
-        wanted[text] = (value, set(people))
+    known = wanted.get(text)
+    wanted[text] = (known[0], known[1] | people) if known else (value, people)

@@ -16,9 +16,10 @@ from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
 from erasure.runs import case, journal
-from erasure.runs.journal import Entry, RunStep
+from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.rounds import search_again
+from erasure.runs.segments import Entry
 from erasure.stores.base import Receipt, Secrets, Store
 from erasure.transitions import move
 
@@ -146,17 +147,19 @@ def _receipts(
     for entry in entries:
         step = by_ordinal[entry.ordinal]
         receipt = told[entry.ordinal]
-        text = key_text(entry.key.values)
+        until = _kept_until(step, entry)
         for person in entry.people:
-            line = people.setdefault(person, {}).setdefault(
-                str(entry.ordinal), _empty_line(receipt)
-            )
-            line["until"] = _later(line["until"], _kept_until(step, entry))
-            if text in kept[entry.ordinal]:
+            lines = people.setdefault(person, {})
+            line = lines.get(str(entry.ordinal))
+            if line is None:
+                line = lines[str(entry.ordinal)] = _empty_line(receipt)
+            if until:
+                line["until"] = max(line["until"] or until, until)
+            if entry.text in kept[entry.ordinal]:
                 line["kept_at"].append(entry.at[person])
-            elif text in reused[entry.ordinal]:
+            elif entry.text in reused[entry.ordinal]:
                 line["reused_at"].append(entry.at[person])
-            elif text:
+            elif entry.text:
                 line["rows"] += entry.key.count
     return people
 
@@ -168,10 +171,6 @@ def _kept_until(step: Step, entry: Entry) -> str | None:
     retention = parse_until(step.dataset.until)
     ends = retention.ends(entry.carry.get(retention.column))
     return ends.isoformat() if ends else None
-
-
-def _later(one: str | None, other: str | None) -> str | None:
-    return max(filter(None, (one, other)), default=None)
 
 
 def _empty_line(receipt: Receipt) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def wanted_of(given: Given) -> dict[str, Wanted]:
     wanted: dict[str, Wanted] = {}
     for person, pairs in given.items():
         for kind, value in pairs:
-            add_wanted(wanted.setdefault(kind, {}), value, {person}, kind)
+            add_wanted(wanted.setdefault(kind, {}), value, frozenset({person}), kind)
     return wanted
 
 

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
-from erasure.domain.finding import Findings, KeyText, Wanted, add_wanted, key_text
+from erasure.domain.finding import NOBODY, Findings, KeyText, Wanted, add_wanted, key_text
 from erasure.domain.masking import masked_fields
 from erasure.domain.steps import KEPT, Step
 from erasure.domain.values import Scalar
 from erasure.models import ErasureRequest, Run, StoreRun
 from erasure.runs import case, journal, opening
-from erasure.runs.journal import Entry, RunStep
+from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.searching import Stores, Task, find_mentions, find_rows, gather_needles
+from erasure.runs.segments import Entry
 from erasure.stores.base import Selector
 from erasure.transitions import move
 from lineage.graph import Edge
@@ -88,7 +89,7 @@ class Known:
             if step.via == "shallow":
                 self._cut[step.dataset.address].update(step.cut)
         self._entries: dict[tuple[int, KeyText], Entry] = {
-            (entry.ordinal, key_text(entry.key.values)): entry
+            (entry.ordinal, entry.text): entry
             for entry in journal.read_run(run, {str(r.id) for r in requests})
         }
 
@@ -99,7 +100,7 @@ class Known:
 
     def is_new(self, entry: Entry) -> bool:
         """Never written down; or dealt with, and there again."""
-        before = self._entries.get((entry.ordinal, key_text(entry.key.values)))
+        before = self._entries.get((entry.ordinal, entry.text))
         if before is None or not before.became:
             return before is None
         step = self._steps[entry.ordinal]
@@ -180,5 +181,5 @@ def _taken(task: Task, edge: Edge, wanted: Wanted, known: Known, stores: Stores)
     for found in stores.get(dataset.store).find(selector, values):
         now = dict(zip(guard, found.key.guard, strict=True))
         if not known.is_theirs(edge.origin, key_text(found.key.values), now):
-            add_wanted(taken, found.carry.get(edge.origin_field), {""})
+            add_wanted(taken, found.carry.get(edge.origin_field), NOBODY)
     return taken

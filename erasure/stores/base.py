@@ -43,7 +43,7 @@ class Selector:
     guard: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
     """One place that holds a person's data.
 
@@ -59,7 +59,7 @@ class Key:
     version: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
     """A key, the searched value(s) that led to it (as given), and the values that lead on."""
 

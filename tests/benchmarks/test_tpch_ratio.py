@@ -130,7 +130,10 @@ def test_customers_against_one_hand_written_transaction(
     ratios = []
     with psycopg.connect(url, autocommit=True) as connection:
         customers = Customers(connection)
-        take = (lambda: customers.take(count)) if count else customers.take_one_with_many_rows
+
+        def take() -> list[int]:
+            return customers.take(count) if count else customers.take_one_with_many_rows()
+
         for _ in range(ROUNDS):
             people = take()
             ours = by_lethe(people)

@@ -55,7 +55,7 @@ def resolve(rows: Rows, edges: Sequence[Edge], emails: Mapping[str, str]) -> Fin
 
     wanted: Wanted = {}
     for person, email in emails.items():
-        add_wanted(wanted, email, {person}, "email")
+        add_wanted(wanted, email, frozenset({person}), "email")
     resolver = Resolver(edges, datasets, search)
     resolver.start([Seed(dataset="customer", field="email", kind="email")], {"email": wanted})
     return resolver.findings
