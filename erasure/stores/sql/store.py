@@ -26,7 +26,7 @@ from erasure.stores.base import (
 )
 from erasure.stores.sql.address import address_of
 from erasure.stores.sql.check import check
-from erasure.stores.sql.connection import OPTIONS, WRITING, make_engine, read_options
+from erasure.stores.sql.connection import OPTIONS, WRITING, engine_of, read_options, release
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.find import find, read
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
@@ -49,7 +49,7 @@ class SqlStore:
         self.name = name
         self._url = url
         self._options = read_options(name, options)
-        self._engine = make_engine(name, url, self._options)
+        self._engine = engine_of(name, url, self._options)
         self._schema: Schema | None = None
 
     def inspect(self) -> Inspection:
@@ -108,7 +108,7 @@ class SqlStore:
 
     def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
         """Open the database afresh and search every table and column by value."""
-        engine = make_engine(self.name, self._url, self._options, pooled=False)
+        engine = engine_of(self.name, self._url, self._options, pooled=False)
         with translated(self.name), engine.connect() as connection:
             # A materialised view holds copies of rows; nobody acts on it, but it is searched.
             schema = self._read(connection, ObjectKind.TABLE | ObjectKind.MATERIALIZED_VIEW)
@@ -122,7 +122,7 @@ class SqlStore:
 
     def close(self) -> None:
         """Release the connections."""
-        self._engine.dispose()
+        release(self._engine)
 
     def _read(self, connection: sa.Connection, kind: ObjectKind = ObjectKind.TABLE) -> Schema:
         return read_schema(connection, self._options.schema, self._options.rescan, kind)
