@@ -29,13 +29,12 @@ _BY = "run"
 
 def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
     """Act on every batch of the store that is not done, then purge. Raises StoreError."""
-    steps = journal.run_steps(run)
     if store_run.started_at is None:
         StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
+    actor = _Actor(run, store, fence)
     while (batch := _pending(run, store.name).first()) is not None:
-        _with_late_rows(run, [batch], store, steps, fence)
-    datasets = [s.step.dataset for s in steps if s.store == store.name]
-    purged = store.purge(datasets)
+        actor.act_on(batch)
+    purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
     with transaction.atomic():
         fence.check()
         Run.objects.select_for_update().get(pk=run.pk)
@@ -59,52 +58,53 @@ def _pending(run: Run, store: str) -> QuerySet[Batch]:
     return run.batches.filter(store=store).exclude(state="done").order_by("ordinal")
 
 
-def _with_late_rows(
-    run: Run,
-    batches: list[Batch],
-    store: Store,
-    steps: Sequence[RunStep],
-    fence: Fence,
-) -> None:
-    """A child inserted after the search makes its parent's delete fail: search again, write the
-    late rows down, and take them together with the batch, in one transaction."""
-    for _ in range(ROUNDS):
-        try:
-            _act(run, batches, store, steps, fence)
-            return
-        except LateRows:
-            search_again(run, steps, fence)
-            batches = list(_pending(run, store.name))
-    raise StoreError(store.name, "still active: rows keep being added; pause its writers and retry")
+class _Actor:
+    """A store and a run's batches for it. Keys and secrets are opened once for all of them."""
 
+    def __init__(self, run: Run, store: Store, fence: Fence) -> None:
+        self._run, self._store, self._fence = run, store, fence
+        self.steps = journal.run_steps(run)
+        self._open()
 
-def _act(
-    run: Run,
-    batches: Sequence[Batch],
-    store: Store,
-    steps: Sequence[RunStep],
-    fence: Fence,
-) -> None:
-    people = {str(member.id) for member in case.members(run)}
-    secrets = Secrets(
-        seed=journal.open_seed(run),
-        needles=journal.matcher_of(journal.open_needles(run, people)),
-    )
-    entries = {batch.ordinal: journal.read_batch(batch, people) for batch in batches}
-    every = [entry for listed in entries.values() for entry in listed]
-    works = journal.works_of(every, steps, store.name)
-    with transaction.atomic():
-        fence.check()
-        for batch in batches:
-            if batch.state == "found":
-                move(batch, "intent", by=_BY)
-    receipts = store.act(list(works.values()), secrets)
-    failures = store.check(list(works.values()), secrets)
-    if failures:
-        worst = failures[0]
-        raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
-    told = {o: r for (o, w), r in zip(works.items(), receipts, strict=True) if w.keys}
-    _done(batches, entries, told, steps, fence)
+    def _open(self) -> None:
+        people = case.people_of(self._run)
+        self._keys = journal.batch_keys(people)
+        needles = journal.matcher_of(journal.open_needles(self._run, people))
+        self._secrets = Secrets(seed=journal.open_seed(self._run), needles=needles)
+
+    def act_on(self, batch: Batch) -> None:
+        """A child inserted after the search makes its parent's delete fail: search again, write
+        the late rows down, and take them together with the batch, in one transaction."""
+        batches = [batch]
+        for _ in range(ROUNDS):
+            try:
+                self._act(batches)
+                return
+            except LateRows:
+                search_again(self._run, self.steps, self._fence)
+                self._open()
+                batches = list(_pending(self._run, self._store.name))
+        raise StoreError(
+            self._store.name, "still active: rows keep being added; pause its writers and retry"
+        )
+
+    def _act(self, batches: Sequence[Batch]) -> None:
+        people = case.people_of(self._run)
+        entries = {b.ordinal: journal.read_batch(b, people, self._keys) for b in batches}
+        every = [entry for listed in entries.values() for entry in listed]
+        works = journal.works_of(every, self.steps, self._store.name)
+        with transaction.atomic():
+            self._fence.check()
+            for batch in batches:
+                if batch.state == "found":
+                    move(batch, "intent", by=_BY)
+        receipts = self._store.act(list(works.values()), self._secrets)
+        failures = self._store.check(list(works.values()), self._secrets)
+        if failures:
+            worst = failures[0]
+            raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
+        told = {o: r for (o, w), r in zip(works.items(), receipts, strict=True) if w.keys}
+        _done(batches, entries, told, self.steps, self._fence)
 
 
 def _done(

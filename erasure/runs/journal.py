@@ -111,13 +111,20 @@ def _label(run_id: UUID, ordinal: int, person: Person) -> str:
     return f"batch:{run_id}:{ordinal}:{person}"
 
 
-def read_batch(batch: Batch, people: Collection[Person]) -> list[Entry]:
-    """The entries of ``people`` in a batch, merged per row. Raises KeyDestroyed for a case among
-    them that was shredded."""
+def batch_keys(people: Iterable[Person]) -> dict[Person, bytes]:
+    """What opens everybody's part of a batch. Raises KeyDestroyed."""
+    return _keys(people, "deferred")
+
+
+def read_batch(
+    batch: Batch, people: Collection[Person], keys: Mapping[Person, bytes] | None = None
+) -> list[Entry]:
+    """The entries of ``people`` in a batch, merged per row; ``keys``: those of :func:`batch_keys`
+    where they are open already. Raises KeyDestroyed for a case that was shredded."""
     merged: dict[tuple[int, KeyText], Entry] = {}
     sealed = bytes(batch.sealed)
     owners = [person for person in sorted(batch.directory) if person in people]
-    keys = _keys(owners, "deferred")
+    keys = batch_keys(owners) if keys is None else keys
     for person in owners:
         offset, length = batch.directory[person]
         label = _label(batch.run_id, batch.ordinal, person)
@@ -134,8 +141,10 @@ def read_batch(batch: Batch, people: Collection[Person]) -> list[Entry]:
 
 def read_run(run: Run, people: Collection[Person]) -> Iterator[Entry]:
     """Every entry of ``people`` in a run, in the order in which they were written."""
+    owners = {p for d in run.batches.values_list("directory", flat=True) for p in d}
+    keys = batch_keys(owners & set(people))
     for batch in run.batches.all():
-        yield from read_batch(batch, people)
+        yield from read_batch(batch, people, keys)
 
 
 class _Became:
