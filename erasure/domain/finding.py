@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, Value, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
 
 Person = str
@@ -20,7 +20,7 @@ People = frozenset[Person]
 NOBODY: People = frozenset()
 KeyText = tuple[str, ...]
 # canonical value → (the value as first met, everybody it stands for)
-Wanted = dict[str, tuple[Scalar, People]]
+Wanted = dict[str, tuple[Value, People]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,11 @@ class Seed:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """One question to a store: rows of ``dataset`` whose ``field`` equals one of the values."""
+    """One question to a store: rows of ``dataset`` whose ``fields``, all together, equal one of
+    the values."""
 
     dataset: str
-    field: str
+    fields: tuple[str, ...]
     mode: Literal["key", "email"] = "key"
 
 
@@ -46,13 +47,13 @@ class Answer:
     """A row that a lookup found; ``values`` identify it, ``payload`` is the store's own key."""
 
     values: tuple[Scalar, ...]
-    matched: tuple[Scalar, ...]
+    matched: tuple[Value, ...]
     carry: Mapping[str, Scalar]
     payload: object
 
 
-Search = Callable[[Lookup, Sequence[Scalar]], Iterator[Answer]]
-_NONE: Mapping[str, People] = {}
+Search = Callable[[Lookup, Sequence[Value]], Iterator[Answer]]
+_NONE: Mapping[tuple[str, ...], People] = {}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -60,7 +61,7 @@ class Row:
     """A row that was reached: how strongly, and for whom.
 
     ``deep_for``: whose own it is; ``owners``: theirs, or shared by them (refcount);
-    ``shallow_by``: reference field → the people it refers to, in a row that is somebody else's.
+    ``shallow_by``: a reference's fields → the people it refers to, in a row of somebody else's.
     """
 
     payload: object
@@ -68,7 +69,7 @@ class Row:
     carry: Mapping[str, Scalar]
     deep_for: People = NOBODY
     owners: People = NOBODY
-    shallow_by: Mapping[str, People] = field(default_factory=lambda: _NONE)
+    shallow_by: Mapping[tuple[str, ...], People] = field(default_factory=lambda: _NONE)
 
     @property
     def people(self) -> People:
@@ -92,8 +93,8 @@ class Findings:
         elif STRENGTH[via] > STRENGTH[row.via]:
             row.via = via
         if via == "shallow":
-            known = row.shallow_by.get(lookup.field, NOBODY)
-            row.shallow_by = {**row.shallow_by, lookup.field: known | people}
+            known = row.shallow_by.get(lookup.fields, NOBODY)
+            row.shallow_by = {**row.shallow_by, lookup.fields: known | people}
             return NOBODY
         row.owners = row.owners | people if row.owners else people
         if via == "refcount":
@@ -144,7 +145,7 @@ class Resolver:
         for seed in seeds:
             values = wanted.get(seed.kind)
             if values:
-                lookup = Lookup(dataset=seed.dataset, field=seed.field, mode=mode_of(seed.kind))
+                lookup = Lookup(dataset=seed.dataset, fields=(seed.field,), mode=mode_of(seed.kind))
                 self._look(lookup, "deep", values, pending)
         self._follow(pending)
 
@@ -159,9 +160,9 @@ class Resolver:
                 fresh = self._unasked(edge, values)
                 if fresh:
                     kind = self._kind(edge)
-                    lookup = Lookup(
-                        dataset=edge.destination, field=edge.destination_field, mode=mode_of(kind)
-                    )
+                    fields = edge.destination_fields
+                    mode = mode_of(kind) if len(fields) == 1 else "key"
+                    lookup = Lookup(dataset=edge.destination, fields=fields, mode=mode)
                     self._look(lookup, edge.effect, fresh, grown)
             pending = grown
 
@@ -204,7 +205,7 @@ class Resolver:
         grown: dict[Edge, Wanted],
     ) -> None:
         for edge in self._edges.get(dataset, ()):
-            add_wanted(grown.setdefault(edge, {}), carry.get(edge.origin_field), people)
+            add_wanted(grown.setdefault(edge, {}), led_on(edge, carry), people)
 
 
 def _by_spelling(values: Wanted) -> dict[str, People]:
@@ -216,7 +217,16 @@ def _by_spelling(values: Wanted) -> dict[str, People]:
     return people
 
 
-def add_wanted(wanted: Wanted, value: Scalar, people: People, kind: str | None = None) -> None:
+def led_on(edge: Edge, carry: Mapping[str, Scalar]) -> Value:
+    """What leads on from a row over ``edge``; NULL where any part of it is NULL (SQL's MATCH
+    SIMPLE: such a reference refers to nothing)."""
+    if not edge.reference.also:
+        return carry.get(edge.origin_field)
+    parts = tuple([carry.get(name) for name in edge.origin_fields])
+    return None if None in parts else parts
+
+
+def add_wanted(wanted: Wanted, value: Value, people: People, kind: str | None = None) -> None:
     """Note that ``people`` are looked for by ``value``; NULL leads nowhere, 0 does."""
     if value is None:
         return

@@ -16,6 +16,10 @@ from uuid import UUID
 
 Scalar = str | int | float | bool | bytes | Decimal | datetime | date | time | UUID | None
 
+# A composite reference leads on by several values together.
+Value = Scalar | tuple[Scalar, ...]
+_TOGETHER = "\x1f"
+
 NORMALISER_VERSION = 1
 
 
@@ -24,7 +28,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
-def canonical(value: Scalar, kind: str | None = None) -> str:
+def canonical(value: Value, kind: str | None = None) -> str:
     """One text per value: integers and their text agree, emails ignore case.
 
     ``kind`` is the identity kind; only ``email`` is compared without regard to case.
@@ -36,6 +40,8 @@ def canonical(value: Scalar, kind: str | None = None) -> str:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, tuple):
+        return _TOGETHER.join([canonical(part) for part in value])
     if plain is not str:
         if isinstance(value, (float, Decimal)) and isfinite(value) and value == int(value):
             return str(int(value))

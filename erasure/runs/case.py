@@ -79,7 +79,9 @@ def edge_to_json(edge: Edge) -> dict[str, Any]:
 
 def edge_from_json(plain: Mapping[str, Any]) -> Edge:
     """The inverse of :func:`edge_to_json`."""
-    return Edge(**{**plain, "reference": Reference(**plain["reference"])})
+    reference = dict(plain["reference"])
+    reference["also"] = tuple((mine, theirs) for mine, theirs in reference.get("also", ()))
+    return Edge(**{**plain, "reference": Reference(**reference)})
 
 
 def seeds_from_json(plain: Mapping[str, Mapping[str, str]]) -> list[Seed]:

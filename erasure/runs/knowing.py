@@ -122,8 +122,8 @@ class RunKnowledge:
         own = self._own.setdefault(person, {})
         for edge in edges:
             value = entry.carry.get(edge.origin_field)
-            if value is None:
-                continue
+            if value is None or edge.reference.also:
+                continue  # a part of a composite reference is many people's
             found = datasets[edge.destination].get(edge.destination_field)
             kind = found.identity if found else None
             place = (edge.destination, edge.destination_field)

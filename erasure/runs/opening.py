@@ -103,10 +103,10 @@ def _entries_of_row(
     own = _covering(covered, address, row.via) if row.via != "shallow" else None
     cut: set[str] = set()
     if own is None or own.step.action != "delete" or row.via == "refcount":
-        for name, theirs in row.shallow_by.items():
-            step = _covering(covered, address, "shallow", name)
+        for names, theirs in row.shallow_by.items():
+            step = _covering(covered, address, "shallow", names)
             yield _entry(step, _guarded(key, reading, step), text, theirs, row)
-            cut.add(name)
+            cut.update(step.step.cut)
     if own is not None:
         yield _entry(own, _guarded(key, reading, own, cut), text, people, row)
 
@@ -126,17 +126,20 @@ def _entry(step: RunStep, key: Key, text: KeyText, people: People, row: Row) -> 
     return Entry(ordinal=step.ordinal, key=key, text=text, people=people, carry=row.carry)
 
 
-_Place = tuple[str, Via, str]  # dataset, how its rows are reached, the reference that is cut
+# Dataset, how its rows are reached, and the reference that is cut.
+_Place = tuple[str, Via, tuple[str, ...]]
 
 
 def _place(step: Step) -> _Place:
-    return step.dataset.address, step.via, step.cut[0] if step.via == "shallow" else ""
+    return step.dataset.address, step.via, step.reference
 
 
-def _covering(covered: Mapping[_Place, RunStep], address: str, via: Via, name: str = "") -> RunStep:
-    if (address, via, name) not in covered:
+def _covering(
+    covered: Mapping[_Place, RunStep], address: str, via: Via, reference: tuple[str, ...] = ()
+) -> RunStep:
+    if (address, via, reference) not in covered:
         raise StalePlan(f"{address}: rows are reached over {via}, which the plan does not name")
-    return covered[address, via, name]
+    return covered[address, via, reference]
 
 
 def set_entries(steps: Sequence[RunStep], people: set[Person], stores: Stores) -> list[Entry]:

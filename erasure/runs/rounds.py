@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from django.db import transaction
 
-from erasure.domain.finding import NOBODY, Findings, KeyText, Wanted, add_wanted, key_text
+from erasure.domain.finding import (
+    NOBODY,
+    Findings,
+    KeyText,
+    Wanted,
+    add_wanted,
+    key_text,
+    led_on,
+)
 from erasure.domain.masking import masked_fields
 from erasure.domain.steps import KEPT, Step
 from erasure.domain.values import Scalar
@@ -159,7 +168,7 @@ def _carried(task: Task, known: Known, stores: Stores) -> Mapping[Edge, Wanted]:
     for edge in task.edges:
         wanted: Wanted = {}
         for entry in own[edge.origin]:
-            add_wanted(wanted, entry.carry.get(edge.origin_field), entry.people)
+            add_wanted(wanted, led_on(edge, entry.carry), entry.people)
         for text in _taken(task, edge, wanted, known, stores):
             wanted.pop(text, None)
         if wanted:
@@ -174,12 +183,12 @@ def _taken(task: Task, edge: Edge, wanted: Wanted, known: Known, stores: Stores)
         return taken
     dataset = task.datasets[edge.origin]
     guard = task.guards.get(edge.origin, ())
-    selector = Selector(
-        dataset=dataset, fields=(edge.origin_field,), carry=(edge.origin_field,), guard=guard
-    )
+    fields = edge.origin_fields
+    mode: Literal["key", "together"] = "key" if len(fields) == 1 else "together"
+    selector = Selector(dataset=dataset, mode=mode, fields=fields, carry=fields, guard=guard)
     values = [raw for raw, _ in wanted.values()]
     for found in stores.get(dataset.store).find(selector, values):
         now = dict(zip(guard, found.key.guard, strict=True))
         if not known.is_theirs(edge.origin, key_text(found.key.values), now):
-            add_wanted(taken, found.carry.get(edge.origin_field), NOBODY)
+            add_wanted(taken, led_on(edge, found.carry), NOBODY)
     return taken

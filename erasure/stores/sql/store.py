@@ -10,7 +10,7 @@ from sqlalchemy.engine.reflection import ObjectKind
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -58,7 +58,7 @@ class SqlStore:
             self._schema = self._read(connection)
         return self._schema.inspection
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value; a row matching several comes once."""
         schema = self._known()
         place = self._place(schema, selector.dataset)
