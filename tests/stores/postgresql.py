@@ -34,7 +34,6 @@ class PostgresqlHarness(SqlHarness):
 
     placeholder = "%s"
     blob = "BYTEA"
-    statements_for_500_tables = 25
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -129,7 +129,7 @@ class SqlCommon(SqlReferences, RowConformance):
     def test_a_constraint_that_refuses_is_named_without_a_value(self, harness: SqlHarness) -> None:
         harness.create((), {})
         harness.execute(
-            "CREATE TABLE tag (id INTEGER PRIMARY KEY, label VARCHAR(60) "
+            "CREATE TABLE tag (id INTEGER PRIMARY KEY, label VARCHAR(60), "
             "CONSTRAINT no_blank CHECK (label <> 'blank'))"
         )
         harness.insert("tag", {"id": 1, "label": "mira.quell@example.com"})
@@ -205,6 +205,9 @@ class SqlCommon(SqlReferences, RowConformance):
                 text("owner", 5),
             ),
         )
+        if harness.folds:  # the table itself would refuse these as one key, twice
+            rows = {k: o for k, o in rows.items() if k[1] in ("", "a") or (k[0], "a") not in rows}
+            rows = {k: o for k, o in rows.items() if k[1] != "ä" or (k[0], "A") not in rows}
         harness.create(
             (table,), {"pair": [{"a": a, "b": b, "owner": o} for (a, b), o in rows.items()]}
         )
@@ -269,7 +272,7 @@ class SqlCommon(SqlReferences, RowConformance):
         with statements() as sent:
             assert len(store.inspect().tables) == 500
         store.close()
-        assert len(sent) <= harness.statements_for_500_tables
+        assert len(sent) <= 12
 
     def test_mailboxes_are_found_whatever_their_letters(self, harness: SqlHarness) -> None:
         odd = [

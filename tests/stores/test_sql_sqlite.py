@@ -37,7 +37,6 @@ from tests.stores.sql_harness import SqlHarness
 class SqliteHarness(SqlHarness):
     placeholder = "?"
     blob = "BLOB"
-    statements_for_500_tables = 500 * 12 + 20  # PRAGMAs, in the same process
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "the shop?.db"

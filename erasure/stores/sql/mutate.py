@@ -19,8 +19,10 @@ from erasure.stores.sql.keyed import Keyed, Lists, Target
 from erasure.stores.sql.references import Planned, late_table, links_to, referred, refuse_cascades
 from erasure.stores.sql.reflect import Schema
 from erasure.stores.sql.rekey import rewrite_keys
+from erasure.stores.sql.unchecked import Orphans, tests_at_once, unchecked
 
 Keys = Mapping[KeyValues, Key]
+Guards = Mapping[KeyValues, tuple[Scalar, ...]]
 
 
 def keyed_for(connection: sa.Connection) -> Keyed:
@@ -76,6 +78,7 @@ class Batch:
         # Guards of rows that this batch has itself changed on the way (a cycle's reference).
         self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
         self._stuck: dict[str, str] = {}
+        self._orphans = Orphans(connection, self._keyed, store, schema)
 
     def carry_out(self) -> list[Receipt]:
         """Act in order; a receipt per work."""
@@ -85,7 +88,9 @@ class Batch:
                 self._refuse_doubles(task)
         for cycle in cycles_of(self._connection.dialect.name, self._schema, self._tasks):
             self._break(cycle)
-        return [self._act(task) for task in self._tasks]
+        receipts = [self._act(task) for task in self._tasks]
+        self._orphans.refuse()
+        return receipts
 
     def _defer(self) -> None:
         """References are tested at the commit, where the database allows it."""
@@ -176,7 +181,7 @@ class Batch:
             )
         try:
             with translated(place, late=True):
-                left = self._keyed.delete(task.address, task.guard, guards)
+                left = self._delete(task, guards)
         except LateRows:
             self._refuse_order(task)
             raise
@@ -186,6 +191,15 @@ class Batch:
                 raise StoreError(place, "rows stayed; a trigger, rule or row policy keeps them")
             reused.append(keys[key])
         return reused
+
+    def _delete(self, task: Task, guards: Guards) -> list[KeyValues]:
+        collection = task.address.shape.collection
+        own = self._stuck.get(collection) == collection
+        if not (own and tests_at_once(self._connection)):
+            return self._keyed.delete(task.address, task.guard, guards)
+        self._orphans.expect(task.address, list(guards))
+        with unchecked(self._connection):
+            return self._keyed.delete(task.address, task.guard, guards)
 
     def _refuse_order(self, task: Task) -> None:
         """A reference that cannot be nulled is no late row: asking again would not help."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine.reflection import ObjectKind
-
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
 from erasure.domain.values import Scalar, Value
@@ -33,10 +30,12 @@ from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
 from erasure.stores.sql.scan import scan
+from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
 from lineage.graph import Dataset
 from lineage.schema import Inspection
 
 GATHERED = 1_000
+_SCHEMAS = Remembered[Schema]()
 
 
 class SqlStore:
@@ -53,9 +52,13 @@ class SqlStore:
         self._schema: Schema | None = None
 
     def inspect(self) -> Inspection:
-        """The live schema, read anew. Raises StoreUnreachable."""
+        """The live schema, read anew where it has changed. Raises StoreUnreachable."""
         with translated(self.name), self._engine.connect() as connection:
-            self._schema = self._read(connection)
+            self._schema = _SCHEMAS.get(
+                (address_key(self._url), self._options),
+                version_of(connection),
+                lambda: read_schema(connection, self._options),
+            )
         return self._schema.inspection
 
     def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
@@ -110,8 +113,8 @@ class SqlStore:
         """Open the database afresh and search every table and column by value."""
         engine = engine_of(self.name, self._url, self._options, pooled=False)
         with translated(self.name), engine.connect() as connection:
-            # A materialised view holds copies of rows; nobody acts on it, but it is searched.
-            schema = self._read(connection, ObjectKind.TABLE | ObjectKind.MATERIALIZED_VIEW)
+            # What holds copies of rows is not acted on, but it is searched.
+            schema = read_schema(connection, self._options, copies=True)
             yield from scan(connection, self.name, schema, declared, needles)
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
@@ -123,9 +126,6 @@ class SqlStore:
     def close(self) -> None:
         """Release the connections."""
         release(self._engine)
-
-    def _read(self, connection: sa.Connection, kind: ObjectKind = ObjectKind.TABLE) -> Schema:
-        return read_schema(connection, self._options.schema, self._options.rescan, kind)
 
     def _known(self) -> Schema:
         if self._schema is None:
