@@ -164,7 +164,7 @@ def _random_enum(slot: Slot) -> Scalar:
     labels = re.findall(r"'((?:[^']|'')*)'", slot.data_type)
     if not labels:
         raise CannotMask("an enumeration without labels; declare the method 'constant'")
-    return str(labels[slot.below(len(labels))])
+    return str(labels[slot.below(len(labels))]).replace("''", "'")
 
 
 def _random_address(slot: Slot) -> Scalar:
