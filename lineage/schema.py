@@ -39,7 +39,8 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignKey:
-    """A foreign key; ``on_delete`` and ``on_update`` as the database reports them, upper case.
+    """A foreign key; ``on_delete`` and ``on_update`` as the database reports them, upper case,
+    ``UNKNOWN`` where its user may not be told.
 
     ``indexed``: an index leads with its columns, so that removing a row it refers to does not
     read the whole table.

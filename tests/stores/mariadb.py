@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.stores.sql_harness import SqlHarness, quoted
+from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
 
 SERVER = os.environ.get("LETHE_TEST_MARIADB", "mysql://root@127.0.0.1:3306")
 
@@ -50,6 +51,8 @@ class MariadbHarness(SqlHarness):
     placeholder = "%s"
     blob = "LONGBLOB"
     folds = True
+    defers = False
+    versioned = False
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -83,6 +86,20 @@ class MariadbHarness(SqlHarness):
 
     def add_trigger(self, table: str) -> None:
         self.execute(f'CREATE TRIGGER watch BEFORE UPDATE ON "{table}" FOR EACH ROW SET @seen = 1')
+
+    def folding(self) -> str:
+        return "VARCHAR(40)"
+
+    def analyse(self, table: str) -> None:
+        self.execute(f"ANALYZE TABLE {quoted(table)}")
+
+    def raw(self, table: str) -> bytes:
+        self.execute(f"FLUSH TABLES {quoted(table)} FOR EXPORT")  # the file is the table now
+        in_file = "SELECT @@datadir, CAST(CONVERT(%s USING filename) AS BINARY)"
+        ((folder, name),) = self.execute(in_file, [table])
+        raw = bytes_at([Path(folder, self.database, f"{name.decode()}.ibd")])
+        self.execute("UNLOCK TABLES")
+        return raw
 
     def columns(self, table: str) -> list[str]:
         return [row[0] for row in self.execute(f"SHOW COLUMNS FROM {quoted(table)}")]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,24 +30,12 @@ from tests.stores.company import (
 )
 from tests.stores.conformance import Planted, assert_no_values, told
 from tests.stores.row_conformance import RowConformance
-from tests.stores.sql_harness import SqlHarness
+from tests.stores.sql_harness import SqlHarness, statements
 from tests.stores.sql_references import EMPTY, SqlReferences, number, text
+from tests.stores.sql_schema import SqlSchema
 
 
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """Every statement that SQLAlchemy sends meanwhile."""
-    sent: list[str] = []
-
-    def note(_c: object, _k: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    yield sent
-    sa.event.remove(sa.Engine, "before_cursor_execute", note)
-
-
-class SqlCommon(SqlReferences, RowConformance):
+class SqlCommon(SqlSchema, SqlReferences, RowConformance):
     """Names, schema features, errors, scans."""
 
     # names and schema

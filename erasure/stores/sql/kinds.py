@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -19,7 +18,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import UnsupportedCompilationError
@@ -27,7 +25,7 @@ from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
 from erasure.domain.values import Scalar
 from erasure.stores.rows import comparable, folded
-from erasure.stores.sql.quirks import Clock, Exact, Single
+from erasure.stores.sql.quirks import Bits, Clock, Exact, Place, Single, single
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _BIGGEST = 2**63 - 1
@@ -78,11 +76,10 @@ def _float(text: str) -> float:
 
 def _real(text: str) -> float:
     """In single precision, as the column has it; what is too large for it is no value of it."""
-    try:
-        (number,) = struct.unpack("f", struct.pack("f", _float(text)))
-    except OverflowError:
-        raise ValueError from None
-    return float(number)
+    number = single(_float(text))
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _boolean(text: str) -> bool:
@@ -217,6 +214,8 @@ def mysql(declared: str, *, folds: bool = True) -> Kind:
     if word in _TEXTS:
         column = Exact() if folds else None
         return Kind(bind=sa.Text(), native=sa.String(), normal=comparable, column=column)
+    if word in _PLACES:
+        return Kind(bind=sa.Text(), native=NullType(), normal=comparable, column=Place())
     if word in _MYSQL:
         bind, normal = _MYSQL[word]
         return Kind(bind=bind, native=bind, normal=normal)
@@ -225,11 +224,15 @@ def mysql(declared: str, *, folds: bool = True) -> Kind:
 
 
 _TEXTS = frozenset(["char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"])
+_PLACES = frozenset(
+    ["geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+     "geometrycollection", "geomcollection"]
+)  # fmt: skip
 _MYSQL: Mapping[str, tuple[TypeEngine[Any], Callable[[object], Hashable]]] = {
     **dict.fromkeys(
         ("tinyint", "smallint", "mediumint", "int", "bigint", "year"), (sa.BigInteger(), _unsigned)
     ),
-    "bit": (BIT(), _unsigned),
+    "bit": (Bits(), _unsigned),
     "decimal": (sa.Numeric(), _normal(_decimal)),
     "float": (Single(), _normal(_real)),
     "double": (sa.Double(), _normal(_float)),

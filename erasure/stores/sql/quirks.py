@@ -77,7 +77,7 @@ class Single(TypeDecorator[float]):
 
     def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """All digits."""
-        return sa.cast(column, sa.Double())
+        return sa.type_coerce(sa.cast(column, sa.Double()), self)
 
     def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
         """In single precision."""
@@ -88,15 +88,55 @@ class Single(TypeDecorator[float]):
         if value is None:
             return None
         candidates = (float(f"{value:.{digits}g}") for digits in range(6, 10))
-        return next((c for c in candidates if _single(c) == value), value)
+        return next((c for c in candidates if single(c) == value), value)
 
 
-def _single(number: float) -> float:
-    try:
-        (found,) = struct.unpack("f", struct.pack("f", number))
-    except OverflowError:
-        return number
-    return float(found)
+def single(number: float) -> float:
+    """The nearest number of single precision; infinity beyond its range."""
+    return float(struct.unpack("f", struct.pack("f", number))[0])
+
+
+class Bits(UserDefinedType[int]):
+    """MySQL's BIT, which the driver reads as bytes."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name."""
+        return "BIT"
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """A number."""
+        return lambda value: int.from_bytes(value) if isinstance(value, bytes) else value
+
+
+class Place(UserDefinedType[str]):
+    """MySQL's geometries, which can be compared with nothing: read and compared as text."""
+
+    cache_ok = True
+
+    class Comparator(UserDefinedType.Comparator[str]):
+        """Puts the text in the column's place."""
+
+        def operate(
+            self, op: operators.OperatorType, *other: Any, **words: Any
+        ) -> sa.ColumnElement[Any]:
+            """``column op other``, of the text."""
+            if op in (operators.is_, operators.is_not):
+                return super().operate(op, *other, **words)
+            text: Any = sa.func.ST_AsText(self.expr, type_=sa.Text())
+            found: sa.ColumnElement[Any] = op(text, *other, **words)
+            return found
+
+    comparator_factory = Comparator
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name."""
+        return "GEOMETRY"
+
+    def column_expression(self, colexpr: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Such as ``POINT(1 2)``."""
+        return sa.func.ST_AsText(colexpr, type_=sa.Text())
 
 
 class Clock(UserDefinedType[Any]):

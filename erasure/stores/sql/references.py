@@ -17,7 +17,8 @@ from erasure.stores.sql.keyed import Keyed, Row
 from erasure.stores.sql.membership import batch_size, member_of
 from erasure.stores.sql.reflect import Child, Schema, Shape
 
-CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+# Of a reference whose rule the product's user may not know the worst is assumed.
+CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT", "UNKNOWN"})
 Values = tuple[Scalar, ...]
 Normal = tuple[Hashable, ...]
 

@@ -3,8 +3,9 @@
 A store is the database that its url (or its option ``schema``) names. The others of the server
 are stores of their own and are not looked at, but for those whose tables refer into this one:
 what goes here would change there, so they are read as well, as ``database.table``. What the
-product's user may not see is not there for it; it needs SELECT on all tables, and TRIGGER to be
-told of triggers. MySQL is read from 8.0.16 on, MariaDB from 10.4.
+product's user may not see is not there for it: it needs SELECT on all tables, more than that on
+those it is to be told the rules of their references, and TRIGGER to be told of triggers. MySQL is
+read from 8.0.16 on, MariaDB from 10.4.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ SELECT event_object_schema, event_object_table, trigger_name FROM information_sc
 WHERE event_object_schema IN :dbs ORDER BY trigger_name
 """
 _KINDS = {"BASE TABLE": "table", "SYSTEM VERSIONED": "versioned"}
+# Who may only read a table is not told what its references do.
+_UNKNOWN = "UNKNOWN"
 _VIEWS = ("VIEW", "SYSTEM VIEW")
 _COMPUTED = re.compile(r"(STORED|VIRTUAL|PERSISTENT) GENERATED")
 _LIMITED = ("char", "varchar", "binary", "varbinary")
@@ -196,7 +199,7 @@ def _foreign(
     found = []
     for name, group in groupby(rows, key=lambda r: r[0]):
         listed = list(group)
-        deletes, updates = actions[name]
+        deletes, updates = actions.get(name, (_UNKNOWN, _UNKNOWN))
         found.append(
             ForeignKey(
                 name=name,

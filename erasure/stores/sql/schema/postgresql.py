@@ -8,7 +8,7 @@ the rows that readers of its parents see too are counted and acted on here alone
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,8 +151,9 @@ class _Catalogue:
     ) -> None:
         relations = list(relations)
         self.default, self.dialect = default, connection.dialect
+        plain = {r.name for r in relations if r.schema == default}
         self.names = {
-            r.oid: r.name if r.schema == default else f"{r.schema}.{r.name}" for r in relations
+            r.oid: r.name if r.schema == default else _qualified(r, plain) for r in relations
         }
         self.roots = {r.oid: r.root for r in relations}
         self.estimates: dict[int, float] = {}
@@ -219,7 +220,7 @@ class _Catalogue:
     def _column(self, oid: int, reflected: ReflectedColumn) -> Column:
         native = reflected["type"]
         nullable = bool(reflected["nullable"])
-        length = getattr(native, "length", None)
+        length = None if isinstance(native, sa.Enum) else getattr(native, "length", None)
         if isinstance(native, DOMAIN):
             nullable = nullable and not native.not_null
             length, _ = self.odd.get((oid, reflected["name"]), (None, False))
@@ -252,6 +253,12 @@ class _Catalogue:
             # The same reference of several partitions is one of their root.
             found[key.columns, key.target, key.target_columns] = key
         return tuple(found.values())
+
+
+def _qualified(relation: _Relation, plain: Collection[str]) -> str:
+    """A name with a dot in the default schema may look the same; neither table may hide."""
+    name = f"{relation.schema}.{relation.name}"
+    return f'"{relation.schema}"."{relation.name}"' if name in plain else name
 
 
 def _check(row: Any) -> Check:

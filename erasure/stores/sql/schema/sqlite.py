@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import NullType, TypeEngine
 
 from erasure.stores.sql.kinds import Kind, loose
@@ -23,27 +24,34 @@ from erasure.stores.sql.schema.wording import Created, created
 from lineage.schema import Column, ForeignKey, Table
 
 _MASTER = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-# hidden: 1 belongs to a virtual table's module, 2 and 3 are computed.
+# Virtual tables are asked one by one (they have no root page): one whose module is not loaded
+# would make all fail. hidden: 1 belongs to a module, 2 and 3 are computed.
 _COLUMNS = """
 SELECT m.name, c.name, c.type, c."notnull", c.pk, c.hidden
 FROM sqlite_master m, pragma_table_xinfo(m.name) c
-WHERE m.type = 'table' AND c.hidden <> 1 ORDER BY m.name, c.cid
+WHERE m.type = 'table' AND m.rootpage <> 0 AND c.hidden <> 1 ORDER BY m.name, c.cid
+"""
+_COLUMNS_OF_ONE = """
+SELECT ?, name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)
+WHERE hidden <> 1 ORDER BY cid
 """
 _INDEXES = """
 SELECT m.name, i.name, i."unique", c.name
 FROM sqlite_master m, pragma_index_list(m.name) i, pragma_index_info(i.name) c
-WHERE m.type = 'table' AND NOT i.partial ORDER BY m.name, i.name, c.seqno
+WHERE m.type = 'table' AND m.rootpage <> 0 AND NOT i.partial
+ORDER BY m.name, i.name, c.seqno
 """
 _KEYS = """
 SELECT m.name, k.id, k."table", k."from", k."to", k.on_delete, k.on_update
 FROM sqlite_master m, pragma_foreign_key_list(m.name) k
-WHERE m.type = 'table' ORDER BY m.name, k.id, k.seq
+WHERE m.type = 'table' AND m.rootpage <> 0 ORDER BY m.name, k.id, k.seq
 """
 # The first number is the table's rows, in every line of it the same or fewer.
 _ROWS = "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl"
 _TABLE_KINDS = """
 SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('virtual', 'shadow')
 """
+_UNREAD = "virtual table whose module is not loaded"
 _LENGTH = re.compile(r"\w*CHAR\w*(?: \w+)* ?\( ?(\d+)", re.IGNORECASE)
 
 
@@ -69,6 +77,7 @@ def read(connection: sa.Connection) -> Reading:
     """Every table of the main database; attached ones are not looked at."""
     master = _Master(connection.exec_driver_sql(_MASTER).all())
     columns = _by_table(connection.exec_driver_sql(_COLUMNS))
+    columns |= _virtual(connection, master)
     spelled = {t.lower(): (t, {r[1].lower(): r[1] for r in rows}) for t, rows in columns.items()}
     keys = {
         table: tuple(r[1] for r in sorted(rows, key=lambda r: int(r[4])) if r[4])
@@ -81,14 +90,14 @@ def read(connection: sa.Connection) -> Reading:
     table_kinds = _table_kinds(connection)
     tables = {}
     for _, name, _, sql in master.of("table"):
-        told = created(sql or "", [r[1] for r in columns.get(name, ())])
-        kinds = {
-            r[1]: _kind(r[2], told.collations.get(r[1].lower())) for r in columns.get(name, ())
-        }
+        if name not in columns:
+            continue
+        told = created(sql or "", [r[1] for r in columns[name]])
+        kinds = {r[1]: _kind(r[2], told.collations.get(r[1].lower())) for r in columns[name]}
         tables[name] = Found(
             table=Table(
                 name=name,
-                columns=tuple(_column(r) for r in columns.get(name, ())),
+                columns=tuple(_column(r) for r in columns[name]),
                 foreign_keys=_foreign(references.get(name, ()), spelled, keys, told),
                 rows=estimates.get(name),
                 triggers=tuple(r[1] for r in triggers.get(name, ())),
@@ -101,7 +110,10 @@ def read(connection: sa.Connection) -> Reading:
         )
     return Reading(
         tables=tables,
-        views={row[1]: "view" for row in master.of("view")},
+        views={
+            **{row[1]: "view" for row in master.of("view")},
+            **{row[1]: _UNREAD for row in master.of("table") if row[1] not in columns},
+        },
         size=_size(connection),
     )
 
@@ -110,6 +122,20 @@ def _by_table(rows: Iterable[Any], at: int = 0) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for row in rows:
         found.setdefault(row[at], []).append(row)
+    return found
+
+
+def _virtual(connection: sa.Connection, master: _Master) -> dict[str, list[Any]]:
+    """Columns of the virtual tables that can be read; what the others hold is in shadow tables,
+    which can be."""
+    found = {}
+    for _, name, _, sql in master.of("table"):
+        if (sql or "").upper().startswith("CREATE VIRTUAL"):
+            try:
+                found[name] = list(connection.exec_driver_sql(_COLUMNS_OF_ONE, (name, name)))
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR":
+                    raise
     return found
 
 
