@@ -5,7 +5,7 @@ draft is made from, and what a plan relies on. Pure: no Django, no I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +66,13 @@ class Inspection:
     tables: Mapping[str, Table]
     fingerprint: str
     small: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Some rows of a collection, by column: never all of a large one, never shown. ``unread``:
+    why nothing could be read, in words without a value."""
+
+    collection: str
+    values: Mapping[str, tuple[object, ...]] = field(default_factory=dict, repr=False)
+    unread: str = ""

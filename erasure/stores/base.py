@@ -23,7 +23,7 @@ from erasure.domain.steps import Via as Via
 from erasure.domain.steps import step_from_json as step_from_json
 from erasure.domain.values import Scalar
 from lineage.graph import Dataset
-from lineage.schema import Inspection
+from lineage.schema import Inspection, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +209,19 @@ class ReportsModels(Protocol):
     def report(self, dataset: Dataset) -> dict[str, Any]:
         """Old and new version, digests, guarantee and figures of the last retraining, as JSON
         without floats (figures are text), for the certificate."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A store that a draft may look into."""
+
+    def sample(self, collections: Sequence[str], rows: int) -> Iterator[Sample]:
+        """At most ``rows`` rows of each collection, in order and always the same ones while the
+        store is the same; cheap however large it is. What cannot be read says why."""
+
+    def present(self, collection: str, field: str, values: Sequence[object]) -> int | None:
+        """How many of the different ``values`` that field holds; None where the store would not
+        tell in time or at all."""
 
 
 class StoreFactory(Protocol):

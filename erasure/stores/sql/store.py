@@ -32,9 +32,10 @@ from erasure.stores.sql.find import find, read
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
+from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
 from lineage.graph import Dataset
-from lineage.schema import Inspection
+from lineage.schema import Inspection, Sample
 
 GATHERED = 1_000
 
@@ -113,6 +114,18 @@ class SqlStore:
             # A materialised view holds copies of rows; nobody acts on it, but it is searched.
             schema = self._read(connection, ObjectKind.TABLE | ObjectKind.MATERIALIZED_VIEW)
             yield from scan(connection, self.name, schema, declared, needles)
+
+    def sample(self, collections: Sequence[str], rows: int) -> Iterator[Sample]:
+        """Some rows of each table, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            yield from sample(connection, self.name, schema, collections, rows)
+
+    def present(self, collection: str, field: str, values: Sequence[object]) -> int | None:
+        """How many of the values a column holds, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return present(connection, self.name, schema.shapes[collection], field, values)
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
         """Physical removal of what was deleted; says what stays."""
