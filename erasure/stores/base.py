@@ -24,7 +24,7 @@ from erasure.domain.steps import Via as Via
 from erasure.domain.steps import step_from_json as step_from_json
 from erasure.domain.values import Scalar, Value
 from lineage.graph import Dataset
-from lineage.schema import Inspection
+from lineage.schema import Inspection, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +221,19 @@ def single_values(place: str, selector: Selector, values: Sequence[Value]) -> li
             place, f"a reference of several fields ({names}) can be followed in databases only"
         )
     return [value for value in values if not isinstance(value, tuple)]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A store that a draft may look into."""
+
+    def sample(self, collections: Sequence[str], rows: int) -> Iterator[Sample]:
+        """At most ``rows`` rows of each collection, in order and always the same ones while the
+        store is the same; cheap however large it is. What cannot be read says why."""
+
+    def present(self, collection: str, field: str, values: Sequence[object]) -> int | None:
+        """How many of the different ``values`` that field holds; None where the store would not
+        tell in time or at all."""
 
 
 class StoreFactory(Protocol):

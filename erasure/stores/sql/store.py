@@ -29,10 +29,11 @@ from erasure.stores.sql.find import find, read
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
+from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
 from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
 from lineage.graph import Dataset
-from lineage.schema import Inspection
+from lineage.schema import Inspection, Sample
 
 GATHERED = 1_000
 _SCHEMAS = Remembered[Schema]()
@@ -116,6 +117,18 @@ class SqlStore:
             # What holds copies of rows is not acted on, but it is searched.
             schema = read_schema(connection, self._options, copies=True)
             yield from scan(connection, self.name, schema, declared, needles)
+
+    def sample(self, collections: Sequence[str], rows: int) -> Iterator[Sample]:
+        """Some rows of each table, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            yield from sample(connection, self.name, schema, collections, rows)
+
+    def present(self, collection: str, field: str, values: Sequence[object]) -> int | None:
+        """How many of the values a column holds, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return present(connection, self.name, schema.shapes[collection], field, values)
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
         """Physical removal of what was deleted; says what stays."""
