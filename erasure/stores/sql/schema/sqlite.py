@@ -185,7 +185,9 @@ def _native(declared: str) -> TypeEngine[Any]:
         return sa.Integer()
     if any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
         return sa.String()
-    if not declared or "BLOB" in declared:
+    if "BLOB" in declared:
+        return sa.LargeBinary()
+    if not declared:
         return NullType()
     return sa.Numeric()
 
