@@ -275,6 +275,29 @@ def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
             )
 
 
+def loose_paths(reach: Reach, world: World) -> list[str]:
+    """A warning for datasets into which every way leads over a reference that may be NULL: such a
+    row is nobody's, as far as keys tell."""
+    loose = []
+    for stop in reach.stops:
+        dataset = world.datasets[stop.address]
+        table = world.table(dataset)
+        into = [e for e in reach.edges if e.destination == stop.address and e.effect == "deep"]
+        if table is None or stop.seeds or not into or dataset.action == "ignore":
+            continue
+        nullable = {column.name for column in table.columns if column.nullable}
+        ways = {e.destination_fields for e in into}
+        # One NULL makes a composite reference void.
+        if not any(e.forward for e in into) and all(nullable & set(way) for way in ways):
+            loose.append(f"{dataset.address} ({', '.join(sorted(map('+'.join, ways)))})")
+    if not loose:
+        return []
+    return [
+        f"reached only where the reference is filled in: {', '.join(loose)}; a row with NULL there "
+        "is found by the values in it and not by its key: fill it in, or let the column refuse NULL"
+    ]
+
+
 def ranks(world: World) -> dict[str, int]:
     """Position of every dataset: holders of references before their targets, ``after`` obeyed.
 
@@ -314,8 +337,23 @@ def _precedences(world: World) -> Iterable[tuple[str, str]]:
         for earlier in dataset.after:
             if earlier in world.datasets:
                 yield earlier, address
-        table = world.table(dataset)
-        for key in table.foreign_keys if table else ():
-            target = by_table.get((dataset.store, key.target.rpartition(".")[2]))
-            if target:
-                yield address, target
+        for name in _targets(dataset, by_table, world):
+            yield address, by_table[dataset.store, name]
+
+
+def _targets(
+    dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
+) -> Iterable[str]:
+    """Names of the datasets' tables that a live table refers to, also through tables that the
+    catalogue does not know: what goes along with a row can be referred to, too."""
+    table = world.table(dataset)
+    waiting, seen = [table] if table else [], set()
+    while waiting:
+        for key in waiting.pop().foreign_keys:
+            name = key.target.rpartition(".")[2]
+            if (dataset.store, name) in by_table:
+                yield name
+            elif key.target not in seen:
+                seen.add(key.target)
+                through = world.inspections[dataset.store].tables.get(key.target)
+                waiting += [through] if through else []
