@@ -237,7 +237,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         "seeds": preview.seeds,
         "catalogue": preview.catalogue_version,
         "fingerprints": preview.fingerprints,
-        "effects": [[found["code"], found["mark"]] for found in preview.findings],
+        "effects": sorted([found["code"], found["mark"]] for found in preview.findings),
     }
     plan = Plan.objects.create(
         request=request,

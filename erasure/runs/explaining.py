@@ -82,7 +82,7 @@ def _kept(effect: SideEffect, steps: Sequence[RunStep]) -> Step | None:
 
 def codes_along(told: Explanation, steps: Sequence[RunStep]) -> tuple[str, ...]:
     """Codes of the cascades that a step may let happen once its plan is approved."""
-    return tuple(effect.code for effect in told.cascades if acceptable(effect, steps))
+    return tuple(sorted(e.code for e in told.cascades if acceptable(e, steps)))
 
 
 def rows_along(
@@ -112,7 +112,7 @@ def rows_along(
 def findings_of(
     told: Explanations, steps: Sequence[RunStep], rows: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """What has to be accepted with the plan, by code, as JSON."""
+    """What has to be accepted with the plan, as JSON, in the order of the steps."""
     effects = {
         effect.code: effect
         for explanation in told.values()
@@ -121,7 +121,7 @@ def findings_of(
     }
     return [
         {**vars(effect), "rows": None if effect.kind == "trigger" else rows.get(code, 0)}
-        for code, effect in sorted(effects.items())
+        for code, effect in effects.items()
     ]
 
 

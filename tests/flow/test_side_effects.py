@@ -47,7 +47,7 @@ def test_a_plan_names_what_would_go_along_and_how_many_rows(sql_shop: SqliteShop
     assert {f["place"] for f in plan.findings} == {"shop_db.parcel", "shop_db.label"}
     step = plan.steps.get(dataset="shop.orders", via="deep")
     assert step.spec["along"] == [LABELS, PARCELS]
-    assert step.explained["effects"] == [LABELS, PARCELS]
+    assert step.explained["effects"] == [PARCELS, LABELS]
     others = plan.steps.exclude(pk=step.pk)
     assert not any(s.spec["along"] or s.explained["effects"] for s in others)
 

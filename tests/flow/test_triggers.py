@@ -95,7 +95,7 @@ def test_a_trigger_of_an_undeclared_table_that_rows_go_along_in_is_named(
     add_parcels(sql_shop)
     add_trigger(sql_shop, table="parcel")
     codes = [f["code"] for f in plan_of(planned(SUBJECT)).findings]
-    assert codes == [LABELS, PARCELS, "trigger:shop_db.parcel.watch"]
+    assert codes == [PARCELS, LABELS, "trigger:shop_db.parcel.watch"]
 
 
 # --- stale ---------------------------------------------------------------------------------------

@@ -320,7 +320,7 @@ def test_readers_of_a_write_ahead_log_do_not_wait(tmp_path: Path) -> None:
 def test_a_shared_row_stays_while_somebody_refers_to_it(harness: SqlHarness) -> None:
     fill(harness)
     (told,) = explained(harness, SHARED_ADDRESS)
-    assert told.stays.startswith("the row, while somebody else refers to it; else ")
+    assert told.stays.startswith("the row while somebody else refers to it; once it goes, ")
 
 
 def test_every_step_of_the_company_is_explained(harness: SqlHarness) -> None:

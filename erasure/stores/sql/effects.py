@@ -84,7 +84,7 @@ class _Going:
 def besides(
     store: str, dialect: str, schema: Schema, triggers: Triggers, resolved: Sequence[Resolved]
 ) -> list[Beside]:
-    """Per step, in order, what it sets off; each side effect once per step."""
+    """Per step, in order, what it sets off: each side effect once, as they follow each other."""
     named = named_fields(schema, (r.step for r in resolved))
     broken = _broken(dialect, schema, resolved)
     found = []
@@ -103,7 +103,7 @@ def besides(
             if trigger.fires(write.event, write.columns)
             for effect in [_trigger(store, write.collection, trigger)]
         }
-        found.append(Beside(cascades=_in_order(cascades), triggers=_in_order(fired)))
+        found.append(Beside(cascades=tuple(cascades.values()), triggers=tuple(fired.values())))
     return found
 
 
@@ -115,10 +115,6 @@ def side_effects(
     triggers = read_triggers(connection, schema)
     found = besides(store, connection.dialect.name, schema, triggers, resolved)
     return [(*one.cascades, *one.triggers) for one in found]
-
-
-def _in_order(effects: Mapping[str, SideEffect]) -> tuple[SideEffect, ...]:
-    return tuple(effect for _, effect in sorted(effects.items()))
 
 
 def unnamed(

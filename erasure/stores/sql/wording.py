@@ -105,13 +105,13 @@ def stays_of(resolved: Resolved, dialect: str, options: Options) -> str:
         left = _LEFT_BY_PURGE.get(
             (dialect, options.purge), "deleted bytes in the store's own files"
         )
-        shared = "the row, while somebody else refers to it; else "
+        shared = "the row while somebody else refers to it; once it goes, "
         return f"{shared}{left}" if step.via == "refcount" else left
     changed = {*effect.changing, *effect.rekeys}
     kept = [name for name in effect.columns if name not in changed]
     if masks(step):
         return f"the row, with {_listed(kept)} as they are" if kept else "the row, emptied"
-    return "the row, which is somebody else's" if step.via != "deep" else "the row"
+    return "the row; it is somebody else's" if step.via != "deep" else "the row"
 
 
 def _listed(names: Sequence[str]) -> str:
