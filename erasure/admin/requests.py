@@ -170,12 +170,14 @@ class RequestAdmin(ReadOnly):
         }
 
     def approve(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Approve exactly the plan that was on the page."""
-        digest = request.POST.get("digest", "")
+        """Approve exactly the plan that was on the page, with what was ticked there."""
+        digest, accept = request.POST.get("digest", ""), request.POST.getlist("accept")
         return self._deed(
             request,
             pk,
-            lambda case, by: decide.approve_plan(case, digest=digest, by=by, because="at the desk"),
+            lambda case, by: decide.approve_plan(
+                case, digest=digest, by=by, because="at the desk", accept=accept
+            ),
             "Approved. The run has been queued.",
         )
 

@@ -106,6 +106,7 @@ def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, wo
         action=action,
         via=via,
         guard=guard_fields(dataset, world.references) if via == "deep" else (),
+        reference=_reached_by(dataset, world.references) if via == "deep" else (),
         cut=_cuts(dataset, into, reach, world) if staying else (),
         redact=dataset.free_text if staying else (),
         referrers=referrers(dataset, world) if via == "refcount" else (),
@@ -170,13 +171,16 @@ def guard_fields(dataset: Dataset, references: Iterable[Reference]) -> tuple[str
     Taken from the catalogue, not from one person's reach, so that everybody's steps agree.
     """
     names = {f.name for f in dataset.identities}
-    names |= {
-        name
-        for r in references
-        if r.holder == dataset.address and r.direction in (None, "from")
-        for name in r.holder_fields
-    }
+    names |= set(_reached_by(dataset, references))
     return tuple(sorted(names - set(dataset.key)))
+
+
+def _reached_by(dataset: Dataset, references: Iterable[Reference]) -> tuple[str, ...]:
+    """Fields of every reference that leads to rows of ``dataset``, those of its key included."""
+    reaching = (
+        r for r in references if r.holder == dataset.address and r.direction in (None, "from")
+    )
+    return tuple(sorted({name for r in reaching for name in r.holder_fields}))
 
 
 def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
@@ -275,6 +279,29 @@ def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
             )
 
 
+def loose_paths(reach: Reach, world: World) -> list[str]:
+    """A warning for datasets into which every way leads over a reference that may be NULL: such a
+    row is nobody's, as far as keys tell."""
+    loose = []
+    for stop in reach.stops:
+        dataset = world.datasets[stop.address]
+        table = world.table(dataset)
+        into = [e for e in reach.edges if e.destination == stop.address and e.effect == "deep"]
+        if table is None or stop.seeds or not into or dataset.action == "ignore":
+            continue
+        nullable = {column.name for column in table.columns if column.nullable}
+        ways = {e.destination_fields for e in into}
+        # One NULL makes a composite reference void.
+        if not any(e.forward for e in into) and all(nullable & set(way) for way in ways):
+            loose.append(f"{dataset.address} ({', '.join(sorted(map('+'.join, ways)))})")
+    if not loose:
+        return []
+    return [
+        f"reached only where the reference is filled in: {', '.join(loose)}; a row with NULL there "
+        "is found by the values in it and not by its key: fill it in, or let the column refuse NULL"
+    ]
+
+
 def ranks(world: World) -> dict[str, int]:
     """Position of every dataset: holders of references before their targets, ``after`` obeyed.
 
@@ -314,8 +341,23 @@ def _precedences(world: World) -> Iterable[tuple[str, str]]:
         for earlier in dataset.after:
             if earlier in world.datasets:
                 yield earlier, address
-        table = world.table(dataset)
-        for key in table.foreign_keys if table else ():
-            target = by_table.get((dataset.store, key.target.rpartition(".")[2]))
-            if target:
-                yield address, target
+        for name in _targets(dataset, by_table, world):
+            yield address, by_table[dataset.store, name]
+
+
+def _targets(
+    dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
+) -> Iterable[str]:
+    """Names of the datasets' tables that a live table refers to, also through tables that the
+    catalogue does not know: what goes along with a row can be referred to, too."""
+    table = world.table(dataset)
+    waiting, seen = [table] if table else [], set()
+    while waiting:
+        for key in waiting.pop().foreign_keys:
+            name = key.target.rpartition(".")[2]
+            if (dataset.store, name) in by_table:
+                yield name
+            elif key.target not in seen:
+                seen.add(key.target)
+                through = world.inspections[dataset.store].tables.get(key.target)
+                waiting += [through] if through else []

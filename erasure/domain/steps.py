@@ -58,9 +58,10 @@ class Referrer:
 class Step:
     """What is done in one dataset to the rows reached in one way. Frozen into the plan.
 
-    ``reference``: of a shallow step, the fields that refer to the person; ``cut``: reference fields
-    set to NULL (or, with ``ghost``, to a ghost row's key) because the
-    row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive.
+    ``reference``: the fields by which the rows refer to the person; ``cut``: reference fields set
+    to NULL (or, with ``ghost``, to a ghost row's key) because the row stays; ``redact``:
+    free-text fields; ``referrers``: who keeps a refcounted row alive; ``along``: codes of the
+    cascades that the store may let happen, because whoever approves the plan accepts them.
     """
 
     dataset: Dataset
@@ -72,6 +73,7 @@ class Step:
     ghost: tuple[str, ...] = ()
     redact: tuple[str, ...] = ()
     referrers: tuple[Referrer, ...] = ()
+    along: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serialisable; holds no value of any person."""
@@ -88,6 +90,6 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
     values["referrers"] = tuple(
         Referrer(**{**r, "also": tuple(map(tuple, r.get("also", ())))}) for r in plain["referrers"]
     )
-    for name in ("guard", "reference", "cut", "ghost", "redact"):
+    for name in ("guard", "reference", "cut", "ghost", "redact", "along"):
         values[name] = tuple(values.get(name, ()))
     return Step(**values)

@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.status import Status
 
@@ -21,6 +21,17 @@ USAGE = 2
 def operator() -> str:
     """The console operator, as recorded with what they decide."""
     return f"console operator ({getpass.getuser()})"
+
+
+def add_accept(parser: CommandParser) -> None:
+    """The option by which a command accepts what a plan sets off beside its steps."""
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="a cascade or trigger that the plan names and that may happen; repeatable",
+    )
 
 
 @contextmanager

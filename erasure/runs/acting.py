@@ -143,6 +143,7 @@ def _receipts(
     by_ordinal = {s.ordinal: s.step for s in steps}
     kept = {k: {key_text(key.values) for key in r.kept} for k, r in told.items()}
     reused = {k: {key_text(key.values) for key in r.reused} for k, r in told.items()}
+    along = {k: {key_text(key.values): n for key, n in r.along.items()} for k, r in told.items()}
     people: dict[str, dict[str, Any]] = {}
     for entry in entries:
         step = by_ordinal[entry.ordinal]
@@ -161,7 +162,13 @@ def _receipts(
                 line["reused_at"].append(entry.at[person])
             elif entry.text:
                 line["rows"] += entry.key.count
+                _add(line["along"], along[entry.ordinal].get(entry.text, {}))
     return people
+
+
+def _add(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    for code, rows in counts.items():
+        total[code] = total.get(code, 0) + rows
 
 
 def _kept_until(step: Step, entry: Entry) -> str | None:
@@ -181,4 +188,5 @@ def _empty_line(receipt: Receipt) -> dict[str, Any]:
         "residue": receipt.residue,
         "until": receipt.until.isoformat() if receipt.until else None,
         "note": receipt.note,
+        "along": {},
     }

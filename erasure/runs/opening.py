@@ -131,7 +131,7 @@ _Place = tuple[str, Via, tuple[str, ...]]
 
 
 def _place(step: Step) -> _Place:
-    return step.dataset.address, step.via, step.reference
+    return step.dataset.address, step.via, step.reference if step.via == "shallow" else ()
 
 
 def _covering(

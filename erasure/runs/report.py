@@ -69,10 +69,12 @@ def plan_json(request: ErasureRequest) -> dict[str, Any]:
                 "rows": s.counted,
                 "reason": s.reason,
                 "path": s.path,
+                "how": s.explained or None,
             }
             for s in plan.steps.all()
         ],
         "warnings": plan.warnings,
+        "findings": plan.findings,
         "certificate": None,
     }
 

@@ -93,7 +93,8 @@ class Receipt:
 
     ``done``: rows acted on now or found already so; ``reused``: keys that are somebody else's
     now and were left alone; ``kept``: refcounted rows somebody still refers to; ``until``: for
-    the dated residues.
+    the dated residues; ``along``: rows that no step names and that went with a key, by the code
+    of the side effect that the step accepts.
     """
 
     dataset: str
@@ -104,6 +105,7 @@ class Receipt:
     kept: tuple[Key, ...] = ()
     until: date | None = None
     note: str = ""
+    along: Mapping[Key, Mapping[str, int]] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +157,60 @@ class Purged:
     residue: Residue
     until: date | None = None
     note: str = ""
+
+
+SideEffectKind = Literal["cascade", "set_null", "set_default", "trigger"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideEffect:
+    """What a store would do beside a step: to rows that no step names, or by a trigger.
+
+    ``code`` is stable and is what an officer accepts: ``cascade:STORE.TABLE.COLUMN+COLUMN`` (also
+    ``set_null:``, ``set_default:``) or ``trigger:STORE.TABLE.NAME``. ``place`` is the table that
+    is changed, ``mark`` changes whenever the effect itself does, ``words`` and ``remedy`` are for
+    people.
+    """
+
+    code: str
+    kind: SideEffectKind
+    place: str
+    mark: str
+    words: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approach:
+    """A step, and the searches that lead to its rows."""
+
+    step: Step
+    searches: tuple[Selector, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """How a store would carry out a step. No text holds a value of any row.
+
+    ``statement``: its shape; ``rows``: the table's size, an estimate, None where unknown;
+    ``index``: what each search uses, and references to its rows without one; ``locks``: what
+    waits meanwhile; ``stays``: what is left of the rows; ``warnings``: what costs time or may be
+    missed, each with place and remedy.
+    """
+
+    statement: str
+    rows: int | None = None
+    index: tuple[str, ...] = ()
+    locks: str = ""
+    stays: str = ""
+    cascades: tuple[SideEffect, ...] = ()
+    triggers: tuple[SideEffect, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def effects(self) -> tuple[SideEffect, ...]:
+        """Everything that has to be accepted."""
+        return (*self.cascades, *self.triggers)
 
 
 @runtime_checkable
@@ -211,6 +267,20 @@ class ReportsModels(Protocol):
     def report(self, dataset: Dataset) -> dict[str, Any]:
         """Old and new version, digests, guarantee and figures of the last retraining, as JSON
         without floats (figures are text), for the certificate."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A store that can say how it would carry out steps, all of them of one plan."""
+
+    def explain(self, approaches: Sequence[Approach]) -> list[Explanation]:
+        """One explanation per approach, in order; reads no row's value."""
+
+    def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
+        """The effects of :meth:`explain` alone, per step: asked again before a run begins."""
+
+    def along(self, works: Sequence[Work]) -> Mapping[str, int]:
+        """How many rows would go along now, by code; none of them is locked or touched."""
 
 
 def single_values(place: str, selector: Selector, values: Sequence[Value]) -> list[Scalar]:

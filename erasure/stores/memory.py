@@ -379,7 +379,9 @@ class _Batch:
     def refuse_dangling(self, steps: Sequence[Step]) -> None:
         """No reference may be left to a row that went. Raises LateRows; or StoreError where the
         children would have gone or changed without the plan naming their table."""
-        planned = {(s.dataset.name, field) for s in steps for field in (*s.guard, *s.cut)}
+        planned = {
+            (s.dataset.name, field) for s in steps for field in (*s.guard, *s.cut, *s.reference)
+        }
         for name, row in self._removed:
             for link, key in self._children(name):
                 gone = link.form(row, link.target_columns)
@@ -388,7 +390,7 @@ class _Batch:
                 ):
                     continue
                 place = f"{self._store.name}.{link.collection}"
-                named = any((link.collection, field) in planned for field in link.columns)
+                named = all((link.collection, field) in planned for field in link.columns)
                 if named or key.on_delete in ("NO ACTION", "RESTRICT"):
                     raise LateRows(place)
                 raise StoreError(

@@ -15,7 +15,7 @@ from erasure.models import Certificate
 from erasure.stores import registry
 from erasure.stores.base import Failure
 from lineage import models as catalogue
-from tests.flow.cast import ANN, OFFICER, SECRETS, SUBJECT, Shop, Spied, SqliteShop
+from tests.flow.cast import ANN, OFFICER, SECRETS, SUBJECT, Shop, Spied
 from tests.flow.deeds import act, approved, identified, planned, started, work_off
 
 
@@ -236,21 +236,3 @@ def test_a_planned_case_that_nobody_approves_is_told_as_such(shop: Shop) -> None
     request = planned(SUBJECT)
     with pytest.raises(StalePlan, match="approve"):
         run_inline(request)
-
-
-@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
-def test_rows_that_a_deletion_would_take_along_unplanned_block_it(
-    sqlite_shop: SqliteShop, action: str
-) -> None:
-    """The reference stands beside its column, as SQLite's mostly do."""
-    reference = f"order_id INTEGER REFERENCES orders ON DELETE {action}"
-    sqlite_shop.execute("shop_db", f"CREATE TABLE parcel (id INTEGER PRIMARY KEY, {reference})")
-    sqlite_shop.insert("parcel", {"id": 1, "order_id": 1})
-    request = approved(SUBJECT)
-    assert f"shop_db.parcel: {action} from orders, not planned" in request.plans.get().warnings
-    before = sqlite_shop.everything()["shop_db.orders"]
-    run_inline(request)
-    assert request.state == "blocked"
-    assert "shop_db.parcel: rows here would change with 'orders'" in request.blocked_because
-    assert sqlite_shop.rows("parcel") == [{"id": 1, "order_id": 1}]
-    assert sqlite_shop.everything()["shop_db.orders"] == before

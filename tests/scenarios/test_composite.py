@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from erasure.domain.errors import UsageError
 from erasure.inline import approve, open_case, run_inline
 from erasure.models import ErasureRequest
 from lineage import catalog
@@ -209,3 +210,36 @@ def test_a_child_added_later_is_found_by_all_its_columns(
     assert case.state == "completed", case.blocked_because
     assert (2, 2, 9) in database.read()["line"]
     assert (1, 3, 9) not in database.read()["line"]
+
+
+def test_a_reference_to_a_part_of_a_key_is_refused_before_anything_is_counted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_URL", database.url)
+    parts = CATALOGUE.replace(", composite: [[branch, order_no]]", "")
+    catalog.upsert(fideslang.read_text(parts, "shop.yml"))
+    with pytest.raises(UsageError, match=r"shop\.line\.branch: refers to a part of the key"):
+        open_case([("email", SUBJECT)], by="officer", method="test")
+    assert database.read() == {table: sorted(rows, key=repr) for table, rows in ROWS.items()}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_children_whose_reference_is_their_key_go_with_a_cascade_as_planned(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their reference guards nothing, as no key does, and is known to the plan all the same."""
+    with closing(database.connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("DROP TABLE line")
+        cursor.execute(SCHEMA[3].replace("orders (branch, no)", "orders ON DELETE CASCADE"))
+        for row in ROWS["line"]:
+            cursor.execute(f"INSERT INTO line VALUES {row}")
+        connection.commit()
+    monkeypatch.setenv("SHOP_URL", database.url)
+    catalog.upsert(fideslang.read_text(CATALOGUE, "shop.yml"))
+    case = open_case([("email", SUBJECT)], by="officer", method="test")
+    assert case.plans.get().findings == []
+    approve(case, by="officer", because="test")
+    run_inline(case)
+    assert case.state == "completed", case.blocked_because
+    assert database.read() == LEFT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -12,11 +12,12 @@ from erasure.domain.values import Scalar
 from erasure.stores.base import Key, Receipt, Secrets, Work
 from erasure.stores.rows import Effect, effect_of, receipt_of, unique_keys
 from erasure.stores.sql.address import Address, KeyValues, address_of
+from erasure.stores.sql.along import Counted, Following, take_along
 from erasure.stores.sql.arrays import Arrays
 from erasure.stores.sql.cycles import Cycle, cycles_of
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.keyed import Keyed, Lists, Target
-from erasure.stores.sql.references import Planned, late_table, links_to, referred, refuse_cascades
+from erasure.stores.sql.references import Planned, late_table, links_to, referred
 from erasure.stores.sql.reflect import Schema
 from erasure.stores.sql.rekey import rewrite_keys
 from erasure.stores.sql.unchecked import Orphans, tests_at_once, unchecked
@@ -79,6 +80,8 @@ class Batch:
         self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
         self._stuck: dict[str, str] = {}
         self._orphans = Orphans(connection, self._keyed, store, schema)
+        # What went along with the rows of the work that is being carried out.
+        self._along: Counted = {}
 
     def carry_out(self) -> list[Receipt]:
         """Act in order; a receipt per work."""
@@ -150,11 +153,14 @@ class Batch:
         kept = self._shared(task) if task.work.step.via == "refcount" else set()
         keys = {values: key for values, key in task.keys.items() if values not in kept}
         reused: list[Key] = []
+        self._along = {}
         if keys:
             act = self._remove if task.effect.removes else self._change
             reused = act(task, keys)
         stay = [key for values, key in task.keys.items() if values in kept]
-        return receipt_of(task.work, task.keys, reused=reused, kept=stay)
+        receipt = receipt_of(task.work, task.keys, reused=reused, kept=stay)
+        along = {task.keys[values]: dict(counts) for values, counts in self._along.items()}
+        return replace(receipt, along=along) if along else receipt
 
     def _shared(self, task: Task) -> set[KeyValues]:
         """Lock shared rows, in key order, before counting who refers to them: two runs that each
@@ -169,16 +175,15 @@ class Batch:
         guards = {values: key.guard if task.guard else () for values, key in keys.items()}
         if self._changed:
             guards = {values: self._guard(task, values) for values in keys}
+        following = Following(
+            self._connection,
+            self._store,
+            self._schema,
+            self._planned,
+            allowed=frozenset(task.work.step.along),
+        )
         with translated(place):
-            refuse_cascades(
-                self._connection,
-                self._keyed,
-                self._schema,
-                self._planned,
-                task.address,
-                guards,
-                task.guard,
-            )
+            self._along = take_along(following, self._keyed, task.address, guards, task.guard)
         try:
             with translated(place, late=True):
                 left = self._delete(task, guards)
@@ -253,7 +258,7 @@ def _planned(tasks: Sequence[Task]) -> Planned:
     for task in tasks:
         keys.setdefault(task.address.shape.collection, set()).update(task.keys)
         fields.setdefault(task.address.shape.collection, set()).update(
-            (*task.guard, *task.work.step.cut)
+            (*task.guard, *task.work.step.cut, *task.work.step.reference)
         )
         if task.effect.removes:
             removed.setdefault(task.address.shape.collection, set()).update(task.keys)

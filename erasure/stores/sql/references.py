@@ -1,4 +1,4 @@
-"""Who refers to a row: shared rows that stay, and cascades that nobody planned."""
+"""Who refers to a row: shared rows that stay, and rows that came too late."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.base import Referrer
 from erasure.stores.sql.address import Address, KeyValues, compared, require, shape_of
-from erasure.stores.sql.keyed import Keyed, Row
+from erasure.stores.sql.keyed import Row
 from erasure.stores.sql.membership import batch_size, member_of
 from erasure.stores.sql.reflect import Child, Schema, Shape
 
-# Of a reference whose rule the product's user may not know the worst is assumed.
-CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT", "UNKNOWN"})
 Values = tuple[Scalar, ...]
 Normal = tuple[Hashable, ...]
 
@@ -55,12 +52,13 @@ def links_to(
         link = Link(shape=shape, columns=columns, target_columns=targets)
         found[collection, link.columns, link.target_columns] = link
     for child in schema.children.get(address.shape.collection, ()):
-        link = _link(schema, child)
+        link = link_of(schema, child)
         found[child.collection, link.columns, link.target_columns] = link
     return list(found.values())
 
 
-def _link(schema: Schema, child: Child) -> Link:
+def link_of(schema: Schema, child: Child) -> Link:
+    """A reflected foreign key."""
     return Link(
         shape=schema.shapes[child.collection],
         columns=child.key.columns,
@@ -125,44 +123,6 @@ class Planned:
     keys: Mapping[str, frozenset[KeyValues]]
 
 
-def refuse_cascades(
-    connection: sa.Connection,
-    keyed: Keyed,
-    schema: Schema,
-    planned: Planned,
-    address: Address,
-    guards: Mapping[KeyValues, tuple[Scalar, ...]],
-    guard: Sequence[str],
-) -> None:
-    """Before rows go: nothing may go, or be changed, with them that the plan did not name.
-
-    ON DELETE CASCADE, SET NULL and SET DEFAULT act on children without a word. The parents are
-    locked first, so that no child can be added between this look and the deletion. Raises
-    LateRows where the plan knows that reference, else StoreError.
-    """
-    children = [
-        child
-        for child in schema.children.get(address.shape.collection, ())
-        if child.key.on_delete in CASCADING
-    ]
-    if not children:
-        return
-    targets = dict.fromkeys(c for child in children for c in child.key.target_columns)
-    parents = [
-        row
-        for key, row in keyed.rows(address, list(guards), [*targets, *guard], lock=True)
-        if tuple(row[name] for name in guard) == guards[key]
-    ]
-    for child in children:
-        link = _link(schema, child)
-        names = link.shape.table.primary_key or link.columns
-        values = [tuple(row[n] for n in link.target_columns) for row in parents]
-        gone = planned.removed.get(child.collection, frozenset())
-        for _, row in referring(connection, link, values, names):
-            if tuple(row.values()) not in gone:
-                raise _unplanned(address, child, planned)
-
-
 def late_table(
     connection: sa.Connection, schema: Schema, planned: Planned, addresses: Iterable[Address]
 ) -> str | None:
@@ -171,7 +131,7 @@ def late_table(
     for address in addresses:
         gone = planned.removed.get(address.shape.collection, frozenset())
         for child in schema.children.get(address.shape.collection, ()):
-            link = _link(schema, child)
+            link = link_of(schema, child)
             names = link.shape.table.primary_key or link.columns
             if not set(link.target_columns) <= set(address.key):
                 continue
@@ -182,16 +142,3 @@ def late_table(
                 if tuple(row.values()) not in known:
                     return child.collection
     return None
-
-
-def _unplanned(address: Address, child: Child, planned: Planned) -> StoreError:
-    store = address.place.partition(".")[0]
-    place = f"{store}.{child.collection}"
-    if set(child.key.columns) & planned.fields.get(child.collection, frozenset()):
-        return LateRows(place)
-    return StoreError(
-        place,
-        f"rows here would change with '{address.shape.collection}' (ON DELETE "
-        f"{child.key.on_delete}) and the plan does not name them; declare the table and its "
-        "reference in the catalogue, then plan again",
-    )

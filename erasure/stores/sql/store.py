@@ -9,7 +9,9 @@ from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
+    Approach,
     Declared,
+    Explanation,
     Failure,
     Found,
     Hit,
@@ -19,12 +21,17 @@ from erasure.stores.base import (
     Searched,
     Secrets,
     Selector,
+    SideEffect,
+    Step,
     Work,
 )
 from erasure.stores.sql.address import address_of
+from erasure.stores.sql.along import count_along
 from erasure.stores.sql.check import check
 from erasure.stores.sql.connection import OPTIONS, WRITING, engine_of, read_options, release
+from erasure.stores.sql.effects import side_effects
 from erasure.stores.sql.errors import translated
+from erasure.stores.sql.explain import explain
 from erasure.stores.sql.find import find, read
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
@@ -135,6 +142,24 @@ class SqlStore:
         schema = self._known()
         with translated(self.name):
             return purge(self._engine, self.name, schema, self._options, datasets)
+
+    def explain(self, approaches: Sequence[Approach]) -> list[Explanation]:
+        """How each step would be carried out here; reads no row's value."""
+        schema = self._known()
+        with translated(self.name):
+            return explain(self._engine, self.name, schema, self._options, approaches)
+
+    def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
+        """What each step would set off beside itself, as the schema is now."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return side_effects(connection, self.name, schema, steps)
+
+    def along(self, works: Sequence[Work]) -> Mapping[str, int]:
+        """How many rows would go along with the works now, by code."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return count_along(connection, keyed_for(connection), self.name, schema, works)
 
     def close(self) -> None:
         """Release the connections."""
