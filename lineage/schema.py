@@ -105,3 +105,13 @@ class Inspection:
         if name in self.views:
             return f"'{name}' is a {self.views[name]}; name the tables it reads from instead"
         return f"'{name}' is not in the store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Some rows of a collection, by column: never all of a large one, never shown. ``unread``:
+    why nothing could be read, in words without a value."""
+
+    collection: str
+    values: Mapping[str, tuple[object, ...]] = field(default_factory=dict, repr=False)
+    unread: str = ""

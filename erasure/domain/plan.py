@@ -90,7 +90,7 @@ def _steps_of(stop: Stop, reach: Reach, world: World) -> list[Draft]:
         for via in ("deep", "refcount")
         if via in effects
     ]
-    steps += _shallow_steps(dataset, into)
+    steps += _shallow_steps(dataset, into, world)
     return [_draft(store, step, stop.path) for step in steps]
 
 
@@ -112,23 +112,45 @@ def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, wo
     )
 
 
-def _shallow_steps(dataset: Dataset, into: Sequence[Edge]) -> list[Step]:
+def _shallow_steps(dataset: Dataset, into: Sequence[Edge], world: World) -> list[Step]:
     """One step per reference, so that a row loses the one that leads to the person and no other.
     The reference itself is the guard: whoever's row it is, it is cut while it leads there."""
     shallow = [e for e in into if e.effect == "shallow"]
-    ghosts = {e.destination_field for e in shallow if e.reference.ghost}
+    ghosts = {e.destination_fields for e in shallow if e.reference.ghost}
     return [
         Step(
             dataset=dataset,
             action="redact",
             via="shallow",
-            guard=() if name in dataset.key else (name,),
-            cut=(name,),
-            ghost=(name,) if name in ghosts else (),
+            guard=tuple(n for n in names if n not in dataset.key),
+            reference=names,
+            cut=cuttable(dataset, names, world),
+            ghost=cuttable(dataset, names, world) if names in ghosts else (),
             redact=dataset.free_text,
         )
-        for name in sorted({e.destination_field for e in shallow})
+        for names in sorted({e.destination_fields for e in shallow})
     ]
+
+
+def cuttable(dataset: Dataset, names: tuple[str, ...], world: World) -> tuple[str, ...]:
+    """Which fields of a reference to set to NULL. One NULL makes a composite reference void (SQL's
+    MATCH SIMPLE), so fields that are also part of the key or of another reference, or refuse NULL,
+    are spared where there is another."""
+    if len(names) == 1:
+        return names
+    table = world.table(dataset)
+    refuse = {c.name for c in table.columns if not c.nullable} if table else set()
+    elsewhere = {
+        name
+        for r in world.references
+        if r.holder == dataset.address and r.holder_fields != names
+        for name in r.holder_fields
+    }
+    for spared in (refuse | elsewhere, refuse):
+        left = tuple(n for n in names if n not in spared and n not in dataset.key)
+        if left:
+            return left
+    return names
 
 
 def _decided(dataset: Dataset, world: World) -> Action:
@@ -149,9 +171,10 @@ def guard_fields(dataset: Dataset, references: Iterable[Reference]) -> tuple[str
     """
     names = {f.name for f in dataset.identities}
     names |= {
-        r.holder_field
+        name
         for r in references
         if r.holder == dataset.address and r.direction in (None, "from")
+        for name in r.holder_fields
     }
     return tuple(sorted(names - set(dataset.key)))
 
@@ -168,6 +191,7 @@ def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
                     field=reference.holder_field,
                     target_field=reference.target_field,
                     schema=holder.schema,
+                    also=reference.also,
                 )
             )
     return tuple(sorted(found, key=lambda r: (r.collection, r.field)))
@@ -175,16 +199,17 @@ def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
 
 def _cuts(dataset: Dataset, into: Sequence[Edge], reach: Reach, world: World) -> tuple[str, ...]:
     """References of a row that stays: to shared rows, and to rows of the person that go."""
-    cut = {
-        e.origin_field
+    leading = [
+        e.origin_fields
         for e in reach.edges
         if e.origin == dataset.address and e.effect == "refcount"
-    }
-    cut |= {
-        e.destination_field
+    ]
+    leading += [
+        e.destination_fields
         for e in into
         if e.effect == "deep" and world.datasets[e.origin].action == "delete"
-    }
+    ]
+    cut = {name for names in leading for name in cuttable(dataset, names, world)}
     return tuple(sorted(cut - set(dataset.key)))
 
 

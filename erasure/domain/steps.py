@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lineage.graph import Dataset, dataset_from_json
+from lineage.graph import Dataset, Pairs, dataset_from_json
 
 Action = Literal[
     "delete",
@@ -44,19 +44,22 @@ Via = Literal["deep", "refcount", "shallow", "mention"]
 
 @dataclass(frozen=True, kw_only=True)
 class Referrer:
-    """A field, of this or another collection of the same store, that can refer to a row."""
+    """A field, of this or another collection of the same store, that can refer to a row; with
+    ``also`` (field, target field) pairs where the reference is composite."""
 
     collection: str
     field: str
     target_field: str
     schema: str | None = None
+    also: Pairs = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What is done in one dataset to the rows reached in one way. Frozen into the plan.
 
-    ``cut``: reference fields set to NULL (or, with ``ghost``, to a ghost row's key) because the
+    ``reference``: of a shallow step, the fields that refer to the person; ``cut``: reference fields
+    set to NULL (or, with ``ghost``, to a ghost row's key) because the
     row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive.
     """
 
@@ -64,6 +67,7 @@ class Step:
     action: Action
     via: Via = "deep"
     guard: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     ghost: tuple[str, ...] = ()
     redact: tuple[str, ...] = ()
@@ -81,7 +85,9 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
     """The inverse of :meth:`Step.to_json`, also after a trip through JSON text."""
     values = dict(plain)
     values["dataset"] = dataset_from_json(plain["dataset"])
-    values["referrers"] = tuple(Referrer(**r) for r in plain["referrers"])
-    for name in ("guard", "cut", "ghost", "redact"):
-        values[name] = tuple(values[name])
+    values["referrers"] = tuple(
+        Referrer(**{**r, "also": tuple(map(tuple, r.get("also", ())))}) for r in plain["referrers"]
+    )
+    for name in ("guard", "reference", "cut", "ghost", "redact"):
+        values[name] = tuple(values.get(name, ()))
     return Step(**values)

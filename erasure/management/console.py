@@ -47,8 +47,11 @@ class Progress:
         with self._console.status(text) as self._status:
             yield self
 
+    def says(self, text: str) -> None:
+        """What is being done now."""
+        if self._status is not None:
+            self._status.update(text)
+
     def job(self, job: Job) -> None:
         """Tell of the next job."""
-        if self._status is not None:
-            what = f"acting on {job.store}" if job.name == "act" else "moving the case on"
-            self._status.update(what)
+        self.says(f"acting on {job.store}" if job.name == "act" else "moving the case on")

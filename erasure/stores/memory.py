@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from erasure.domain.errors import LateRows, StoreError, StoreUnreachable
 from erasure.domain.needles import Matcher, Needle, needles_of_row
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -112,7 +112,7 @@ class MemoryStore:
         digest = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
         return Inspection(tables=dict(tables), fingerprint=digest, small=not self._scheduled)
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value."""
         table = self._table(selector.dataset, selector.fields, selector.carry, selector.guard)
         key = self._key(selector.dataset, table)
@@ -122,7 +122,10 @@ class MemoryStore:
             else _value_matcher(selector.mode, values)
         )
         for row in list(self._world().rows[table.name]):
-            matched = dict.fromkeys(v for name in selector.fields for v in match(row[name]))
+            sought: list[Value] = [row[name] for name in selector.fields]
+            if selector.mode == "together":
+                sought = [tuple(row[name] for name in selector.fields)]
+            matched = dict.fromkeys(v for one in sought for v in match(one))
             if matched:
                 yield Found(
                     key=Key(
@@ -224,20 +227,20 @@ def _by_key(rows: Sequence[Row], key: Sequence[str]) -> dict[KeyValues, Row]:
     return {tuple(row[n] for n in key): row for row in rows}
 
 
-def _value_matcher(mode: str, values: Sequence[Scalar]) -> Callable[[Scalar], Sequence[Scalar]]:
+def _value_matcher(mode: str, values: Sequence[Value]) -> Callable[[Value], Sequence[Value]]:
     normal = folded if mode == "email" else comparable
-    wanted: dict[str, list[Scalar]] = {}
+    wanted: dict[str, list[Value]] = {}
     for value in values:
         if (form := normal(value)) is not None:
             wanted.setdefault(form, []).append(value)
     return lambda value: wanted.get(normal(value) or "", ()) if value is not None else ()
 
 
-def _text_matcher(values: Sequence[Scalar]) -> Callable[[Scalar], Sequence[Scalar]]:
+def _text_matcher(values: Sequence[Value]) -> Callable[[Value], Sequence[Value]]:
     texts = [text for value in values if (text := comparable(value))]
     matcher = Matcher(Needle(text=text, category="") for text in texts)
 
-    def match(value: Scalar) -> list[Scalar]:
+    def match(value: Value) -> list[Value]:
         hits = matcher.found_in(str(value)) if value is not None else ()
         return [matcher.needles[i].text for i in sorted(hits)]
 
@@ -345,7 +348,11 @@ class _Batch:
 
     def _links(self, work: Work) -> list[_Link]:
         links = {
-            _Link(collection=r.collection, columns=(r.field,), target_columns=(r.target_field,))
+            _Link(
+                collection=r.collection,
+                columns=(r.field, *(mine for mine, _ in r.also)),
+                target_columns=(r.target_field, *(theirs for _, theirs in r.also)),
+            )
             for r in work.step.referrers
         }
         for link in links:

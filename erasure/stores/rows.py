@@ -136,8 +136,12 @@ class Effect:
 
 
 def comparable(value: object) -> str | None:
-    """The canonical text of a value; None for what equals nothing: NULL, NaN, broken text."""
-    if value is None or (isinstance(value, float | Decimal) and not math.isfinite(value)):
+    """The canonical text of a value, or of several together; None for what equals nothing: NULL,
+    NaN, broken text."""
+    if isinstance(value, tuple):
+        parts = [comparable(part) for part in value]
+        return None if None in parts else canonical(tuple(parts))
+    if value is None or (isinstance(value, (float, Decimal)) and not math.isfinite(value)):
         return None
     text = canonical(value)  # type: ignore[arg-type]  # anything else has a str()
     try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from erasure.domain.errors import UsageError
 from erasure.domain.plan import Draft, World, draft_steps, guard_fields, ranks, referrers
+from lineage.adjacency import neighbours_in
 from lineage.graph import (
     Dataset,
     Derivation,
@@ -18,7 +19,6 @@ from lineage.graph import (
     Reach,
     Reference,
     StoreEntry,
-    neighbours_in,
     walk,
 )
 from lineage.schema import Column, ForeignKey, Inspection, Table

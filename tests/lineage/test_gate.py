@@ -96,6 +96,27 @@ def test_a_foreign_key_that_is_no_reference() -> None:
     ]
 
 
+def test_a_foreign_key_of_two_columns_is_declared_only_together() -> None:
+    holder = table("k.line", Field(name="shop"), Field(name="order_id"), action="delete")
+    orders = table("k.orders", Field(name="shop"), action="delete")
+    key = ForeignKey(
+        name="fk", columns=("shop", "order_id"), target="orders", target_columns=("shop", "id")
+    )
+    plain = live(holder).tables["line"]
+    shapes = live(holder, orders, line=replace(plain, foreign_keys=(key,)))
+    shop = ref("k.line.shop > k.orders.shop", direction="from")
+    number = ref("k.line.order_id > k.orders.id", direction="from")
+    together = replace(shop, also=(("order_id", "id"),))
+
+    def told(*references: Reference) -> list[str]:
+        every = found([holder, orders], shapes, list(references))
+        return [f.code for f in every if f.place == "k.line.shop, order_id"]
+
+    assert told() == ["undeclared-foreign-key"]
+    assert told(shop, number) == ["reference-in-parts"]
+    assert told(together) == []
+
+
 def test_personal_fields_without_an_action() -> None:
     assert codes(found([replace(CUSTOMER, action=None)])) == [("undecided", "k.customer")]
 

@@ -15,9 +15,9 @@ from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
 SERVER = os.environ.get("LETHE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
 
 
-def scratch_database() -> Iterator[str]:
+def scratch_database(purpose: str = "test") -> Iterator[str]:
     """The url of a new database; dropped afterwards. Skips without a server, fails in the gate."""
-    name = f"lethe_test_{os.getpid()}"
+    name = f"lethe_{purpose}_{os.getpid()}"
     try:
         server = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=5)
     except psycopg.OperationalError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,31 @@ def _seconds(place: str, name: str, value: object) -> float:
     if match is None:
         raise StoreError(place, f"option '{name}' must be seconds, or like 500ms, 5s, 2min")
     return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+ENGINES = 32
+_Known = tuple[int, str, str, Options, bool]
+_engines: dict[_Known, sa.Engine] = {}
+_opening = threading.Lock()
+
+
+def engine_of(name: str, url: str, options: Options, *, pooled: bool = True) -> sa.Engine:
+    """The engine of that address, kept for the process: a worker compiles a statement once and
+    finds its connection open. Raises as :func:`make_engine`."""
+    known = (os.getpid(), name, url, options, pooled)  # a forked child never shares a connection
+    with _opening:
+        engine = _engines.pop(known, None) or make_engine(name, url, options, pooled=pooled)
+        _engines[known] = engine  # the latest used stands last
+        if len(_engines) > ENGINES:
+            _engines.pop(next(iter(_engines))).dispose()
+    return engine
+
+
+def release(engine: sa.Engine) -> None:
+    """Done with it for now. A file may be replaced by its backup, so no handle to it is kept; a
+    server's connection stays open for the next time."""
+    if engine.dialect.name == "sqlite":
+        engine.dispose()
 
 
 def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -> sa.Engine:

@@ -60,9 +60,11 @@ def links_to(
         collection = schema.collection(referrer.collection, referrer.schema)
         place = f"{store}.{collection}"
         shape = shape_of(place, schema, collection)
-        require(place, shape, (referrer.field,))
-        require(address.place, address.shape, (referrer.target_field,))
-        link = Link(shape=shape, columns=(referrer.field,), target_columns=(referrer.target_field,))
+        columns = (referrer.field, *(mine for mine, _ in referrer.also))
+        targets = (referrer.target_field, *(theirs for _, theirs in referrer.also))
+        require(place, shape, columns)
+        require(address.place, address.shape, targets)
+        link = Link(shape=shape, columns=columns, target_columns=targets)
         found[collection, link.columns, link.target_columns] = link
     for child in schema.children.get(address.shape.collection, ()):
         link = _link(schema, child)

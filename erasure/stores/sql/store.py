@@ -7,7 +7,7 @@ from typing import Any
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -23,16 +23,17 @@ from erasure.stores.base import (
 )
 from erasure.stores.sql.address import address_of
 from erasure.stores.sql.check import check
-from erasure.stores.sql.connection import OPTIONS, WRITING, make_engine, read_options
+from erasure.stores.sql.connection import OPTIONS, WRITING, engine_of, read_options, release
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.find import find, read
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
+from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
 from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
 from lineage.graph import Dataset
-from lineage.schema import Inspection
+from lineage.schema import Inspection, Sample
 
 GATHERED = 1_000
 _SCHEMAS = Remembered[Schema]()
@@ -48,7 +49,7 @@ class SqlStore:
         self.name = name
         self._url = url
         self._options = read_options(name, options)
-        self._engine = make_engine(name, url, self._options)
+        self._engine = engine_of(name, url, self._options)
         self._schema: Schema | None = None
 
     def inspect(self) -> Inspection:
@@ -61,7 +62,7 @@ class SqlStore:
             )
         return self._schema.inspection
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value; a row matching several comes once."""
         schema = self._known()
         place = self._place(schema, selector.dataset)
@@ -111,11 +112,23 @@ class SqlStore:
 
     def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
         """Open the database afresh and search every table and column by value."""
-        engine = make_engine(self.name, self._url, self._options, pooled=False)
+        engine = engine_of(self.name, self._url, self._options, pooled=False)
         with translated(self.name), engine.connect() as connection:
             # What holds copies of rows is not acted on, but it is searched.
             schema = read_schema(connection, self._options, copies=True)
             yield from scan(connection, self.name, schema, declared, needles)
+
+    def sample(self, collections: Sequence[str], rows: int) -> Iterator[Sample]:
+        """Some rows of each table, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            yield from sample(connection, self.name, schema, collections, rows)
+
+    def present(self, collection: str, field: str, values: Sequence[object]) -> int | None:
+        """How many of the values a column holds, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return present(connection, self.name, schema.shapes[collection], field, values)
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
         """Physical removal of what was deleted; says what stays."""
@@ -125,7 +138,7 @@ class SqlStore:
 
     def close(self) -> None:
         """Release the connections."""
-        self._engine.dispose()
+        release(self._engine)
 
     def _known(self) -> Schema:
         if self._schema is None:
