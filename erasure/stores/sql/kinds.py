@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -109,6 +110,14 @@ def _padded(value: object) -> Hashable:
     return text.rstrip(" ") if text is not None else None
 
 
+def _alike(value: object) -> Hashable:
+    text = comparable(value)
+    if text is None:
+        return None
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in letters if not unicodedata.combining(c)).rstrip()
+
+
 class Bpchar(UserDefinedType[str]):
     """``bpchar`` without a length: a cast to ``char(n)`` would cut a longer value to a match."""
 
@@ -132,6 +141,16 @@ class Kind:
     as_text: bool = False
     both: bool = False
     column: TypeEngine[Any] | None = None
+
+    @property
+    def folds(self) -> bool:
+        """True where the column's collation holds different texts equal."""
+        return isinstance(self.column, Exact)
+
+    def alike(self, value: object) -> Hashable:
+        """The form in which a reference equals what it refers to: rather one too many is held
+        equal than one too few, since what is referred to stays."""
+        return _alike(value) if self.folds else self.normal(value)
 
     def probes(self, value: Scalar) -> Iterable[Any]:
         """The parameters that find ``value`` in SQL; none where it cannot be there."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from erasure.domain.errors import StoreError
 from erasure.stores.base import Purged
 from erasure.stores.sql.connection import Options
-from erasure.stores.sql.reflect import Schema
+from erasure.stores.sql.reflect import Schema, Shape
 from lineage.graph import Dataset
 
 # How long to wait for transactions that can still see what was deleted, in seconds.
@@ -31,13 +31,13 @@ def purge(
     if engine.dialect.name == "sqlite":
         return _sqlite(engine, store)
     names = {schema.collection(d.name, d.schema) for d in datasets} & schema.shapes.keys()
-    tables = {name: _quoted(engine, schema.shapes[name].clause) for name in sorted(names)}
+    shapes = {name: schema.shapes[name] for name in sorted(names)}
     full = options.purge == "vacuum_full"
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
-            return _postgresql(connection, store, tables, full=full)
+            return _postgresql(connection, store, shapes, full=full)
         if engine.dialect.name in ("mysql", "mariadb"):
-            return _innodb(connection, store, tables, full=full)
+            return _innodb(connection, store, shapes, full=full)
     return Purged(residue="logically_deleted", note="what this engine leaves is not known")
 
 
@@ -79,13 +79,14 @@ SELECT current_setting('wal_keep_size'), current_setting('max_wal_size'),
 
 
 def _postgresql(
-    connection: sa.Connection, store: str, tables: Mapping[str, str], *, full: bool
+    connection: sa.Connection, store: str, shapes: Mapping[str, Shape], *, full: bool
 ) -> Purged:
     """VACUUM frees the space but leaves bytes in heap and index; only a rewrite removes them.
     ANALYZE replaces the histograms, which hold values too."""
     if full:
         _wait_for_older(connection, store)
-    for table in tables.values():
+    for shape in shapes.values():
+        table = _quoted(connection, shape)
         connection.exec_driver_sql(f"VACUUM ({'FULL, ' if full else ''}ANALYZE) {table}")
     log = _write_ahead_log(connection)
     if full:
@@ -135,32 +136,39 @@ _EXPIRY = "SELECT DATE(UTC_TIMESTAMP() + INTERVAL :seconds SECOND + INTERVAL 1 D
 
 
 def _innodb(
-    connection: sa.Connection, store: str, tables: Mapping[str, str], *, full: bool
+    connection: sa.Connection, store: str, shapes: Mapping[str, Shape], *, full: bool
 ) -> Purged:
     """InnoDB removes deleted rows from its pages by itself, but not their bytes; a table that is
     built anew holds none of them. The binary log holds every row that was deleted."""
-    for name, table in tables.items() if full else ():
-        answers = connection.exec_driver_sql(f"OPTIMIZE TABLE {table}").all()
-        if any(str(answer[2]).lower() == "error" for answer in answers):
-            raise StoreError(
-                f"{store}.{name}",
-                "OPTIMIZE TABLE failed; grant INSERT on it and make room, then try again",
-                permanent=False,
-            )
+    versioned = [name for name, shape in shapes.items() if shape.table.kind == "versioned"]
+    for name, shape in shapes.items() if full else ():
+        if name not in versioned:
+            _optimise(connection, f"{store}.{name}", _quoted(connection, shape))
     words = [] if full else [_INNODB]
+    if versioned:
+        words.append(f"the history of {', '.join(versioned)} keeps the rows; DELETE HISTORY there")
     words.append(_UNDO)
     seconds = _binary_log(connection)
     if seconds is None:
-        return Purged(
-            residue="purged" if full else "logically_deleted",
-            note="; ".join([*words, "no binary log"]),
-        )
+        done = full and not versioned
+        return Purged(residue="purged" if done else "logically_deleted", note="; ".join(words))
     if not seconds:
         words.append("its binary logs never expire; set binlog_expire_logs_seconds")
         return Purged(residue="logically_deleted", note="; ".join(words))
     until: date = connection.execute(sa.text(_EXPIRY), {"seconds": seconds}).scalar_one()
     words.append("its binary logs keep the rows until they expire")
     return Purged(residue="expires_on", until=until, note="; ".join(words))
+
+
+def _optimise(connection: sa.Connection, place: str, table: str) -> None:
+    """It tells of its errors in its answer."""
+    for answer in connection.exec_driver_sql(f"OPTIMIZE TABLE {table}").all():
+        if str(answer[2]).lower() == "error":
+            raise StoreError(
+                place,
+                "OPTIMIZE TABLE failed; grant INSERT on it and make room, then try again",
+                permanent=False,
+            )
 
 
 def _binary_log(connection: sa.Connection) -> int | None:
@@ -172,6 +180,6 @@ def _binary_log(connection: sa.Connection) -> int | None:
     return int(told.get("binlog_expire_logs_seconds") or 0) or int(days * 86_400)
 
 
-def _quoted(engine: sa.Engine, clause: sa.TableClause) -> str:
-    preparer: Any = engine.dialect.identifier_preparer
-    return str(preparer.format_table(clause))
+def _quoted(connection: sa.Connection, shape: Shape) -> str:
+    preparer: Any = connection.dialect.identifier_preparer
+    return str(preparer.format_table(shape.clause))

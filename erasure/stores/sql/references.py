@@ -13,7 +13,7 @@ from erasure.domain.values import Scalar
 from erasure.stores.base import Referrer
 from erasure.stores.sql.address import Address, KeyValues, compared, require, shape_of
 from erasure.stores.sql.keyed import Row
-from erasure.stores.sql.membership import batch_size, member_of
+from erasure.stores.sql.membership import batch_size, one_of
 from erasure.stores.sql.reflect import Child, Schema, Shape
 
 Values = tuple[Scalar, ...]
@@ -29,10 +29,22 @@ class Link:
     target_columns: tuple[str, ...]
 
     def normal(self, values: Sequence[Any]) -> Normal | None:
-        """The form in which two references are equal; None where a part is NULL."""
+        """The form in which a reference equals what it refers to; None where a part is NULL."""
         kinds = [self.shape.kinds[name] for name in self.columns]
-        forms = tuple(kind.normal(v) for kind, v in zip(kinds, values, strict=True))
+        forms = tuple(kind.alike(v) for kind, v in zip(kinds, values, strict=True))
         return None if None in forms else forms
+
+    def one_of(
+        self, connection: sa.Connection, position: int, values: Iterable[Any]
+    ) -> sa.ColumnElement[bool]:
+        """The column refers to one of ``values``, as the database itself sees it: a collation
+        that ignores case holds for references too."""
+        name = self.columns[position]
+        kind = self.shape.kinds[name]
+        column = compared(self.shape, name)
+        plain = sa.type_coerce(column, kind.bind) if kind.folds else column
+        probes = dict.fromkeys(p for value in values for p in kind.probes(value))
+        return one_of(connection, plain, list(probes), kind.bind)
 
 
 def links_to(
@@ -71,18 +83,18 @@ def referring(
 ) -> Iterator[tuple[Normal, Row]]:
     """Rows that refer to one of ``targets`` (values of the target columns), with those columns;
     without ``names`` each target that is referred to comes once."""
-    wanted = {n for t in targets if (n := link.normal(t)) is not None}
+    wanted: dict[Normal, list[Values]] = {}
+    for target in targets:
+        if (form := link.normal(target)) is not None:
+            wanted.setdefault(form, []).append(target)
     columns = [compared(link.shape, name) for name in (*link.columns, *names)]
     select = sa.select(*(c.label(f"c{i}") for i, c in enumerate(columns)))
     if not names:
         select = select.distinct()
     pending, width = iter(wanted), len(link.columns)
     while batch := list(islice(pending, batch_size(connection))):
-        conditions = []
-        for i, name in enumerate(link.columns):
-            kind = link.shape.kinds[name]
-            probes = dict.fromkeys(p for n in batch for p in kind.probes(n[i]))  # type: ignore[arg-type]
-            conditions.append(member_of(connection, link.shape, name, list(probes)))
+        given = [target for form in batch for target in wanted[form]]
+        conditions = [link.one_of(connection, i, [t[i] for t in given]) for i in range(width)]
         for row in connection.execute(select.where(*conditions)):
             normal = link.normal(row[:width])
             if normal in wanted and normal is not None:
