@@ -22,6 +22,7 @@ How = Literal["named", "hinted", "found"]
 _ORDER: tuple[How, ...] = ("named", "hinted", "found")
 _PER_COLUMN = 3
 _FEW, _ENOUGH, _PEEK = 3, 10, 20
+_MOST_UNINDEXED = 1_000_000
 # No key that counts from one comes as far.
 _HUGE = 10**12
 # How near a name is; what lies beyond the key's may belong to something else: product_line_id.
@@ -42,6 +43,7 @@ _FAMILIES = (
     (re.compile(r"interval|point", re.IGNORECASE), ""),
     (re.compile(r"int|serial|(numeric|decimal|number)(\(\d+(, ?0)?\))?$", re.IGNORECASE), "number"),
 )
+_PIECE = re.compile(r"[^\W_]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -60,7 +62,7 @@ class KeySample:
 
     @cached_property
     def form(self) -> str:
-        """What most values look like: ``K-10023`` is ``A-9``."""
+        """What most values look like: ``K-10023`` is ``A-9``, ``7f3a`` is ``X``."""
         some = Counter(map(_form, self.values[:_PEEK]))
         return some.most_common(1)[0][0] if some else ""
 
@@ -76,9 +78,12 @@ def _scattered(value: object) -> bool:
 
 def _form(value: object) -> str:
     text = str(value)
-    if _UUID.fullmatch(text):
-        return "uuid"
-    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "A", text))
+    return "uuid" if _UUID.fullmatch(text) else _PIECE.sub(_piece, text)
+
+
+def _piece(match: re.Match[str]) -> str:
+    text = match[0]
+    return "9" if text.isdigit() else "A" if text.isalpha() else "X"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,12 +208,13 @@ def _parents(name: str, table: Table, keys: Keys) -> Iterator[_Parent]:
 
 
 def _key_columns(name: str, table: Table, split: Mapping[str, str], keys: Keys) -> Iterator[Column]:
-    """What is unique; where the table has no key at all, its first column, if that is called like
-    a key of this table or no sampled value stands there twice."""
+    """What is unique; where a table has no key at all and is not too large to be searched without
+    one, its first column, if that is called like its key and no sampled value repeats."""
     single = len(table.primary_key) == 1
     unique = [c for c in table.columns if (c.primary_key and single) or c.unique]
     yield from (c for c in unique if family(c))
-    if not unique and not table.primary_key and table.columns:
+    small = (table.rows or 0) <= _MOST_UNINDEXED
+    if not unique and not table.primary_key and table.columns and small:
         first = table.columns[0]
         text, sample = split[first.name], keys.get((name, first.name))
         core = _joined(core_of(text))

@@ -181,6 +181,26 @@ def test_an_unsure_reference_to_people_asks_and_ignores_nothing(on_sqlite: Make)
     }
 
 
+def test_a_table_tied_to_people_by_an_unsure_reference_alone_asks_too(on_sqlite: Make) -> None:
+    users = english(Random(1)).rows["users"]
+    company = Company(
+        tables={
+            "users": "id char(32) primary key, email varchar(80), first_name varchar(40), "
+            "last_name varchar(40), dob date",
+            "gift": "id integer primary key, receiver char(32)",
+            "colour": "id integer primary key, label varchar(9)",
+        },
+        rows={
+            "users": users,
+            "gift": [(i, user[0]) for i, user in enumerate(users)],
+            "colour": [(1, "red")],
+        },
+    )
+    text = sql_schema.draft(findings(on_sqlite(company)), STORE)
+    actions = {p.value.name: p.value.action for p in fideslang.read_text(text, "d.yml").datasets}
+    assert actions == {"users": "delete", "gift": None, "colour": "ignore"}
+
+
 def test_keys_inside_documents_are_comments_because_a_table_has_no_such_column(
     on_sqlite: Make,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -108,6 +109,10 @@ def test_the_key_of_a_table_does_not_refer_to_itself_and_a_declared_one_is_known
     }
 
 
+def test_a_number_of_the_row_itself_refers_to_nothing() -> None:
+    assert links(table("customer", "id", "customer_no"), table("customer_type", "id")) == {}
+
+
 @pytest.mark.parametrize("kind", ["REAL", "BOOLEAN", "TIMESTAMP", "BYTEA", "DECIMAL(10, 2)"])
 def test_what_identifies_nothing_refers_to_nothing(kind: str) -> None:
     assert links(table("thing", "id", f"customer_id {kind}"), table("customer", "id")) == {}
@@ -140,6 +145,8 @@ def test_without_any_key_the_first_column_counts_where_it_does_not_repeat() -> N
     twice = {("customer", "custkey"): KeySample(values=(1, 2, 3), repeated=True)}
     assert links(orders, customer, keys=unlike) == {"orders.custkey": "named customer.custkey"}
     assert links(orders, customer, keys=twice) == {}
+    huge = replace(customer[1], rows=10**7)
+    assert links(orders, ("customer", huge), keys=unlike) == {}
 
 
 def keys(child: tuple[object, ...], parent: tuple[object, ...]) -> joins.Keys:
@@ -150,6 +157,7 @@ def keys(child: tuple[object, ...], parent: tuple[object, ...]) -> joins.Keys:
     ("kind", "values", "found"),
     [
         ("TEXT", tuple(f"K-{i}" for i in range(20)), True),
+        ("TEXT", tuple(f"{i:x}a{i * 7919:x}7f{i % 3}" for i in range(20)), True),
         ("UUID", tuple(UUID(int=i) for i in range(20)), True),
         ("BIGINT", tuple(range(10**15, 10**15 + 20)), True),
         ("INTEGER", tuple(range(20)), False),
@@ -162,6 +170,12 @@ def test_without_a_name_values_count_unless_they_are_small_numbers(
 ) -> None:
     tables = (table("a", "id", f"x {kind}"), table("b", f"id {kind}"))
     assert links(*tables, keys=keys(values, values)) == ({"a.x": "found b.id"} if found else {})
+
+
+def test_small_numbers_are_not_looked_for_among_large_ones() -> None:
+    tables = (table("a", "id", "x BIGINT"), table("b", "id BIGINT"))
+    large = tuple(range(10**15, 10**15 + 20))
+    assert links(*tables, keys=keys(tuple(range(20)), large)) == {}
 
 
 def test_values_of_another_form_are_not_measured() -> None:

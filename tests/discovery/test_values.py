@@ -258,6 +258,14 @@ def test_a_key_that_is_itself_a_value_is_never_named() -> None:
     assert [n.path for n in nested] == ["email"]
 
 
+def test_a_key_that_recurs_is_named_unless_it_may_be_a_value() -> None:
+    documents = [{"anna@example.org": {"phone": "+49 30 901820"}, "email": "x"}] * 30
+    nested = look(None, [json.dumps(d) for d in documents]).nested
+    assert [n.path for n in nested] == ["email"]
+    some = [json.dumps({"email": "x", **({"phone": "1"} if i < 5 else {})}) for i in range(100)]
+    assert [n.path for n in look(None, some).nested] == ["email"]
+
+
 def test_documents_may_be_broken_deep_or_of_any_kind() -> None:
     deep = "[" * 100_000
     assert look(None, [deep, "{", "{}", "[]"]).values == 4
