@@ -60,7 +60,8 @@ class Step:
 
     ``reference``: of a shallow step, the fields that refer to the person; ``cut``: reference fields
     set to NULL (or, with ``ghost``, to a ghost row's key) because the
-    row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive.
+    row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive, or
+    follows a key that is rewritten.
     """
 
     dataset: Dataset
