@@ -109,7 +109,8 @@ def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, wo
         reference=_reached_by(dataset, world.references) if via == "deep" else (),
         cut=_cuts(dataset, into, reach, world) if staying else (),
         redact=dataset.free_text if staying else (),
-        referrers=referrers(dataset, world) if via == "refcount" else (),
+        # Who keeps a shared row alive; who follows a key that is rewritten.
+        referrers=referrers(dataset, world) if via == "refcount" or action == "anonymize" else (),
     )
 
 

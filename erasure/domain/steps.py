@@ -60,8 +60,9 @@ class Step:
 
     ``reference``: the fields by which the rows refer to the person; ``cut``: reference fields set
     to NULL (or, with ``ghost``, to a ghost row's key) because the row stays; ``redact``:
-    free-text fields; ``referrers``: who keeps a refcounted row alive; ``along``: codes of the
-    cascades that the store may let happen, because whoever approves the plan accepts them.
+    free-text fields; ``referrers``: who keeps a refcounted row alive, or follows a key that is
+    rewritten; ``along``: codes of the cascades that the store may let happen, because whoever
+    approves the plan accepts them.
     """
 
     dataset: Dataset
