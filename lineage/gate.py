@@ -148,6 +148,8 @@ class _Compared:
             else:
                 by_table[table] = dataset
         for name, table_ in self.live.tables.items():
+            if table_.kind == "shadow":
+                continue  # a virtual table's own, and said with it
             if name not in by_table:
                 yield self._unclassified(name, table_)
                 continue
@@ -155,15 +157,15 @@ class _Compared:
             yield from self._foreign_keys(by_table, name, table_)
 
     def _table_of(self, dataset: Dataset) -> str | None:
-        qualified = f"{dataset.schema}.{dataset.name}" if dataset.schema else dataset.name
-        return next((n for n in (qualified, dataset.name) if n in self.live.tables), None)
+        names = (_qualified(dataset), dataset.name)
+        return next((n for n in names if n in self.live.tables), None)
 
     def _table_gone(self, dataset: Dataset) -> Finding:
         self.gone |= {f"{dataset.address}.{f.name}" for f in dataset.fields}
         return Finding(
             code="table-gone",
             place=dataset.address,
-            reason=f"'{dataset.name}' is not in the store {self.store.name}",
+            reason=self.live.absent(_qualified(dataset), dataset.name),
             remedy="correct its name, or remove the collection and import with --prune",
         )
 
@@ -248,6 +250,10 @@ class _Compared:
 def _link(holder: str, mine: Sequence[str], target: str, theirs: Sequence[str]) -> Link:
     ends = zip(mine, theirs, strict=False)
     return frozenset((f"{holder}.{a}", f"{target}.{b}") for a, b in ends)
+
+
+def _qualified(dataset: Dataset) -> str:
+    return f"{dataset.schema}.{dataset.name}" if dataset.schema else dataset.name
 
 
 def _field(column: Column) -> str:

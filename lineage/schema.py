@@ -100,11 +100,12 @@ class Inspection:
     small: bool = True
     views: Mapping[str, str] = field(default_factory=dict)
 
-    def absent(self, name: str) -> str:
-        """Why there is no table of that name, in words for people."""
-        if name in self.views:
-            return f"'{name}' is a {self.views[name]}; name the tables it reads from instead"
-        return f"'{name}' is not in the store"
+    def absent(self, *names: str) -> str:
+        """Why there is no table of any of these names, in words for people."""
+        for name in names:
+            if name in self.views:
+                return f"'{name}' is a {self.views[name]}; name the tables it reads from instead"
+        return f"'{names[-1]}' is not in the store"
 
 
 @dataclass(frozen=True, kw_only=True)

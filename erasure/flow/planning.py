@@ -182,7 +182,7 @@ def _refuse_missing(dataset: Dataset, world: World) -> None:
     if table is None:
         raise StoreError(
             dataset.address,
-            f"'{dataset.name}' is not in store {dataset.store}; correct the catalogue",
+            f"{inspection.absent(*_names(dataset))}; correct the catalogue",
         )
     if not table.columns:
         return
@@ -192,6 +192,11 @@ def _refuse_missing(dataset: Dataset, world: World) -> None:
                 dataset.address,
                 f"the column {name} has gone; correct the catalogue and import it again",
             )
+
+
+def _names(dataset: Dataset) -> tuple[str, ...]:
+    """What its table may be called in an inspection."""
+    return (f"{dataset.schema}.{dataset.name}", dataset.name)
 
 
 def _refuse_uncuttable(step: Step, world: World) -> None:

@@ -215,6 +215,19 @@ def test_a_column_that_has_gone_blocks_the_plan_with_the_remedy(shop: Shop) -> N
     assert "the column phone has gone; correct the catalogue" in request.blocked_because
 
 
+def test_a_view_in_a_tables_place_blocks_the_plan_and_says_what_it_is(
+    sqlite_shop: SqliteShop,
+) -> None:
+    sqlite_shop.execute("shop_db", "ALTER TABLE customer RENAME TO customer_base")
+    sqlite_shop.execute("shop_db", "CREATE VIEW customer AS SELECT * FROM customer_base")
+    request = identified(("email", SUBJECT))
+    perform(Job("advance", request.id))
+    request.refresh_from_db()
+    assert request.state == "blocked"
+    words = "'customer' is a view; name the tables it reads from instead; correct the catalogue"
+    assert words in request.blocked_because
+
+
 def test_a_job_for_a_case_that_is_settled_does_nothing(shop: Shop) -> None:
     request = approved(SUBJECT)
     work_off(request)

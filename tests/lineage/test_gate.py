@@ -173,6 +173,27 @@ def test_what_has_gone_from_the_store_is_named_with_the_references_it_breaks() -
     ]
 
 
+def test_a_view_in_the_catalogue_is_told_from_a_table_that_has_gone() -> None:
+    inspection = replace(live(), views={"customer": "view"})
+    (finding,) = found([CUSTOMER], inspection)
+    assert (finding.code, finding.place) == ("table-gone", "k.customer")
+    assert finding.reason == "'customer' is a view; name the tables it reads from instead"
+    schema = replace(CUSTOMER, schema="crm")
+    (finding,) = found([schema], replace(inspection, views={"crm.customer": "materialized view"}))
+    assert "is a materialized view" in finding.reason
+    (finding,) = found([CUSTOMER], live())
+    assert finding.reason == "'customer' is not in the store"
+
+
+def test_what_a_module_keeps_for_its_virtual_table_is_not_asked_for() -> None:
+    shadow = Table(name="mail_data", kind="shadow", columns=(Column(name="id", data_type=""),))
+    plain = replace(shadow, kind="table")
+    assert found([CUSTOMER], live(CUSTOMER, mail_data=shadow)) == []
+    assert codes(found([CUSTOMER], live(CUSTOMER, mail_data=plain))) == [
+        ("unclassified-table", "db: mail_data")
+    ]
+
+
 def test_a_table_without_a_key_cannot_be_erased_from() -> None:
     keyless = replace(CUSTOMER, fields=CUSTOMER.fields[1:])
     columns = Table(name="customer", columns=(Column(name="email", data_type="TEXT"),))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
 
-SERVER = os.environ.get("LETHE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
+SERVER = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
 
 
 def scratch_database(purpose: str = "test") -> Iterator[str]:

@@ -24,6 +24,9 @@ _TOKEN = re.compile(
 _PLAIN = re.compile(_TOKEN.pattern.replace(r"[^'\\]|''|\\.", r"[^']|''"), _TOKEN.flags)
 
 
+_WORDS = re.compile("check|collate|references", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class _Token:
     """``text``: what is quoted without its quotes, all else as written."""
@@ -86,6 +89,8 @@ class Created:
 def created(sql: str, columns: Sequence[str]) -> Created:
     """Read a CREATE TABLE statement of SQLite. ``columns``: the table's, as the pragma has them."""
     found = Created()
+    if not _WORDS.search(sql):
+        return found  # most say nothing beyond the pragmas
     for clause in _clauses(_tokens(sql, _PLAIN)):
         _Clause(clause, sql, columns, found).read()
     return found
