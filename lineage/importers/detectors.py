@@ -36,11 +36,12 @@ _FILES = frozenset(["png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "ht
 EMAIL = re.compile(
     r"[^\s@<>\"',;:()\[\]\\/]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+([^\W\d_]{2,24})"
 )
-_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.IGNORECASE)
+_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.IGNORECASE | re.ASCII)
 # Visa, Mastercard, American Express, Diners, Discover, JCB, Maestro, UnionPay: ISO/IEC 7812 ranges
 _CARD = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}"
-    r"|6(?:011|5\d\d)\d{12}|35\d{14}|(?:50|5[6-9]|6[37])\d{14}|62\d{14,17}"
+    r"|6(?:011|5\d\d)\d{12}|35\d{14}|(?:50|5[6-9]|6[37])\d{14}|62\d{14,17}",
+    re.ASCII,
 )
 _MAC = re.compile(r"(?:[0-9a-f]{2}([:-]))(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}", re.IGNORECASE)
 _AGENT = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lineage.importers.lexicon import EMAIL_TERMS, GUESSES
 from lineage.importers.terms import BINARY, DATE, NUMBER, TEXT, Guess, pattern
-from lineage.importers.words import column_words, words
+from lineage.importers.words import column_words, folded, words
 from lineage.schema import Column, Table
 
 __all__ = ["Guess", "guess", "guesses_of", "names_actor", "names_people", "names_person"]
@@ -52,8 +52,10 @@ _PEOPLE_TERMS = (
     "pacjent,pacjenci,uczen,uczniowie,czlonek,czlonkowie"
 )
 _PEOPLE = pattern(",".join(f"{term}$" for term in _PEOPLE_TERMS.split(",")))
-# Whose address it is: the row's own, where it stands before nothing else.
-_OWNER = re.compile(rf"^(?:(?:{_PEOPLE_TERMS.replace(',', '|')}|account|login|primary|my) )?")
+# Words before "email" with which it is still the row's own: kunden_email, but not billing_email.
+_OWNER = re.compile(
+    rf"^(?:(?:{folded(_PEOPLE_TERMS).replace(',', '|')}|account|login|primary|my) )?"
+)
 _ADDRESS_OF_ROW = pattern(EMAIL_TERMS.replace("*", "") + ",email adresse,email address,mail")
 _ACTOR = re.compile(
     r"\b(created|updated|modified|changed|deleted|approved|reviewed|assigned|handled|processed|"

@@ -54,7 +54,7 @@ class Number:
 def _number(words: str, module: ModuleType, form: str, *, sure: bool = True) -> Number:
     """``form``: what is checked at all; the library itself fills short numbers up with zeros and
     takes the numbers of companies as well."""
-    shape = re.compile(form, re.IGNORECASE)
+    shape = re.compile(form, re.IGNORECASE | re.ASCII)
     return Number(
         words=words,
         test=lambda text: shape.fullmatch(text) is not None and bool(module.is_valid(text)),

@@ -2,7 +2,7 @@
 
 ``person``     has an email of its own
 ``child``      its rows belong to a person: they refer to one, or to a child
-``shared``     an address or the like that persons and children refer to
+``shared``     an address that persons and children refer to
 ``uncertain``  looks like people, but nothing says how they are asked for
 ``linked``     refers to people, but it is unclear whose its rows are
 ``plain``      nothing personal in it
@@ -172,7 +172,7 @@ class Roles:
             for name in self._persons | self._children
             for link in self.links[name]
             if not self._settled_owner(link.target)
-            and self._strong[link.target]
+            and any(e.address for e in self._strong[link.target])
             and not any(e.telling for e in self._strong[link.target])
         }
 

@@ -90,10 +90,16 @@ class Evidence:
         return self.strong and not (self.category or "").startswith(_ANYBODYS)
 
     @property
+    def address(self) -> bool:
+        """A part of where somebody lives."""
+        return self.strong and (self.category or "").startswith("user.contact.address")
+
+    @property
     def doubtful(self) -> bool:
         """Worth a question where nothing else speaks of people."""
         look = self.look
-        return bool(look.proof or look.holding or look.nested)
+        inside = any(n.look.proof or (n.guess and n.guess.strong) for n in look.nested)
+        return bool(look.proof or look.holding or inside)
 
     @property
     def names_row(self) -> bool:

@@ -26,6 +26,8 @@ ENOUGH, FEW = 10, 3
 # So many are tried before a detector is given up.
 _PEEK = 20
 _HALF = 0.5
+# No number that identifies anything has as many digits.
+_LONGEST = 30
 # Free text: long, of many words, hardly ever the same.
 _LONG, _WORDY, _VARIED = 45, 7, 0.6
 _TEXTS = 5
@@ -88,8 +90,8 @@ def text_of(value: object) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else ""
     if isinstance(value, Decimal):
-        whole = value.is_finite() and value == value.to_integral_value()
-        return str(int(value)) if whole else ""
+        readable = value.is_finite() and value.adjusted() < _LONGEST
+        return str(int(value)) if readable and value == value.to_integral_value() else ""
     if isinstance(value, date | datetime):
         return value.isoformat()
     if isinstance(value, dict | list):

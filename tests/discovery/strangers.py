@@ -92,7 +92,7 @@ def german(random: Random) -> Company:
             f"A-2024-{i:05d}",
             random.choice(customers)[0],
             some_date(random, 2022, 2025),
-            random.choice(STREETS),
+            f"{random.choice(STREETS)} {1_000 + i}",
             random.choice(TOWNS),
             random.randrange(1, 9),
         )

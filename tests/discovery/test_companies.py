@@ -239,6 +239,15 @@ def test_addresses_in_a_column_of_another_name_may_be_who_the_row_is(on_sqlite: 
     assert (placed.value.identities, placed.value.action) == ((), None)
 
 
+def test_documents_about_things_make_no_table_one_of_people(on_sqlite: Make) -> None:
+    company = Company(
+        tables={"product": "id integer primary key, details text"},
+        rows={"product": [(i, f'{{"name": "Thing {i}", "note": "n"}}') for i in range(30)]},
+    )
+    text = sql_schema.draft(findings(on_sqlite(company)), STORE)
+    assert '"no personal column"' in text
+
+
 def test_a_table_with_nothing_but_doubts_is_ignored_with_a_word_about_them(
     on_sqlite: Make,
 ) -> None:

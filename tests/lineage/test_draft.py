@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from erasure.management.commands.discover_lineage import find
 from erasure.stores import registry
 from lineage import catalog, gate, selectors
 from lineage.graph import Dataset, Reach, StoreEntry, walk
@@ -199,6 +200,15 @@ def test_an_address_that_people_share_goes_when_the_last_has_gone() -> None:
     assert "# decide: goes when nobody refers to it any more" in text
 
 
+def test_a_firm_that_people_refer_to_is_asked_about_and_not_deleted() -> None:
+    text = drafted(
+        table("shipper", "phone", "fax"),
+        table("customer", "email", shipper="shipper"),
+    )
+    assert read(text)["shipper"].action is None
+    assert "# decide: whose rows are these?" in text
+
+
 def test_people_without_an_email_are_asked_about_and_nothing_is_deleted() -> None:
     text = drafted(
         table("patient", "first_name", "last_name"),
@@ -316,15 +326,15 @@ def chinook(tmp_path: Path) -> Path:
 def test_the_chinook_draft_becomes_usable_with_at_most_ten_edited_lines(chinook: Path) -> None:
     entry = StoreEntry(name="chinook", kind="sql", url=f"sqlite:///{chinook}")
     store = registry.get("sql")(name=entry.name, url=entry.url, options={})
-    inspection = store.inspect()
+    found = find(store, 200, lambda _: None)
     store.close()
-    draft = written(inspection, entry)
+    draft = sql_schema.draft(found, entry)
     final = edited(draft)
     assert edited_lines(draft, final) <= MOST_EDITS
     catalogue = fideslang.read_text(final, "chinook.yml")
     assert catalogue.warnings == ()
     catalog.upsert(catalogue)
-    assert gate.findings(_stored(), {"chinook": inspection}) == []
+    assert gate.findings(_stored(), {"chinook": found.inspection}) == []
     reach = walk(selectors.identity_start(["email"]), selectors.neighbours)
     with closing(sqlite3.connect(chinook)) as database:
         database.execute("pragma foreign_keys = on")
@@ -342,7 +352,11 @@ def test_the_chinook_draft_becomes_usable_with_at_most_ten_edited_lines(chinook:
 def test_erasing_a_chinook_employee_leaves_the_customers_they_served(chinook: Path) -> None:
     entry = StoreEntry(name="chinook", kind="sql", url=f"sqlite:///{chinook}")
     store = registry.get("sql")(name=entry.name, url=entry.url, options={})
-    catalog.upsert(fideslang.read_text(edited(written(store.inspect(), entry)), "c.yml"))
+    catalog.upsert(
+        fideslang.read_text(
+            edited(sql_schema.draft(find(store, 200, lambda _: None), entry)), "c.yml"
+        )
+    )
     store.close()
     reach = walk({"chinook.Employee": ["Email"]}, selectors.neighbours)
     assert {s.address: s.effect for s in reach.stops} == {

@@ -52,6 +52,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 2 for an unknown store, 1 for one that cannot be read."""
         with one_line_errors():
+            if options["out"] and Path(options["out"]).exists():
+                raise UsageError(_taken(options["out"]))
             given = options["store"]
             entry = entry_of_url(given) if "://" in given else selectors.store(given)
             store = make_store(entry)
@@ -75,8 +77,7 @@ class Command(BaseCommand):
             with Path(path).open("x", encoding="utf-8") as file:
                 file.write(draft)
         except FileExistsError:
-            message = f"{path}: is there already; remove it or name another file"
-            raise CommandError(message, returncode=USAGE) from None
+            raise CommandError(_taken(path), returncode=USAGE) from None
         except OSError as error:
             message = f"{path}: cannot be written: {error.strerror}"
             raise CommandError(message, returncode=USAGE) from None
@@ -113,6 +114,10 @@ def _look(
         link = candidate.link
         found = store.present(link.target, link.target_column, discovery.values(candidate))
         discovery.measured(candidate, found)
+
+
+def _taken(path: str) -> str:
+    return f"{path}: is there already; remove it or name another file"
 
 
 def _count(text: str) -> int:
