@@ -53,7 +53,9 @@ class Answer:
 
 
 Search = Callable[[Lookup, Sequence[Value]], Iterator[Answer]]
-_NONE: Mapping[tuple[str, ...], People] = {}
+# People by the fields of a reference that leads to them.
+By = Mapping[tuple[str, ...], People]
+_NONE: By = {}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -61,7 +63,8 @@ class Row:
     """A row that was reached: how strongly, and for whom.
 
     ``deep_for``: whose own it is; ``owners``: theirs, or shared by them (refcount);
-    ``shallow_by``: a reference's fields → the people it refers to, in a row of somebody else's.
+    ``shallow_by``: a reference's fields → the people it refers to, in a row of somebody else's;
+    ``deep_by``: likewise, where that makes it their own.
     """
 
     payload: object
@@ -69,7 +72,8 @@ class Row:
     carry: Mapping[str, Scalar]
     deep_for: People = NOBODY
     owners: People = NOBODY
-    shallow_by: Mapping[tuple[str, ...], People] = field(default_factory=lambda: _NONE)
+    shallow_by: By = field(default_factory=lambda: _NONE)
+    deep_by: By = field(default_factory=lambda: _NONE)
 
     @property
     def people(self) -> People:
@@ -82,6 +86,7 @@ class Findings:
     """Rows by dataset and key text; the strongest effect wins per row."""
 
     rows: dict[str, dict[KeyText, Row]] = field(default_factory=dict)
+    _alone: dict[tuple[tuple[str, ...], People], By] = field(default_factory=dict)
 
     def add(self, lookup: Lookup, answer: Answer, via: Effect, people: People) -> People:
         """Keep the row; returns the people for whom it is newly reached over deep."""
@@ -93,18 +98,27 @@ class Findings:
         elif STRENGTH[via] > STRENGTH[row.via]:
             row.via = via
         if via == "shallow":
-            known = row.shallow_by.get(lookup.fields, NOBODY)
-            row.shallow_by = {**row.shallow_by, lookup.fields: known | people}
+            row.shallow_by = self._joined(row.shallow_by, lookup.fields, people)
             return NOBODY
         row.owners = row.owners | people if row.owners else people
         if via == "refcount":
             return NOBODY
+        row.deep_by = self._joined(row.deep_by, lookup.fields, people)
         if not row.deep_for:
             row.deep_for = people
             return people
         new = people - row.deep_for
         row.deep_for |= new
         return new
+
+    def _joined(self, by: By, fields: tuple[str, ...], people: People) -> By:
+        """``by``, and these people by those fields; shared between the many rows that have no
+        more than one such entry."""
+        if not by:
+            alone = self._alone.get((fields, people))
+            return alone or self._alone.setdefault((fields, people), {fields: people})
+        known = by.get(fields, NOBODY)
+        return by if people <= known else {**by, fields: known | people}
 
     def count(self, dataset: str, via: str) -> int:
         """Rows of a dataset reached with that effect."""

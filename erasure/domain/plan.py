@@ -86,7 +86,7 @@ def _steps_of(stop: Stop, reach: Reach, world: World) -> list[Draft]:
     if not effects:
         return _derived(stop, dataset, store)
     steps = [
-        _row_step(dataset, cast(Via, via), into, reach, world)
+        _row_step(dataset, cast(Via, via), reach, world)
         for via in ("deep", "refcount")
         if via in effects
     ]
@@ -98,7 +98,7 @@ def _draft(store: StoreEntry, step: Step, path: tuple[str, ...]) -> Draft:
     return Draft(store=store, step=step, path=path, reason=_reason(step))
 
 
-def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, world: World) -> Step:
+def _row_step(dataset: Dataset, via: Via, reach: Reach, world: World) -> Step:
     action = _decided(dataset, world)
     staying = action in STAYING
     return Step(
@@ -107,7 +107,7 @@ def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, wo
         via=via,
         guard=guard_fields(dataset, world.references) if via == "deep" else (),
         reference=_reached_by(dataset, world.references) if via == "deep" else (),
-        cut=_cuts(dataset, into, reach, world) if staying else (),
+        cut=_cuts(dataset, reach, world) if staying and via == "deep" else (),
         redact=dataset.free_text if staying else (),
         # Who keeps a shared row alive; who follows a key that is rewritten.
         referrers=referrers(dataset, world) if via == "refcount" or action == "anonymize" else (),
@@ -115,9 +115,10 @@ def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, wo
 
 
 def _shallow_steps(dataset: Dataset, into: Sequence[Edge], world: World) -> list[Step]:
-    """One step per reference, so that a row loses the one that leads to the person and no other.
+    """One step per reference, so that a row loses the one that leads to the person and no other:
+    in somebody else's row, and in their own that stays while what it refers to goes.
     The reference itself is the guard: whoever's row it is, it is cut while it leads there."""
-    shallow = [e for e in into if e.effect == "shallow"]
+    shallow = [e for e in into if e.effect == "shallow" or _left_behind(dataset, e, world)]
     ghosts = {e.destination_fields for e in shallow if e.reference.ghost}
     return [
         Step(
@@ -202,19 +203,24 @@ def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
     return tuple(sorted(found, key=lambda r: (r.collection, r.field)))
 
 
-def _cuts(dataset: Dataset, into: Sequence[Edge], reach: Reach, world: World) -> tuple[str, ...]:
-    """References of a row that stays: to shared rows, and to rows of the person that go."""
-    leading = [
-        e.origin_fields
+def _left_behind(dataset: Dataset, edge: Edge, world: World) -> bool:
+    """The person's own row stays, and the row of theirs that it refers to goes. A reference that
+    is part of the key is never nulled."""
+    stays = dataset.action in ("anonymize", "redact")
+    goes = edge.effect == "deep" and world.datasets[edge.origin].action == "delete"
+    if edge.forward or not stays or not goes:
+        return False
+    return not set(cuttable(dataset, edge.destination_fields, world)) <= set(dataset.key)
+
+
+def _cuts(dataset: Dataset, reach: Reach, world: World) -> tuple[str, ...]:
+    """References of the person's row to shared rows."""
+    cut = {
+        name
         for e in reach.edges
         if e.origin == dataset.address and e.effect == "refcount"
-    ]
-    leading += [
-        e.destination_fields
-        for e in into
-        if e.effect == "deep" and world.datasets[e.origin].action == "delete"
-    ]
-    cut = {name for names in leading for name in cuttable(dataset, names, world)}
+        for name in cuttable(dataset, e.origin_fields, world)
+    }
     return tuple(sorted(cut - set(dataset.key)))
 
 

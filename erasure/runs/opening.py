@@ -13,9 +13,9 @@ from django.db import transaction
 
 from erasure import vault
 from erasure.domain.errors import StalePlan
-from erasure.domain.finding import Findings, KeyText, People, Person, Row, key_text
+from erasure.domain.finding import By, Findings, KeyText, People, Person, Row, key_text
 from erasure.domain.needles import Needle
-from erasure.domain.steps import Step, Via
+from erasure.domain.steps import KEPT, Step, Via
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import case, journal
@@ -73,7 +73,7 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
     """The rows of each step. Raises StalePlan for a row that no approved step covers.
 
     A row comes once, by the strongest effect; and once more by each reference in it that is to be
-    cut, unless the row goes: then it may be one person's own and refer to another who leaves.
+    cut.
     """
     covered = {_place(s.step): s for s in steps}
     entries: list[Entry] = []
@@ -102,13 +102,29 @@ def _entries_of_row(
     people = row.deep_for if row.via == "deep" else row.owners
     own = _covering(covered, address, row.via) if row.via != "shallow" else None
     cut: set[str] = set()
-    if own is None or own.step.action != "delete" or row.via == "refcount":
-        for names, theirs in row.shallow_by.items():
-            step = _covering(covered, address, "shallow", names)
-            yield _entry(step, _guarded(key, reading, step), text, theirs, row)
-            cut.update(step.step.cut)
+    for names, theirs in _cuts_of_row(address, row, own, covered).items():
+        step = _covering(covered, address, "shallow", names)
+        yield _entry(step, _guarded(key, reading, step), text, theirs, row)
+        cut.update(step.step.cut)
     if own is not None:
         yield _entry(own, _guarded(key, reading, own, cut), text, people, row)
+
+
+def _cuts_of_row(
+    address: str, row: Row, own: RunStep | None, covered: Mapping[_Place, RunStep]
+) -> By:
+    """References to cut, and for whom: none in a row that goes; none that leads to whose row it
+    is, where the law keeps it as it is; and where their own row stays, also what it was reached
+    by, if that goes."""
+    if own is None or row.via == "refcount":
+        return row.shallow_by
+    if own.step.action == "delete":
+        return {}
+    if own.step.action in KEPT:
+        others = {names: people - row.deep_for for names, people in row.shallow_by.items()}
+        return {names: people for names, people in others.items() if people}
+    left = {n: p for n, p in row.deep_by.items() if (address, "shallow", n) in covered}
+    return {**row.shallow_by, **left} if left else row.shallow_by
 
 
 def _guarded(key: Key, reading: tuple[str, ...], step: RunStep, cut: Collection[str] = ()) -> Key:

@@ -9,9 +9,13 @@ from tests.scenarios.generated.forgetting import CARRIED_OUT, hold
 from tests.scenarios.generated.small import (
     ANN,
     BEN,
+    CLEO,
+    EMAIL,
     EMAIL_KEY,
     KEY,
+    STREET,
     link,
+    number,
     small,
     table,
 )
@@ -25,6 +29,102 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     """Every engine in turn."""
     found: Engine = request.getfixturevalue(request.param)
     return found
+
+
+CUSTOMER = table("customer", KEY, EMAIL)
+PEOPLE = [(1, ANN), (2, BEN), (3, CLEO)]
+
+
+def test_a_row_that_stays_keeps_what_leads_to_somebody_else(engine: Engine) -> None:
+    """A message has a sender and a recipient, and one of the two leaves."""
+    message = table("message", KEY, number("sender"), number("recipient"), action="anonymize")
+    links = [
+        link("message.sender", "customer.id", on_delete="NO ACTION"),
+        link("message.recipient", "customer.id", on_delete="NO ACTION"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [CUSTOMER, message],
+            links,
+            ANN,
+            customer=PEOPLE,
+            message=[(1, 1, 2), (2, 2, 1), (3, 2, 3), (4, 1, 1)],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_a_recipient_who_stays_may_not_be_missing(engine: Engine) -> None:
+    """That column refuses NULL, which is nobody's trouble while the recipient stays."""
+    needed = number("recipient", nullable=False)
+    message = table("message", KEY, number("sender"), needed, action="anonymize")
+    links = [link("message.sender", "customer.id"), link("message.recipient", "customer.id")]
+    assert hold(
+        engine,
+        small([CUSTOMER, message], links, ANN, customer=PEOPLE, message=[(1, 1, 2), (2, 3, 2)]),
+    ) == [CARRIED_OUT]
+
+
+def test_a_shared_row_that_is_anonymised_keeps_what_it_refers_to(engine: Engine) -> None:
+    """It belongs to Ben, who stays, and nobody refers to it any more when Ann has left."""
+    customer = table("customer", KEY, EMAIL, number("flat"))
+    flat = table("flat", KEY, number("landlord"), STREET, action="anonymize")
+    links = [
+        link("customer.flat", "flat.id", direction="to", on_delete="NO ACTION"),
+        link("flat.landlord", "customer.id", on_delete="NO ACTION"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [customer, flat],
+            links,
+            ANN,
+            customer=[(1, ANN, 1), (2, BEN, None)],
+            flat=[(1, 2, "12 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_references_are_cut_before_what_they_lead_to_goes(engine: Engine) -> None:
+    """The order goes, the parcel stays without it, and the order refers to a parcel as well."""
+    order = table("order", KEY, number("customer"), number("parcel"))
+    parcel = table("parcel", KEY, number("order"), action="anonymize")
+    links = [
+        link("order.customer", "customer.id"),
+        link("order.parcel", "parcel.id", on_delete="CASCADE"),
+        link("parcel.order", "order.id", on_delete="CASCADE"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [CUSTOMER, order, parcel],
+            links,
+            ANN,
+            customer=PEOPLE,
+            order=[(1, 1, 2), (2, 2, 2)],
+            parcel=[(1, 1), (2, None)],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_a_kept_row_is_not_cut_where_it_refers_to_its_own_person(engine: Engine) -> None:
+    """An invoice names who owes it and who wrote it: here both are Ann, whose name goes."""
+    customer = table("customer", KEY, EMAIL, action="anonymize")
+    invoice = table("invoice", KEY, number("debtor"), number("writer"), action="retain")
+    links = [
+        link("invoice.debtor", "customer.id", on_delete="NO ACTION"),
+        link("invoice.writer", "customer.id", on_erase="shallow", on_delete="NO ACTION"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [customer, invoice],
+            links,
+            ANN,
+            customer=PEOPLE,
+            invoice=[(1, 1, 1), (2, 2, 1), (3, 1, 2)],
+        ),
+    ) == [CARRIED_OUT]
 
 
 @pytest.mark.parametrize("on_delete", [None, "NO ACTION"])
