@@ -15,6 +15,7 @@ from lineage.schema import Check, ForeignKey, Inspection, Table
 from tests.stores.company import (
     ROWS,
     SECRETS,
+    SUBJECT,
     TABLES,
     Row,
     by,
@@ -376,6 +377,10 @@ class SqlSchema:
     ) -> None:
         from_tables = {"person": b"mira.quell@example.com", "post": b"mira quell"}
         harness.create(TABLES, ROWS)
+        mine: list[Row] = [
+            {"id": i, "author_id": SUBJECT, "body": f"{i} Mira Quell"} for i in range(200, 600)
+        ]
+        harness.insert("post", *mine)  # so many that some are not overwritten by chance
         store = harness.store(purge="vacuum_full")
         works = whole_case(store)
         for table, needle in from_tables.items():

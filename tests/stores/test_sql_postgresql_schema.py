@@ -145,6 +145,12 @@ def test_a_partition_is_a_part_of_its_table(harness: PostgresqlHarness) -> None:
     for name in ("stamp", "old_stamp"):
         (key,) = tables[name].foreign_keys
         assert (key.columns, key.target) == (("visit", "day"), "visit")
+        assert key.name == f"{name}_visit_day_fkey"
+
+
+def test_what_was_never_counted_has_no_estimate(harness: PostgresqlHarness) -> None:
+    harness.execute("CREATE TABLE new (id int PRIMARY KEY)")
+    assert tables_of(harness)["new"].rows is None
 
 
 # columns

@@ -95,7 +95,6 @@ part(what) AS (
   UNION ALL SELECT concat_ws(' ', 'k', oid, xmin) FROM pg_constraint WHERE oid >= 16384
   UNION ALL SELECT concat_ws(' ', 't', t.oid, t.xmin)
     FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid
-  UNION ALL SELECT concat_ws(' ', 'h', inhrelid, inhparent) FROM pg_inherits
   UNION ALL SELECT concat_ws(' ', 'y', oid, xmin) FROM pg_type
     WHERE oid >= 16384 AND typtype IN ('d', 'e')
   UNION ALL SELECT concat_ws(' ', 'e', oid, xmin) FROM pg_enum WHERE oid >= 16384
