@@ -15,7 +15,7 @@ from erasure.models import Certificate
 from erasure.stores import registry
 from erasure.stores.base import Failure
 from lineage import models as catalogue
-from tests.flow.cast import ANN, OFFICER, SECRETS, SUBJECT, Shop, Spied
+from tests.flow.cast import ANN, OFFICER, SECRETS, SUBJECT, Shop, Spied, SqliteShop
 from tests.flow.deeds import act, approved, identified, planned, started, work_off
 
 
