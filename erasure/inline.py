@@ -142,6 +142,8 @@ def replay(
             identify.confirm_identity(request, by=by, method="recognised by suppression entry")
         elif request.state == "blocked":
             decide.retry_blocked(request, by=by)
+        elif request.state == "planned":
+            decide.plan_again(request, by=by)
         again = _forget_again(request, by, tell, accept)
         done.append(Replayed(original=returned.request, request=again))
     return done

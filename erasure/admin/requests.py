@@ -99,6 +99,7 @@ class RequestAdmin(ReadOnly):
                 ("approve/", "approve", self.approve),
                 ("refuse/", "refuse", self.refuse),
                 ("retry/", "retry", self.retry),
+                ("again/", "again", self.again),
                 ("told/<int:notice>/", "told", self.told),
                 ("certificate/", "certificate", self.certificate),
                 ("report/", "report", self.report),
@@ -198,6 +199,15 @@ class RequestAdmin(ReadOnly):
             pk,
             lambda case, by: decide.retry_blocked(case, by=by),
             "Going on where it stopped.",
+        )
+
+    def again(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Plan again after the catalogue or a store was corrected."""
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: decide.plan_again(case, by=by),
+            "The plan is being made again.",
         )
 
     def told(self, request: HttpRequest, pk: UUID, notice: int) -> HttpResponse:

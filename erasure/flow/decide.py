@@ -100,6 +100,11 @@ def remembered(plan: Plan) -> dict[str, dict[str, str]]:
     return found
 
 
+def plan_again(request: ErasureRequest, *, by: str) -> ErasureRequest:
+    """A plan that nobody approved yet is made anew, as the catalogue and the stores are now."""
+    return move(request, "identified", by=by, because="to be planned again")
+
+
 def needs_another(request: ErasureRequest, *, by: str) -> bool:
     """Whether the plan waits for somebody else than ``by``, who opened the request."""
     return bool(settings.LETHE_FOUR_EYES) and request.opened_by == by

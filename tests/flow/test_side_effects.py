@@ -209,6 +209,27 @@ def test_a_replay_repeats_what_was_accepted_then_and_nothing_else(
     assert shop.rows("parcel") == [{"id": 3, "order_id": 3}]
 
 
+def test_a_replay_asks_again_for_a_trigger_with_another_text(
+    transactional_db: None, tmp_path: Path
+) -> None:
+    shop = SqliteShop(tmp_path)
+    shop.describe()
+    add_trigger(shop)
+    taken_at = timezone.now() - timedelta(minutes=1)
+    backup = tmp_path / "backup.sqlite3"
+    shutil.copy(shop.files["shop_db"], backup)
+    work_off(accepting(planned(SUBJECT), WATCH))
+    shutil.copy(backup, shop.files["shop_db"])
+    add_trigger(shop, "DELETE FROM line WHERE id < 0;")
+    before = shop.everything()
+    with pytest.raises(UsageError, match=WATCH):
+        replay("shop_db", taken_at=taken_at, by=OFFICER)
+    assert shop.everything() == before
+    add_trigger(shop)
+    (done,) = replay("shop_db", taken_at=taken_at, by=OFFICER)
+    assert done.request.state == "partly_granted", done.request.blocked_because
+
+
 def test_the_console_approves_side_effects_by_name_too(sql_shop: SqliteShop) -> None:
     add_parcels(sql_shop)
     request = planned(SUBJECT)

@@ -125,6 +125,21 @@ def test_a_plan_that_sets_nothing_off_asks_for_no_tick(
     assert planned.state == "approved"
 
 
+def test_a_plan_is_made_again_after_its_cause_was_removed(
+    officer: Person, case: ErasureRequest, shop: Path
+) -> None:
+    first = case.plans.get().digest
+    with closing(sqlite3.connect(shop)) as connection:
+        connection.executescript("DROP TABLE parcel; DROP TRIGGER watch;")
+    assert "Plan again" in officer.case(case)
+    officer.post(page(case, "again"))
+    assert "The plan is being made again" in officer.told(case)
+    plan_of(case)
+    text = officer.case(case)
+    assert "beside the steps" not in text
+    assert case.plans.get().digest != first
+
+
 def test_a_step_says_folded_how_it_is_done(auditor: Person, planned: ErasureRequest) -> None:
     text = auditor.case(planned)
     folds = re.findall(r'<details class="how"><summary>(.+?)</details>', text, re.DOTALL)

@@ -108,9 +108,14 @@ def _placeholder(kind: Kind) -> Scalar:
 
 
 def leads_of(connection: sa.Connection) -> Leads:
-    """By the name of an index, with what it begins: asked once, where a plan does not say it."""
+    """By the name of an index, with what it begins: asked once, where a plan does not say it.
+
+    PostgreSQL's planner scans small tables whatever there is; what it falls back to when it may
+    not, until the end of this transaction, shows whether an index can serve.
+    """
     if connection.dialect.name != "postgresql":
         return {}
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     leads: dict[str, set[str]] = {}
     for name, lead in connection.exec_driver_sql(_POSTGRESQL_LEADS):
         leads.setdefault(name, set()).add(lead)
@@ -148,10 +153,8 @@ _Told = Iterator[tuple[int, Access]]
 def _postgresql(
     connection: sa.Connection, explain: _Explain, numbers: Sequence[int], leads: Leads
 ) -> _Told:
-    """The planner scans small tables whatever there is; what it falls back to when it may not
-    shows whether an index can serve. An index that begins with something else is then read from
-    end to end, which is no help. Each part tells its number in what it puts out."""
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    """An index that begins with something else is read from end to end, which is no help. Each
+    part tells its number in what it puts out."""
     (plan,) = connection.execute(explain).scalar_one()
     waiting = [plan["Plan"]]
     while waiting:
