@@ -35,6 +35,68 @@ CUSTOMER = table("customer", KEY, EMAIL)
 PEOPLE = [(1, ANN), (2, BEN), (3, CLEO)]
 
 
+def test_what_a_database_nulls_by_itself_is_still_the_persons(engine: Engine) -> None:
+    """A comment that was answered goes first, and its answer's own reference is nulled with it."""
+    comment = table("comment", KEY, number("author"), number("answers"))
+    links = [
+        link("comment.author", "customer.id"),
+        link("comment.answers", "comment.id", on_erase="deep", on_delete="SET NULL"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [CUSTOMER, comment],
+            links,
+            ANN,
+            customer=PEOPLE,
+            comment=[(1, 1, None), (2, 2, 1), (3, 1, 2), (4, 2, None)],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_what_a_database_nulls_between_tables_is_still_the_persons(engine: Engine) -> None:
+    """Nothing but its item makes that order Ann's, and the item goes first."""
+    order = table("order", KEY, number("customer"), number("item"))
+    item = table("item", KEY, number("order"))
+    links = [
+        link("order.customer", "customer.id"),
+        link("order.item", "item.id", on_erase="deep", on_delete="SET NULL"),
+        link("item.order", "order.id", on_delete="SET NULL"),
+    ]
+    world = small(
+        [CUSTOMER, order, item],
+        links,
+        ANN,
+        customer=PEOPLE,
+        order=[(1, 1, None), (2, 2, 2), (3, None, 1)],
+        item=[(1, 1), (2, 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_rows_that_a_database_takes_along_go_in_their_turn(engine: Engine) -> None:
+    """What they refer to would take them along too early: somebody's row still refers to them."""
+    order = table("order", KEY, number("item"), number("customer"))
+    item = table("item", KEY, number("shop"))
+    shop = table("shop", KEY, number("order", nullable=False))
+    links = [
+        link("order.customer", "customer.id"),
+        link("order.item", "item.id", on_erase="deep", on_delete="CASCADE"),
+        link("item.shop", "shop.id", on_delete="NO ACTION"),
+        link("shop.order", "order.id", on_delete="RESTRICT"),
+    ]
+    world = small(
+        [CUSTOMER, order, item, shop],
+        links,
+        ANN,
+        customer=PEOPLE,
+        order=[(1, 1, 1), (2, 2, 2)],
+        item=[(1, 1), (2, 2)],
+        shop=[(1, 1), (2, 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
 def test_a_row_that_stays_keeps_what_leads_to_somebody_else(engine: Engine) -> None:
     """A message has a sender and a recipient, and one of the two leaves."""
     message = table("message", KEY, number("sender"), number("recipient"), action="anonymize")
@@ -86,23 +148,23 @@ def test_a_shared_row_that_is_anonymised_keeps_what_it_refers_to(engine: Engine)
 
 
 def test_references_are_cut_before_what_they_lead_to_goes(engine: Engine) -> None:
-    """The order goes, the parcel stays without it, and the order refers to a parcel as well."""
-    order = table("order", KEY, number("customer"), number("parcel"))
-    parcel = table("parcel", KEY, number("order"), action="anonymize")
+    """The order goes, the basket stays without it, and the order refers to a basket as well."""
+    order = table("order", KEY, number("customer"), number("basket"))
+    basket = table("basket", KEY, number("order"), action="anonymize")
     links = [
         link("order.customer", "customer.id"),
-        link("order.parcel", "parcel.id", on_delete="CASCADE"),
-        link("parcel.order", "order.id", on_delete="CASCADE"),
+        link("order.basket", "basket.id", on_delete="CASCADE"),
+        link("basket.order", "order.id", on_delete="CASCADE"),
     ]
     assert hold(
         engine,
         small(
-            [CUSTOMER, order, parcel],
+            [CUSTOMER, order, basket],
             links,
             ANN,
             customer=PEOPLE,
             order=[(1, 1, 2), (2, 2, 2)],
-            parcel=[(1, 1), (2, None)],
+            basket=[(1, 1), (2, None)],
         ),
     ) == [CARRIED_OUT]
 
