@@ -78,6 +78,7 @@ class Batch:
         # Guards of rows that this batch has itself changed on the way (a cycle's reference).
         self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
         self._stuck: dict[str, str] = {}
+        self._cycles: list[Cycle] = []
         self._orphans = Orphans(connection, self._keyed, store, schema)
 
     def carry_out(self) -> list[Receipt]:
@@ -86,8 +87,10 @@ class Batch:
         for task in self._tasks:
             if not task.address.proven and task.keys:
                 self._refuse_doubles(task)
-        for cycle in cycles_of(self._connection.dialect.name, self._schema, self._tasks):
-            self._break(cycle)
+        self._cycles = list(cycles_of(self._connection.dialect.name, self._schema, self._tasks))
+        for task in self._tasks:
+            if task.work.step.via != "refcount":  # of shared rows it is not known yet which go
+                self._break_cycles(task, task.keys)
         receipts = [self._act(task) for task in self._tasks]
         self._orphans.refuse()
         return receipts
@@ -116,15 +119,19 @@ class Batch:
                 )
             seen.add(key)
 
-    def _break(self, cycle: Cycle) -> None:
+    def _break_cycles(self, task: Task, keys: Keys) -> None:
+        for cycle in self._cycles:
+            if self._tasks[cycle.position] is task:
+                self._break(cycle, task, keys)
+
+    def _break(self, cycle: Cycle, task: Task, keys: Keys) -> None:
         """Null the nullable side of a cycle in rows that this batch deletes later."""
-        task = self._tasks[cycle.position]
         if not cycle.columns:
             self._stuck[cycle.parent] = task.address.shape.collection
             return
         names = list(dict.fromkeys((*task.guard, *cycle.columns)))
         targets = []
-        for key, row in self._keyed.rows(task.address, list(task.keys), names, lock=True):
+        for key, row in self._keyed.rows(task.address, list(keys), names, lock=True):
             now = tuple(row[n] for n in task.guard)
             if now == self._guard(task, key) and any(row[c] is not None for c in cycle.columns):
                 targets.append(Target(key=key, guard=now, changes=dict.fromkeys(cycle.columns)))
@@ -149,6 +156,8 @@ class Batch:
             return receipt_of(task.work, task.keys)
         kept = self._shared(task) if task.work.step.via == "refcount" else set()
         keys = {values: key for values, key in task.keys.items() if values not in kept}
+        if task.work.step.via == "refcount":
+            self._break_cycles(task, keys)
         reused: list[Key] = []
         if keys:
             act = self._remove if task.effect.removes else self._change

@@ -204,3 +204,23 @@ def test_a_rewritten_key_is_followed_wherever_it_was_declared(
             [customer, invoice], links, ANN, customer=[(ANN,), (BEN,)], invoice=[(1, ANN), (2, BEN)]
         ),
     ) == [CARRIED_OUT]
+
+
+AREA = table("area", KEY, number("inside"), STREET)
+LIVES = link("customer.area", "area.id", direction="to", on_delete="NO ACTION")
+INSIDE = link("area.inside", "area.id", on_delete="RESTRICT")
+RESIDENT = table("customer", KEY, EMAIL, number("area"))
+
+
+def test_a_shared_row_that_somebody_needs_keeps_what_it_refers_to(engine: Engine) -> None:
+    """Ann's area goes with her; Ben's, which lies in the same one, stays as it is."""
+    assert hold(
+        engine,
+        small(
+            [RESIDENT, AREA],
+            [LIVES, INSIDE],
+            ANN,
+            customer=[(1, ANN, 1), (2, ANN, 2), (3, BEN, 2)],
+            area=[(1, None, "1 Quiet Lane"), (2, 3, "2 Quiet Lane"), (3, None, "3 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
