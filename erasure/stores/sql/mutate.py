@@ -171,7 +171,7 @@ class Batch:
         links = links_to(self._store, self._schema, task.address, task.work.step.referrers)
         names = list(dict.fromkeys(c for link in links for c in link.target_columns))
         rows = dict(self._keyed.rows(task.address, list(task.keys), names, lock=True))
-        return referred(self._connection, links, task.address, rows)
+        return referred(self._connection, links, task.address, rows, going=task.effect.removes)
 
     def _remove(self, task: Task, keys: Keys) -> list[Key]:
         place = task.address.place

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.scenarios.generated.engines import Engine
@@ -222,5 +224,19 @@ def test_a_shared_row_that_somebody_needs_keeps_what_it_refers_to(engine: Engine
             ANN,
             customer=[(1, ANN, 1), (2, ANN, 2), (3, BEN, 2)],
             area=[(1, None, "1 Quiet Lane"), (2, 3, "2 Quiet Lane"), (3, None, "3 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_shared_rows_go_one_after_the_other(engine: Engine) -> None:
+    """Nothing but Ann's inner area refers to the outer one any more, and that goes, too."""
+    assert hold(
+        engine,
+        small(
+            [RESIDENT, AREA],
+            [LIVES, replace(INSIDE, on_delete="NO ACTION")],
+            ANN,
+            customer=[(1, ANN, 1), (2, ANN, 2), (3, BEN, None)],
+            area=[(1, 2, "1 Quiet Lane"), (2, None, "2 Quiet Lane")],
         ),
     ) == [CARRIED_OUT]
