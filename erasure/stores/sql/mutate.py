@@ -18,7 +18,7 @@ from erasure.stores.sql.errors import translated
 from erasure.stores.sql.keyed import Keyed, Lists, Target
 from erasure.stores.sql.references import Planned, late_table, links_to, referred, refuse_cascades
 from erasure.stores.sql.reflect import Schema
-from erasure.stores.sql.rekey import rewrite_keys
+from erasure.stores.sql.rekey import Rewrites, rewrite_keys
 from erasure.stores.sql.unchecked import Orphans, tests_at_once, unchecked
 
 Keys = Mapping[KeyValues, Key]
@@ -78,6 +78,7 @@ class Batch:
         # Guards of rows that this batch has itself changed on the way (a cycle's reference).
         self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
         self._stuck: dict[str, str] = {}
+        self._rewrites: list[tuple[Task, Rewrites]] = []
         self._cycles: list[Cycle] = []
         self._orphans = Orphans(connection, self._keyed, store, schema)
 
@@ -92,6 +93,9 @@ class Batch:
             if task.work.step.via != "refcount":  # of shared rows it is not known yet which go
                 self._break_cycles(task, task.keys)
         receipts = [self._act(task) for task in self._tasks]
+        # Last: keys and guards of all the other rows were found with the old keys in them.
+        for task, rewrites in self._rewrites:
+            self._rewrite(task, rewrites)
         self._orphans.refuse()
         return receipts
 
@@ -237,11 +241,15 @@ class Batch:
         with translated(task.address.place):
             self._keyed.update(task.address, task.guard, targets)
             self._refuse_undone(task, [target.key for target in targets])
-            if rewrites:
-                referrers = task.work.step.referrers
-                links = links_to(self._store, self._schema, task.address, referrers)
-                rewrite_keys(self._connection, task.address, links, rewrites)
+        if rewrites:
+            self._rewrites.append((task, rewrites))
         return reused
+
+    def _rewrite(self, task: Task, rewrites: Rewrites) -> None:
+        referrers = task.work.step.referrers
+        links = links_to(self._store, self._schema, task.address, referrers)
+        with translated(task.address.place):
+            rewrite_keys(self._connection, task.address, links, rewrites)
 
     def _refuse_undone(self, task: Task, keys: Sequence[KeyValues]) -> None:
         """Read back what was written: a row that came out otherwise would look reused later."""

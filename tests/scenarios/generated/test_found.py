@@ -208,6 +208,24 @@ def test_a_rewritten_key_is_followed_wherever_it_was_declared(
     ) == [CARRIED_OUT]
 
 
+def test_a_rewritten_key_hides_no_row_that_is_still_to_go(engine: Engine) -> None:
+    """Orders are told by their buyer's address, and each of the two refers to the other."""
+    customer = table("customer", EMAIL_KEY, number("last"), action="anonymize")
+    order = table("a_order", KEY, Column(name="buyer"))
+    links = [
+        link("a_order.buyer", "customer.email", on_erase="deep", on_delete="NO ACTION"),
+        link("customer.last", "a_order.id", on_delete="SET NULL"),
+    ]
+    world = small(
+        [customer, order],
+        links,
+        ANN,
+        customer=[(ANN, 1), (BEN, 2)],
+        a_order=[(1, ANN), (2, BEN)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
 AREA = table("area", KEY, number("inside"), STREET)
 LIVES = link("customer.area", "area.id", direction="to", on_delete="NO ACTION")
 INSIDE = link("area.inside", "area.id", on_delete="RESTRICT")
