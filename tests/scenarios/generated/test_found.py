@@ -15,6 +15,7 @@ from tests.scenarios.generated.small import (
     EMAIL,
     EMAIL_KEY,
     KEY,
+    NOTE,
     STREET,
     link,
     number,
@@ -224,6 +225,28 @@ def test_a_rewritten_key_hides_no_row_that_is_still_to_go(engine: Engine) -> Non
         a_order=[(1, ANN), (2, BEN)],
     )
     assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_what_is_kept_below_a_rewritten_key_stays_as_it_is(engine: Engine) -> None:
+    """The second search finds the invoice by its order, whose buyer has another key now."""
+    customer = table("customer", EMAIL_KEY, action="anonymize")
+    order = table("order", KEY, Column(name="buyer", nullable=False), action="redact")
+    invoice = table("invoice", KEY, number("order"), NOTE, action="retain")
+    links = [
+        link("order.buyer", "customer.email", on_delete="NO ACTION"),
+        link("invoice.order", "order.id", on_delete="NO ACTION"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [customer, order, invoice],
+            links,
+            ANN,
+            customer=[(ANN,), (BEN,)],
+            order=[(1, ANN), (2, BEN)],
+            invoice=[(1, 1, f"to {ANN}"), (2, 2, f"not for {ANN}")],
+        ),
+    ) == [CARRIED_OUT]
 
 
 AREA = table("area", KEY, number("inside"), STREET)
