@@ -156,14 +156,14 @@ class Batch:
         return task.keys[key].guard if task.guard else ()
 
     def _act(self, task: Task) -> Receipt:
-        if task.effect.untouched or not task.keys:
+        if not task.keys:
             return receipt_of(task.work, task.keys)
         kept = self._shared(task) if task.work.step.via == "refcount" else set()
         keys = {values: key for values, key in task.keys.items() if values not in kept}
         if task.work.step.via == "refcount":
             self._break_cycles(task, keys)
         reused: list[Key] = []
-        if keys:
+        if keys and not task.effect.untouched:
             act = self._remove if task.effect.removes else self._change
             reused = act(task, keys)
         stay = [key for values, key in task.keys.items() if values in kept]

@@ -192,6 +192,23 @@ def test_a_kept_row_is_not_cut_where_it_refers_to_its_own_person(engine: Engine)
     ) == [CARRIED_OUT]
 
 
+def test_a_shared_row_that_somebody_needs_is_not_what_the_law_keeps(engine: Engine) -> None:
+    """Ben lives there as well: nothing of Ann's is kept, and her case is completed."""
+    customer = table("customer", KEY, EMAIL, number("flat"))
+    flat = table("flat", KEY, STREET, action="retain")
+    links = [link("customer.flat", "flat.id", direction="to", on_delete="NO ACTION")]
+    assert hold(
+        engine,
+        small(
+            [customer, flat],
+            links,
+            ANN,
+            customer=[(1, ANN, 1), (2, BEN, 1)],
+            flat=[(1, "12 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
+
+
 @pytest.mark.parametrize("on_delete", [None, "NO ACTION"])
 def test_a_rewritten_key_is_followed_wherever_it_was_declared(
     engine: Engine, on_delete: str | None
