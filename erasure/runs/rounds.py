@@ -97,6 +97,7 @@ class Known:
         for step in self._steps.values():
             if step.via == "shallow":
                 self._cut[step.dataset.address].update(step.cut)
+        self._followed = _followed(steps)
         self._entries: dict[tuple[int, KeyText], Entry] = {
             (entry.ordinal, entry.text): entry
             for entry in journal.read_run(run, {str(r.id) for r in requests})
@@ -145,10 +146,23 @@ class Known:
         changed = _changed(step) if entry.became else frozenset()
         if entry.became == "reused" or None in changed:
             return False
+        changed |= self._followed[step.dataset.store, step.dataset.name]
         return all(
             guard[name] == then or name in changed or (then is None and name in self._cut[address])
             for name, then in zip(step.guard, entry.key.guard, strict=True)
         )
+
+
+def _followed(steps: Sequence[RunStep]) -> Mapping[tuple[str, str], set[str]]:
+    """By store and collection, the fields that refer to a key which the run rewrites."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for s in steps:
+        rewritten = {f.name for f in masked_fields(s.step.dataset)} & set(s.step.dataset.key)
+        for referrer in s.step.referrers if s.step.action == "anonymize" else ():
+            for mine, theirs in ((referrer.field, referrer.target_field), *referrer.also):
+                if theirs in rewritten:
+                    found[s.store, referrer.collection].add(mine)
+    return found
 
 
 def _changed(step: Step) -> frozenset[str | None]:

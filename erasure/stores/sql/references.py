@@ -106,10 +106,14 @@ def referred(
     links: Iterable[Link],
     address: Address,
     rows: Mapping[KeyValues, Row],
+    *,
+    going: bool,
 ) -> set[KeyValues]:
-    """Which of ``rows`` (with every link's target columns) somebody refers to. A row that refers
-    to itself does not keep itself alive."""
+    """Which of ``rows`` (with every link's target columns) somebody refers to. ``going``: those
+    that nobody refers to go, and set free what they refer to among ``rows``. A row that refers to
+    itself does not keep itself alive; rows that refer to each other do."""
     kept: set[KeyValues] = set()
+    among: dict[KeyValues, set[KeyValues]] = {}
     for link in links:
         by_target: dict[Normal, set[KeyValues]] = {}
         for key, row in rows.items():
@@ -120,9 +124,22 @@ def referred(
         names = address.key if own else ()
         targets = [tuple(row[n] for n in link.target_columns) for row in rows.values()]
         for normal, row in referring(connection, link, targets, names):
-            itself = {tuple(row[n] for n in names)} if own else set()
-            kept |= by_target[normal] - itself
-    return kept
+            holder = tuple(row[n] for n in names)
+            held = by_target[normal] - ({holder} if own else set())
+            if going and own and holder in rows:
+                for key in held:
+                    among.setdefault(key, set()).add(holder)
+            else:
+                kept |= held
+    return kept | _held(among, kept)
+
+
+def _held(among: Mapping[KeyValues, set[KeyValues]], kept: set[KeyValues]) -> set[KeyValues]:
+    """Of rows with those that refer to them: what is left once nobody goes any more."""
+    held = set(among)
+    while free := {key for key in held - kept if not among[key] & (held | kept)}:
+        held -= free
+    return held
 
 
 @dataclass(frozen=True, kw_only=True)

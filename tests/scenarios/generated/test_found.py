@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.scenarios.generated.engines import Engine
@@ -13,6 +15,7 @@ from tests.scenarios.generated.small import (
     EMAIL,
     EMAIL_KEY,
     KEY,
+    NOTE,
     STREET,
     link,
     number,
@@ -33,6 +36,68 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 CUSTOMER = table("customer", KEY, EMAIL)
 PEOPLE = [(1, ANN), (2, BEN), (3, CLEO)]
+
+
+def test_what_a_database_nulls_by_itself_is_still_the_persons(engine: Engine) -> None:
+    """A comment that was answered goes first, and its answer's own reference is nulled with it."""
+    comment = table("comment", KEY, number("author"), number("answers"))
+    links = [
+        link("comment.author", "customer.id"),
+        link("comment.answers", "comment.id", on_erase="deep", on_delete="SET NULL"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [CUSTOMER, comment],
+            links,
+            ANN,
+            customer=PEOPLE,
+            comment=[(1, 1, None), (2, 2, 1), (3, 1, 2), (4, 2, None)],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_what_a_database_nulls_between_tables_is_still_the_persons(engine: Engine) -> None:
+    """Nothing but its item makes that order Ann's, and the item goes first."""
+    order = table("order", KEY, number("customer"), number("item"))
+    item = table("item", KEY, number("order"))
+    links = [
+        link("order.customer", "customer.id"),
+        link("order.item", "item.id", on_erase="deep", on_delete="SET NULL"),
+        link("item.order", "order.id", on_delete="SET NULL"),
+    ]
+    world = small(
+        [CUSTOMER, order, item],
+        links,
+        ANN,
+        customer=PEOPLE,
+        order=[(1, 1, None), (2, 2, 2), (3, None, 1)],
+        item=[(1, 1), (2, 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_rows_that_a_database_takes_along_go_in_their_turn(engine: Engine) -> None:
+    """What they refer to would take them along too early: somebody's row still refers to them."""
+    order = table("order", KEY, number("item"), number("customer"))
+    item = table("item", KEY, number("shop"))
+    shop = table("shop", KEY, number("order", nullable=False))
+    links = [
+        link("order.customer", "customer.id"),
+        link("order.item", "item.id", on_erase="deep", on_delete="CASCADE"),
+        link("item.shop", "shop.id", on_delete="NO ACTION"),
+        link("shop.order", "order.id", on_delete="RESTRICT"),
+    ]
+    world = small(
+        [CUSTOMER, order, item, shop],
+        links,
+        ANN,
+        customer=PEOPLE,
+        order=[(1, 1, 1), (2, 2, 2)],
+        item=[(1, 1), (2, 2)],
+        shop=[(1, 1), (2, 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
 
 
 def test_a_row_that_stays_keeps_what_leads_to_somebody_else(engine: Engine) -> None:
@@ -86,23 +151,23 @@ def test_a_shared_row_that_is_anonymised_keeps_what_it_refers_to(engine: Engine)
 
 
 def test_references_are_cut_before_what_they_lead_to_goes(engine: Engine) -> None:
-    """The order goes, the parcel stays without it, and the order refers to a parcel as well."""
-    order = table("order", KEY, number("customer"), number("parcel"))
-    parcel = table("parcel", KEY, number("order"), action="anonymize")
+    """The order goes, the basket stays without it, and the order refers to a basket as well."""
+    order = table("order", KEY, number("customer"), number("basket"))
+    basket = table("basket", KEY, number("order"), action="anonymize")
     links = [
         link("order.customer", "customer.id"),
-        link("order.parcel", "parcel.id", on_delete="CASCADE"),
-        link("parcel.order", "order.id", on_delete="CASCADE"),
+        link("order.basket", "basket.id", on_delete="CASCADE"),
+        link("basket.order", "order.id", on_delete="CASCADE"),
     ]
     assert hold(
         engine,
         small(
-            [CUSTOMER, order, parcel],
+            [CUSTOMER, order, basket],
             links,
             ANN,
             customer=PEOPLE,
             order=[(1, 1, 2), (2, 2, 2)],
-            parcel=[(1, 1), (2, None)],
+            basket=[(1, 1), (2, None)],
         ),
     ) == [CARRIED_OUT]
 
@@ -127,6 +192,23 @@ def test_a_kept_row_is_not_cut_where_it_refers_to_its_own_person(engine: Engine)
     ) == [CARRIED_OUT]
 
 
+def test_a_shared_row_that_somebody_needs_is_not_what_the_law_keeps(engine: Engine) -> None:
+    """Ben lives there as well: nothing of Ann's is kept, and her case is completed."""
+    customer = table("customer", KEY, EMAIL, number("flat"))
+    flat = table("flat", KEY, STREET, action="retain")
+    links = [link("customer.flat", "flat.id", direction="to", on_delete="NO ACTION")]
+    assert hold(
+        engine,
+        small(
+            [customer, flat],
+            links,
+            ANN,
+            customer=[(1, ANN, 1), (2, BEN, 1)],
+            flat=[(1, "12 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
+
+
 @pytest.mark.parametrize("on_delete", [None, "NO ACTION"])
 def test_a_rewritten_key_is_followed_wherever_it_was_declared(
     engine: Engine, on_delete: str | None
@@ -140,5 +222,79 @@ def test_a_rewritten_key_is_followed_wherever_it_was_declared(
         engine,
         small(
             [customer, invoice], links, ANN, customer=[(ANN,), (BEN,)], invoice=[(1, ANN), (2, BEN)]
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_a_rewritten_key_hides_no_row_that_is_still_to_go(engine: Engine) -> None:
+    """Orders are told by their buyer's address, and each of the two refers to the other."""
+    customer = table("customer", EMAIL_KEY, number("last"), action="anonymize")
+    order = table("a_order", KEY, Column(name="buyer"))
+    links = [
+        link("a_order.buyer", "customer.email", on_erase="deep", on_delete="NO ACTION"),
+        link("customer.last", "a_order.id", on_delete="SET NULL"),
+    ]
+    world = small(
+        [customer, order],
+        links,
+        ANN,
+        customer=[(ANN, 1), (BEN, 2)],
+        a_order=[(1, ANN), (2, BEN)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_what_is_kept_below_a_rewritten_key_stays_as_it_is(engine: Engine) -> None:
+    """The second search finds the invoice by its order, whose buyer has another key now."""
+    customer = table("customer", EMAIL_KEY, action="anonymize")
+    order = table("order", KEY, Column(name="buyer", nullable=False), action="redact")
+    invoice = table("invoice", KEY, number("order"), NOTE, action="retain")
+    links = [
+        link("order.buyer", "customer.email", on_delete="NO ACTION"),
+        link("invoice.order", "order.id", on_delete="NO ACTION"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [customer, order, invoice],
+            links,
+            ANN,
+            customer=[(ANN,), (BEN,)],
+            order=[(1, ANN), (2, BEN)],
+            invoice=[(1, 1, f"to {ANN}"), (2, 2, f"not for {ANN}")],
+        ),
+    ) == [CARRIED_OUT]
+
+
+AREA = table("area", KEY, number("inside"), STREET)
+LIVES = link("customer.area", "area.id", direction="to", on_delete="NO ACTION")
+INSIDE = link("area.inside", "area.id", on_delete="RESTRICT")
+RESIDENT = table("customer", KEY, EMAIL, number("area"))
+
+
+def test_a_shared_row_that_somebody_needs_keeps_what_it_refers_to(engine: Engine) -> None:
+    """Ann's area goes with her; Ben's, which lies in the same one, stays as it is."""
+    assert hold(
+        engine,
+        small(
+            [RESIDENT, AREA],
+            [LIVES, INSIDE],
+            ANN,
+            customer=[(1, ANN, 1), (2, ANN, 2), (3, BEN, 2)],
+            area=[(1, None, "1 Quiet Lane"), (2, 3, "2 Quiet Lane"), (3, None, "3 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_shared_rows_go_one_after_the_other(engine: Engine) -> None:
+    """Nothing but Ann's inner area refers to the outer one any more, and that goes, too."""
+    assert hold(
+        engine,
+        small(
+            [RESIDENT, AREA],
+            [LIVES, replace(INSIDE, on_delete="NO ACTION")],
+            ANN,
+            customer=[(1, ANN, 1), (2, ANN, 2), (3, BEN, None)],
+            area=[(1, 2, "1 Quiet Lane"), (2, None, "2 Quiet Lane")],
         ),
     ) == [CARRIED_OUT]
