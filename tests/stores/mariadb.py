@@ -31,9 +31,9 @@ def connect(url: str) -> pymysql.Connection[Any]:
     )
 
 
-def scratch_database() -> Iterator[str]:
+def scratch_database(label: str = "test") -> Iterator[str]:
     """The url of a new database; dropped afterwards. Skips without a server, fails in the gate."""
-    name = f"lethe_test_{os.getpid()}"
+    name = f"lethe_{label}_{os.getpid()}"
     try:
         server = connect(SERVER)
     except pymysql.err.OperationalError:
