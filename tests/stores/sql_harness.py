@@ -85,6 +85,10 @@ class SqlHarness(RowHarness):
 
     def create(self, tables: Sequence[Table], rows: Mapping[str, Sequence[Row]]) -> None:
         self.clear()
+        self.fill(tables, rows)
+
+    def fill(self, tables: Sequence[Table], rows: Mapping[str, Sequence[Row]]) -> None:
+        """Make the tables in what is there already."""
         self.script([ddl(table) for table in tables])
         for table in tables:
             self.insert(table.name, *rows.get(table.name, ()))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import count
 from threading import Barrier
 from time import monotonic, sleep
 
@@ -65,11 +66,14 @@ def test_a_url_without_a_database_is_refused() -> None:
         SqlStore(name="shop", url="mariadb://root@127.0.0.1", options={})
 
 
+GUESTS = count()
+
+
 @pytest.fixture
 def guest(harness: MariadbHarness) -> Iterator[str]:
     """A user who may log in and nothing else; how to be that user."""
     harness.create(TABLES, ROWS)
-    name = f"lethe_guest_{os.getpid()}"
+    name = f"lethe_guest_{os.getpid()}_{next(GUESTS)}"  # connections are kept
     harness.execute(f"CREATE OR REPLACE USER {name} IDENTIFIED BY 'sesame'")
     yield name
     harness.execute(f"DROP USER {name}")

@@ -76,7 +76,7 @@ def test_a_binary_log_that_never_expires_is_named(harness: MariadbHarness) -> No
 def test_a_log_of_statements_is_refused_with_the_remedy(harness: MariadbHarness) -> None:
     before = harness.read("Order Line")
     set_for_all(harness, "binlog_format = STATEMENT")
-    store = harness.store()
+    store = harness.store(lock_timeout="7s")  # connections are kept; this one is new
     works = whole_case(store)
     with pytest.raises(StoreError, match="set it to MIXED or ROW") as caught:
         store.act(works, SECRETS)
