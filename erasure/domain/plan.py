@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from erasure.domain.errors import UsageError
+from erasure.domain.ordering import in_order
 from erasure.domain.steps import Action, Referrer, Step, Via
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
 from lineage.schema import Inspection, Table
@@ -285,44 +286,31 @@ def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
 def ranks(world: World) -> dict[str, int]:
     """Position of every dataset: holders of references before their targets, ``after`` obeyed.
 
-    Cycles are cut where they close; the store then defers or nulls (see the SQL store).
+    A circle is entered where a reference can be nulled, if it has such a place; the store then
+    defers or nulls (see the SQL store).
     """
-    before: dict[str, set[str]] = {a: set() for a in world.datasets}
-    for first, then in _precedences(world):
-        if first != then:
-            before[then].add(first)
-    order: dict[str, int] = {}
-    for address in sorted(before):
-        _visit(address, before, order)
-    return order
+    pairs = [(a, b, strict) for a, b, strict in _precedences(world) if a != b]
+    order = in_order(
+        world.datasets,
+        wanted=[(first, then) for first, then, _ in pairs],
+        needed=[(first, then) for first, then, strict in pairs if strict],
+    )
+    return {address: n for n, address in enumerate(order)}
 
 
-def _visit(address: str, before: Mapping[str, set[str]], order: dict[str, int]) -> None:
-    stack, open_ = [(address, iter(sorted(before[address])))], {address}
-    while stack:
-        current, rest = stack[-1]
-        for earlier in rest:
-            if earlier not in order and earlier not in open_:
-                open_.add(earlier)
-                stack.append((earlier, iter(sorted(before[earlier]))))
-                break
-        else:
-            stack.pop()
-            if current not in order:
-                order[current] = len(order)
-
-
-def _precedences(world: World) -> Iterable[tuple[str, str]]:
-    """Pairs (first, then)."""
+def _precedences(world: World) -> Iterable[tuple[str, str, bool]]:
+    """(first, then, whether it must be so: a foreign key that forbids and refuses NULL)."""
     for reference in world.references:
-        yield reference.holder, reference.target
+        yield reference.holder, reference.target, False
     by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
     for address, dataset in world.datasets.items():
         for earlier in dataset.after:
             if earlier in world.datasets:
-                yield earlier, address
+                yield earlier, address, True
         table = world.table(dataset)
         for key in table.foreign_keys if table else ():
             target = by_table.get((dataset.store, key.target.rpartition(".")[2]))
-            if target:
-                yield address, target
+            if target and table:
+                columns = [table.get(name) for name in key.columns]
+                forbids = key.on_delete in ("NO ACTION", "RESTRICT")
+                yield address, target, forbids and not any(c and c.nullable for c in columns)
