@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from erasure.domain.errors import UsageError
+from erasure.domain.ordering import in_order
 from erasure.domain.steps import Action, Referrer, Step, Via
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
-from lineage.schema import Inspection, Table
+from lineage.schema import ForeignKey, Inspection, Table
 
 # What a store of that kind can do with a dataset that no row-level path leads to.
 _DERIVED_ACTIONS: Mapping[str, Action] = {
@@ -312,59 +313,51 @@ def loose_paths(reach: Reach, world: World) -> list[str]:
 def ranks(world: World) -> dict[str, int]:
     """Position of every dataset: holders of references before their targets, ``after`` obeyed.
 
-    Cycles are cut where they close; the store then defers or nulls (see the SQL store).
+    A circle is entered where a reference can be nulled, if it has such a place; the store then
+    defers or nulls (see the SQL store).
     """
-    before: dict[str, set[str]] = {a: set() for a in world.datasets}
-    for first, then in _precedences(world):
-        if first != then:
-            before[then].add(first)
-    order: dict[str, int] = {}
-    for address in sorted(before):
-        _visit(address, before, order)
-    return order
+    pairs = [(a, b, strict) for a, b, strict in _precedences(world) if a != b]
+    order = in_order(
+        world.datasets,
+        wanted=[(first, then) for first, then, _ in pairs],
+        needed=[(first, then) for first, then, strict in pairs if strict],
+    )
+    return {address: n for n, address in enumerate(order)}
 
 
-def _visit(address: str, before: Mapping[str, set[str]], order: dict[str, int]) -> None:
-    stack, open_ = [(address, iter(sorted(before[address])))], {address}
-    while stack:
-        current, rest = stack[-1]
-        for earlier in rest:
-            if earlier not in order and earlier not in open_:
-                open_.add(earlier)
-                stack.append((earlier, iter(sorted(before[earlier]))))
-                break
-        else:
-            stack.pop()
-            if current not in order:
-                order[current] = len(order)
-
-
-def _precedences(world: World) -> Iterable[tuple[str, str]]:
-    """Pairs (first, then)."""
+def _precedences(world: World) -> Iterable[tuple[str, str, bool]]:
+    """(first, then, whether it must be so: a foreign key that forbids and refuses NULL)."""
     for reference in world.references:
-        yield reference.holder, reference.target
+        yield reference.holder, reference.target, False
     by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
     for address, dataset in world.datasets.items():
         for earlier in dataset.after:
             if earlier in world.datasets:
-                yield earlier, address
-        for name in _targets(dataset, by_table, world):
-            yield address, by_table[dataset.store, name]
+                yield earlier, address, True
+        for name, hard in _targets(dataset, by_table, world):
+            yield address, by_table[dataset.store, name], hard
 
 
 def _targets(
     dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
-) -> Iterable[str]:
+) -> Iterable[tuple[str, bool]]:
     """Names of the datasets' tables that a live table refers to, also through tables that the
-    catalogue does not know: what goes along with a row can be referred to, too."""
+    catalogue does not know: what goes along with a row can be referred to, too. And whether the
+    reference forbids any other order."""
     table = world.table(dataset)
     waiting, seen = [table] if table else [], set()
     while waiting:
-        for key in waiting.pop().foreign_keys:
+        holder = waiting.pop()
+        for key in holder.foreign_keys:
             name = key.target.rpartition(".")[2]
             if (dataset.store, name) in by_table:
-                yield name
+                yield name, holder is table and _forbids(key, holder)
             elif key.target not in seen:
                 seen.add(key.target)
                 through = world.inspections[dataset.store].tables.get(key.target)
                 waiting += [through] if through else []
+
+
+def _forbids(key: ForeignKey, holder: Table) -> bool:
+    columns = [holder.get(name) for name in key.columns]
+    return key.on_delete in ("NO ACTION", "RESTRICT") and not any(c and c.nullable for c in columns)
