@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 from base64 import b64decode, urlsafe_b64encode
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY_BYTES = 32
+_UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 SQLITE_OPTIONS: dict[str, Any] = {
     "timeout": 20,
     "transaction_mode": "IMMEDIATE",
@@ -39,6 +42,18 @@ def whole(name: str, default: int, *, low: int = 1, high: int = 10**9) -> int:
     if not text.isdecimal() or len(text) > len(str(high)) or not low <= int(text) <= high:
         raise ImproperlyConfigured(f"{name}: must be a whole number from {low} to {high}")
     return int(text)
+
+
+def span(name: str, *, longest: timedelta) -> timedelta:
+    """A length of time, a number with min, h or d; none when unset or ``0``."""
+    text = os.environ.get(name) or "0"
+    found = re.fullmatch(r"([0-9]{1,6})(min|h|d)", text)
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()
+    if length > longest or not (found or text == "0"):
+        raise ImproperlyConfigured(
+            f"{name}: must be 0, or like 30min, 24h, 7d; at most {longest.days}d"
+        )
+    return length
 
 
 def listed(name: str) -> list[str]:

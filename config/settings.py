@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from config import environment as env
 
@@ -104,6 +105,8 @@ CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
     )
 }
 LETHE_SWEEP_SECONDS = env.whole("LETHE_SWEEP_SECONDS", 60)
+# For how long after a run began an officer may undo it; longer than the law's month helps nobody.
+LETHE_UNDO_WINDOW = env.span("LETHE_UNDO_WINDOW", longest=timedelta(days=30))
 LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 300, low=5)
 CELERY_BEAT_SCHEDULE = {"sweep": {"task": "erasure.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS}}
 

@@ -9,12 +9,13 @@ from typing import Literal
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
 from erasure.domain.states import SETTLED, WAITING
-from erasure.flow import attest, execute, models, planning, verify
+from erasure.flow import attest, execute, models, planning, undo, verify, watch
 from erasure.models import DataKey, ErasureRequest, Run
-from erasure.runs import case
+from erasure.runs import case, windows
 from erasure.runs.lease import lease
 from erasure.transitions import move
 from lineage.errors import LineageError
@@ -90,7 +91,11 @@ def follow_up(job: Job) -> list[Job]:
 def _block(request: ErasureRequest, why: str) -> None:
     request.refresh_from_db()
     run = request.run
-    if run is not None and run.state not in ("blocked", "finished", "abandoned"):
+    if request.state == "undoing":
+        undo.note_trouble(request, why)
+    elif request.state in watch.WATCHED:
+        watch.note_trouble(request, why)
+    elif run is not None and run.state not in ("blocked", "finished", "abandoned"):
         execute.block_run(run, why)
     elif request.state in DUE:
         move(request, "blocked", by=_BY, because=why, also={"blocked_because": why})
@@ -153,11 +158,33 @@ def _close(run: Run) -> None:
         execute.finish_run(run)
 
 
+def _undo(request: ErasureRequest) -> list[Job]:
+    undo.carry_out(request)
+    return []
+
+
+def _watch(request: ErasureRequest) -> list[Job]:
+    watch.act_on_dates(request, now=timezone.now())
+    if request.state not in WAITING:
+        attest.destroy_keys(request)
+    return []
+
+
+def _close_window(request: ErasureRequest) -> list[Job]:
+    if not windows.is_open(request, timezone.now()):
+        _close_over(request)
+    return []
+
+
 _NEXT: dict[str, Callable[[ErasureRequest], list[Job]]] = {
     "identified": _plan,
     "approved": _start,
     "executing": _execute,
     "verifying": _verify,
+    "undoing": _undo,
+    "awaiting_window": _close_window,
+    "partly_granted": _watch,
+    "awaiting_copies": _watch,
 }
 
 
@@ -170,10 +197,36 @@ def due_jobs() -> Iterator[Job]:
         if request.run_id:
             seen.add(request.run_id)
         yield Job("advance", request.id)
+    for request in ErasureRequest.objects.filter(state="undoing").iterator():
+        yield Job("advance", request.id)
+    for request in watch.dates_over(timezone.now()):
+        yield Job("advance", request.id)
+
+
+def close_windows() -> None:
+    """Close every undo window whose deadline has passed: its key is destroyed, and the case comes
+    to its outcome."""
+    for request in watch.windows_over(timezone.now()):
+        try:
+            _close_over(request)
+        except WrongState:
+            continue  # somebody else was faster
+        except LetheError as error:
+            undo.note_trouble(request, str(error))
+
+
+def _close_over(request: ErasureRequest) -> None:
+    if request.state == "undone":
+        undo.finish(request)
+    windows.close(request)
+    if request.state == "awaiting_window":
+        attest.conclude(request)
 
 
 def finish_keys() -> int:
-    """Do what a crash left undone when a case or a run had ended: destroy its keys."""
+    """Do what a crash left undone when a case or a run had ended, or what a date has come for:
+    destroy keys. Returns how many ended cases still had some."""
+    close_windows()
     ended = ErasureRequest.objects.filter(state__in=SETTLED)
     left = DataKey.objects.filter(destroyed_at=None).filter(
         Q(purpose="identifiers", owner__in=ended.exclude(state="awaiting_rescan").values("id"))

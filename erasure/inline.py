@@ -13,7 +13,7 @@ from uuid import UUID
 from erasure.advance import ATTEMPTS, DUE, Job, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StalePlan, StoreError, UsageError, WrongState
 from erasure.domain.states import SETTLED
-from erasure.flow import decide, identify, intake, planning, restore
+from erasure.flow import decide, identify, intake, planning, restore, undo
 from erasure.models import ErasureRequest
 from lineage.errors import LineageError
 
@@ -25,11 +25,17 @@ def silent(job: Job) -> None:
 
 
 def open_case(
-    identifiers: Sequence[tuple[str, str]], *, by: str, method: str, law: str = "gdpr"
+    identifiers: Sequence[tuple[str, str]],
+    *,
+    by: str,
+    method: str,
+    law: str = "gdpr",
+    undoable: bool = True,
 ) -> ErasureRequest:
     """Open a case and take it to its plan, or go on with the open case of the same person.
 
     What cannot be planned as asked is withdrawn, its identifiers destroyed, and the error raised.
+    ``undoable``: False for good, whatever the installation's undo window.
     """
     finish_keys()
     request = intake.open_request(identifiers, by=by, law=law)
@@ -37,6 +43,8 @@ def open_case(
         identify.confirm_identity(request, by=by, method=method)
     elif request.state == "blocked":
         decide.retry_blocked(request, by=by)
+    if not undoable and request.undoable and request.state in ("identified", "planned"):
+        undo.waive_window(request, by=by)
     if request.state == "identified":
         _plan(request, by=by)
     return request
@@ -103,6 +111,18 @@ def _persistently(job: Job) -> list[Job]:
             last = str(error)
     give_up(job, f"{last} (tried {ATTEMPTS} times)")
     return follow_up(job)
+
+
+def undo_case(
+    request: ErasureRequest, *, by: str, because: str, together: bool = False, tell: Tell = silent
+) -> list[ErasureRequest]:
+    """Undo a case while its window is open, and carry that as far as it goes; returns everybody
+    who is undone with it. Raises UsageError and WrongState; then nothing has happened."""
+    finish_keys()
+    requests = undo.begin_undo(request, by=by, because=because, together=together)
+    for member in requests:
+        _work_off(member, tell)
+    return requests
 
 
 @dataclass(frozen=True, kw_only=True)

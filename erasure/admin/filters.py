@@ -28,7 +28,7 @@ def overdue(requests: QuerySet[ErasureRequest]) -> QuerySet[ErasureRequest]:
 
 def running(requests: QuerySet[ErasureRequest]) -> QuerySet[ErasureRequest]:
     """Those that go on by themselves."""
-    return requests.filter(state__in=DUE)
+    return requests.filter(state__in=(*DUE, "undoing"))
 
 
 class StateFilter(SimpleListFilter):

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from erasure.admin.filters import overdue, running
-from erasure.models import ErasureRequest, Notice
+from erasure.models import DateDue, ErasureRequest, Notice
 
 _ORDER = ("erasure", "lineage")
 _LIST = "admin:erasure_erasurerequest_changelist"
@@ -61,6 +61,7 @@ def waiting() -> list[Waiting]:
             address=f"{listed}?state=blocked",
             tone="stop",
         ),
+        *(line for line in _standing_still(listed) if line.count),
         Waiting(
             count=requests.filter(state="planned").count(),
             words="waiting for approval",
@@ -78,5 +79,25 @@ def waiting() -> list[Waiting]:
             words="running now",
             address=f"{listed}?due=running",
             tone="running",
+        ),
+    ]
+
+
+def _standing_still(listed: str) -> list[Waiting]:
+    """What should go on by itself and does not."""
+    late = DateDue.objects.filter(done_at=None).exclude(error="")
+    undoing = ErasureRequest.objects.filter(state="undoing").exclude(undo_window__error="")
+    return [
+        Waiting(
+            count=late.count(),
+            words="not gone on their date",
+            address=reverse("admin:erasure_datedue_changelist"),
+            tone="stop",
+        ),
+        Waiting(
+            count=undoing.count(),
+            words="undos that stand still",
+            address=f"{listed}?state=undoing",
+            tone="stop",
         ),
     ]

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from erasure.admin.readonly import ReadOnly
 from erasure.models import (
     Certificate,
+    DateDue,
     LedgerLeaf,
     ModelJob,
     Notice,
@@ -31,6 +32,7 @@ _register(Run, ["id", "state", "started_at", "finished_at"], ["state"])
 _register(StoreRun, ["run", "store", "kind", "state", "residue", "error"], ["state", "kind"])
 _register(ScanResult, ["request", "store", "collection", "field", "verdict", "count"], ["verdict"])
 _register(ModelJob, ["dataset", "state", "people", "run"], ["state"])
+_register(DateDue, ["dataset", "request", "on", "rows", "done_at", "error"], ["store"])
 _register(Certificate, ["id", "kind", "digest", "issued_at"], ["kind"])
 _register(LedgerLeaf, ["index", "kind", "request", "created_at"], ["kind"])
 

@@ -25,10 +25,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from erasure.admin import case as cases
+from erasure.admin import undo as undo_page
 from erasure.admin import words
 from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
 from erasure.admin.forms import NewRequest
 from erasure.admin.readonly import ReadOnly
+from erasure.admin.undo import Undoes
 from erasure.advance import Job
 from erasure.domain.errors import LetheError
 from erasure.evidence.certificate import path_of
@@ -45,7 +47,7 @@ Deed = Callable[[ErasureRequest, str], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(ReadOnly):
+class RequestAdmin(Undoes, ReadOnly):
     """Requests: what is still open first, by the day the answer is due."""
 
     list_display = ("person", "status", "due", "received", "law_name")
@@ -105,7 +107,7 @@ class RequestAdmin(ReadOnly):
                 ("report/", "report", self.report),
             )
         ]
-        return [*own, *super().get_urls()]
+        return [*own, *self.undo_urls(), *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -162,8 +164,10 @@ class RequestAdmin(ReadOnly):
 
     def _shown(self, request: HttpRequest, case: ErasureRequest) -> dict[str, Any]:
         by = request.user.get_username()
+        context = cases.shown(case)
         return {
-            **cases.shown(case),
+            **context,
+            **undo_page.shown(case, context["plan"]),
             "may_decide": _may_decide(request),
             "needs_another": decide.needs_another(case, by=by),
             "title": f"Case {str(case.pk)[:8]}",

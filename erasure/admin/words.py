@@ -20,6 +20,9 @@ STATES: Mapping[str, tuple[str, str]] = {
     "executing": ("Being erased", "running"),
     "verifying": ("Being checked", "running"),
     "blocked": ("Blocked", "stop"),
+    "awaiting_window": ("Erased, can still be undone", "running"),
+    "undoing": ("Being undone", "running"),
+    "undone": ("Undone, put back", "ended"),
     "completed": ("Erased and verified", "done"),
     "partly_granted": ("Erased, except what the law keeps", "done"),
     "awaiting_copies": ("Erased, copies still expire", "done"),
@@ -36,6 +39,7 @@ _MOVES: Mapping[str, str] = {
     "approved": "Plan approved",
     "executing": "Run begun",
     "verifying": "Carried out; check begun",
+    "undoing": "Undo decided",
 }
 LAWS: Mapping[str, str] = {
     "gdpr": "GDPR (European Union), one month",

@@ -55,7 +55,7 @@ def outcome_of(
         return "awaiting_copies", "erased in live data; copies expire by date"
     if any(s.action == "expire" and s.residue == "present" for s in listed):
         return "awaiting_copies", "erased in live data; copies are past their date and still there"
-    if any(s.action in ("retain", "restrict") and s.rows for s in listed):
+    if any(s.residue == "retained_until" and s.rows for s in listed):
         return "partly_granted", "erased, except what the law keeps"
     if any(s.residue == "pseudonymized" and s.rows for s in listed):
         return "partly_granted", "erased, except what was only pseudonymised"

@@ -21,11 +21,15 @@ REQUEST = _table(
     planned="approved identified no_data refused withdrawn",
     approved="executing identified blocked withdrawn",
     executing="verifying identified blocked",
-    verifying="completed partly_granted awaiting_copies awaiting_rescan executing blocked",
-    blocked="identified executing verifying",
+    verifying="completed partly_granted awaiting_copies awaiting_rescan awaiting_window executing "
+    "blocked",
+    blocked="identified executing verifying undoing",
+    awaiting_window="undoing completed partly_granted awaiting_copies awaiting_rescan",
+    undoing="undone awaiting_window blocked",
+    undone="",
     awaiting_rescan="awaiting_copies partly_granted completed blocked",
     awaiting_copies="partly_granted completed blocked",
-    partly_granted="completed reopened",
+    partly_granted="completed awaiting_copies reopened",
     completed="reopened",
     no_data="reopened",
     refused="reopened",
@@ -57,9 +61,11 @@ SETTLED = frozenset(
         "no_data",
         "refused",
         "withdrawn",
+        "undone",
     }
 )
 # The case is decided, but some of its rows or copies go by a date of their own.
 WAITING = frozenset({"partly_granted", "awaiting_copies", "awaiting_rescan"})
-# The live data are gone (or the case ended): who asks again opens a new case.
-CLOSED = SETTLED - {"awaiting_rescan"}
+# The live data are gone (or the case ended): who asks again opens a new case. While it can still
+# be undone nothing is settled, and the clock of the law goes on.
+CLOSED = (SETTLED - {"awaiting_rescan"}) | {"awaiting_window"}

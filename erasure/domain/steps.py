@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
+from erasure.domain.retention import parse_until
+from erasure.domain.values import Scalar
 from lineage.graph import Dataset, Pairs, dataset_from_json
 
 Action = Literal[
@@ -82,6 +85,15 @@ class Step:
         plain["dataset"] = self.dataset.to_json()
         plain["referrers"] = [vars(r) for r in self.referrers]
         return plain
+
+
+def last_day(step: Step, row: Mapping[str, Scalar]) -> date | None:
+    """The last day of keeping a row that a step retains; None for a row without a date, and where
+    nothing is retained."""
+    if step.action != "retain" or not step.dataset.until:
+        return None
+    retention = parse_until(step.dataset.until)
+    return retention.ends(row.get(retention.column))
 
 
 def step_from_json(plain: Mapping[str, Any]) -> Step:

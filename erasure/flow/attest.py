@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.outcome import Done, outcome_of, verified_residue, weaker
-from erasure.domain.states import WAITING
+from erasure.domain.states import SETTLED, WAITING
 from erasure.domain.values import NORMALISER_VERSION
 from erasure.evidence import certificate
 from erasure.models import (
@@ -23,7 +23,7 @@ from erasure.models import (
     ScanResult,
     SuppressionEntry,
 )
-from erasure.runs import case, journal, statement
+from erasure.runs import case, journal, statement, windows
 from erasure.runs.lease import Fence
 from erasure.transitions import move
 from lineage import selectors
@@ -38,23 +38,39 @@ def attest_run(run: Run, fence: Fence) -> None:
 
     Residue blocks a case: then nothing is certified and no key is destroyed.
     """
+    members, now = case.members(run), timezone.now()
+    opened = windows.open_for(run, [str(member.id) for member in members], now)
+    windows.close_over(run, now)  # first the key, then the certificate that says so
     lines, facts = _lines(run), statement.facts_of(run)
     kinds = frozenset(selectors.identity_kinds())
-    for request in case.members(run):
+    for request in members:
         if request.state == "verifying":
             with transaction.atomic():
                 fence.check()
                 steps = _fill_steps(request, facts, lines.get(str(request.id), {}))
-                _close(request, facts, steps, kinds)
-            if request.state != "blocked":
+                _judge(request, facts, steps, kinds, undoable=str(request.id) in opened)
+            if request.state in SETTLED:
                 destroy_keys(request)
 
 
-def _close(
+def conclude(request: ErasureRequest) -> None:
+    """The window has closed and nobody has undone the case: it comes to its outcome."""
+    assert request.run is not None  # noqa: S101 - a verified case was carried out by a run
+    facts = statement.facts_of(request.run)
+    steps = statement.steps_of(request)
+    outcome, why = _outcome(request, request.run, steps)
+    with transaction.atomic():
+        _close(request, facts, steps, outcome, why)
+    destroy_keys(request)
+
+
+def _judge(
     request: ErasureRequest,
     facts: statement.RunFacts,
     steps: Sequence[PlanStep],
     kinds: Collection[str],
+    *,
+    undoable: bool,
 ) -> None:
     run = facts.run
     outcome, why = _outcome(request, run, steps)
@@ -64,10 +80,23 @@ def _close(
         move(request, "blocked", by=_BY, because=because, also={"blocked_because": because})
         return
     _suppress(request, run, kinds)
-    _give_notice(request, steps)
-    move(request, outcome, by=_BY, because=why, also={"closed_at": timezone.now()})
     for plan in request.plans.filter(state="approved"):
         move(plan, "carried_out", by=_BY)
+    if undoable:
+        move(request, "awaiting_window", by=_BY, because=f"{why}; it can still be undone")
+    else:
+        _close(request, facts, steps, outcome, why)
+
+
+def _close(
+    request: ErasureRequest,
+    facts: statement.RunFacts,
+    steps: Sequence[PlanStep],
+    outcome: str,
+    why: str,
+) -> None:
+    _give_notice(request, steps)
+    move(request, outcome, by=_BY, because=why, also={"closed_at": timezone.now()})
     certificate.seal(statement.body_of(request, facts, outcome))
 
 

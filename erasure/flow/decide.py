@@ -10,13 +10,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from erasure.domain.errors import KeyDestroyed, StalePlan, UsageError, WrongState
+from erasure.domain.errors import StalePlan, UsageError, WrongState
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run
 from erasure.runs import case
 from erasure.transitions import move
 
-_TELLING = 3  # a value shorter than this stands in too many innocent words
 _UNBLOCKED = {"blocked_because": ""}
 
 
@@ -118,22 +117,13 @@ def refuse_request(request: ErasureRequest, *, by: str, because: str) -> Erasure
     """
     if not because.strip():
         raise WrongState(f"request {request.id}: a refusal needs a reason")
-    if _repeats_identifier(request, because):
+    if case.repeats_identifier(request, because):
         raise UsageError(
             f"request {request.id}: the reason repeats what the person is known by; leave that out"
         )
     move(request, "refused", by=by, because=because)
     case.forget_identifiers(request)
     return request
-
-
-def _repeats_identifier(request: ErasureRequest, text: str) -> bool:
-    try:
-        given = case.given_by([request])
-    except KeyDestroyed:
-        return False
-    values = (value.casefold() for pairs in given.values() for _, value in pairs)
-    return any(len(value) >= _TELLING and value in text.casefold() for value in values)
 
 
 def withdraw_request(request: ErasureRequest, *, by: str, because: str = "") -> ErasureRequest:

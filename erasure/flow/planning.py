@@ -16,7 +16,7 @@ from erasure.domain.plan import Draft, World, draft_steps, loose_paths
 from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
-from erasure.runs import case, explaining, opening
+from erasure.runs import case, explaining, opening, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
@@ -48,6 +48,7 @@ class Preview:
     warnings: Sequence[str] = field(default_factory=tuple)
     findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     explained: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    undo: int = 0  # seconds
 
     @property
     def rows(self) -> int:
@@ -111,20 +112,27 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         if counts[person, step.ordinal]:
             _refuse_uncuttable(step.step, world)
     rows = explaining.rows_along(steps, entries, told, stores)
+    listed = [counts[person, s.ordinal] for s in steps]
+    undo = windows.offered(request)
     return Preview(
         reach=reach,
         drafts=drafts,
-        counts=[counts[person, s.ordinal] for s in steps],
+        counts=listed,
         seeds=seeds,
         edges=edges,
         roots=roots_hashes(task, found.findings, [person])[person],
         fingerprints={name: i.fingerprint for name, i in sorted(world.inspections.items())},
         catalogue_version=selectors.catalogue_version(),
-        warnings=[*loose_paths(reach, world), *explaining.warnings_of(told, steps)],
+        warnings=[
+            *loose_paths(reach, world),
+            *explaining.warnings_of(told, steps),
+            *(windows.cannot_undo(drafts, listed, stores) if undo else ()),
+        ],
         findings=explaining.findings_of(told, steps, rows),
         explained=[
             explaining.to_json(told[s.ordinal], steps) if s.ordinal in told else {} for s in steps
         ],
+        undo=undo,
     )
 
 
@@ -245,6 +253,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         "catalogue": preview.catalogue_version,
         "fingerprints": preview.fingerprints,
         "effects": sorted([found["code"], found["mark"]] for found in preview.findings),
+        **({"undo": preview.undo} if preview.undo else {}),
     }
     plan = Plan.objects.create(
         request=request,
@@ -257,6 +266,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         seeds=preview.seeds,
         warnings=list(preview.warnings),
         findings=list(preview.findings),
+        undo_seconds=preview.undo,
     )
     PlanStep.objects.bulk_create(
         PlanStep(

@@ -20,14 +20,18 @@ from erasure.models.runs import (
     StoreRun,
     StoreScan,
 )
+from erasure.models.windows import Capture, DateDue, ImageChunk, UndoWindow
 
 __all__ = [
     "Batch",
+    "Capture",
     "Certificate",
     "DataKey",
+    "DateDue",
     "ErasureRequest",
     "Event",
     "Identifier",
+    "ImageChunk",
     "Lease",
     "LedgerHead",
     "LedgerLeaf",
@@ -41,4 +45,5 @@ __all__ = [
     "StoreRun",
     "StoreScan",
     "SuppressionEntry",
+    "UndoWindow",
 ]

@@ -33,6 +33,9 @@ class Plan(models.Model):
         default=list, help_text="what the stores would set off beside the steps: to be accepted"
     )
     accepted = models.JSONField(default=list, help_text="which findings were, by whom and when")
+    undo_seconds = models.PositiveIntegerField(
+        default=0, help_text="for how long after its run began it can be undone; 0: not at all"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
     approved_by = models.CharField(max_length=150, blank=True)
     approved_at = models.DateTimeField(null=True, blank=True)

@@ -28,6 +28,9 @@ class ErasureRequest(models.Model):
     only_store = models.CharField(
         max_length=100, blank=True, help_text="a replay after a restore looks at this store alone"
     )
+    undoable = models.BooleanField(
+        default=True, help_text="whether the installation's undo window is used, if it has one"
+    )
     replay_of = models.UUIDField(null=True, blank=True)
     run = models.ForeignKey(
         "erasure.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="requests"
@@ -72,6 +75,7 @@ class DataKey(models.Model):
         DEFERRED = "deferred"
         RECORD = "record"
         RUN = "run"
+        UNDO = "undo"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.UUIDField(db_index=True, help_text="the request, or the run")

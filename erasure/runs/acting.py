@@ -11,11 +11,10 @@ from django.utils import timezone
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.finding import key_text
-from erasure.domain.retention import parse_until
-from erasure.domain.steps import Step
+from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
-from erasure.runs import case, journal
+from erasure.runs import capturing, case, journal
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.rounds import search_again
@@ -98,7 +97,9 @@ class _Actor:
             for batch in batches:
                 if batch.state == "found":
                     move(batch, "intent", by=_BY)
-        receipts = self._store.act(list(works.values()), self._secrets)
+        receipts = capturing.act(
+            self._run, batches, self._store, works, self._secrets, every, self._fence
+        )
         failures = self._store.check(list(works.values()), self._secrets)
         if failures:
             worst = failures[0]
@@ -173,10 +174,7 @@ def _add(total: dict[str, int], counts: Mapping[str, int]) -> None:
 
 def _kept_until(step: Step, entry: Entry) -> str | None:
     """For a retained row, the last day of keeping it."""
-    if step.action != "retain" or not step.dataset.until:
-        return None
-    retention = parse_until(step.dataset.until)
-    ends = retention.ends(entry.carry.get(retention.column))
+    ends = last_day(step, entry.carry)
     return ends.isoformat() if ends else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from erasure import vault
-from erasure.domain.errors import StoreError
+from erasure.domain.errors import KeyDestroyed, StoreError
 from erasure.domain.finding import Person, Seed, Wanted, add_wanted
 from erasure.domain.needles import Needle, value_needles
 from erasure.evidence import ledger
@@ -18,6 +18,7 @@ from lineage.graph import Edge, Field, Reference
 _CARRIED = ("executing", "verifying", "blocked")
 # person → the (kind, value) pairs they gave
 Given = Mapping[Person, Sequence[tuple[str, str]]]
+_TELLING = 3  # a value shorter than this stands in too many innocent words
 
 
 def members(run: Run) -> list[ErasureRequest]:
@@ -51,6 +52,17 @@ def given_by(requests: Iterable[ErasureRequest]) -> Given:
         value = vault.unseal(keys[record.request_id], record.sealed, label=label).decode()
         given[str(record.request_id)].append((record.kind, value))
     return given
+
+
+def repeats_identifier(request: ErasureRequest, text: str) -> bool:
+    """Whether a text that is kept in clear repeats what the person gave; False once that is
+    destroyed."""
+    try:
+        given = given_by([request])
+    except KeyDestroyed:
+        return False
+    values = (value.casefold() for pairs in given.values() for _, value in pairs)
+    return any(len(value) >= _TELLING and value in text.casefold() for value in values)
 
 
 def wanted_of(given: Given) -> dict[str, Wanted]:

@@ -18,7 +18,7 @@ from erasure.domain.needles import Needle
 from erasure.domain.steps import KEPT, Step, Via
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
-from erasure.runs import case, journal
+from erasure.runs import case, journal, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import roots_hashes
 from erasure.runs.searching import (
@@ -238,6 +238,7 @@ def write_run(
             StoreRun(run=run, store=store, kind=kind)
             for store, kind in sorted({(s.store, s.kind) for s in steps})
         )
+        windows.open_windows(run, requests, plan)
         move_all(requests, "executing", by=by, also={"run": run})
         move(run, "acting", by=by, because=f"{len(requests)} people, plan shape {plan.shape[:12]}")
         ledger.append(

@@ -9,8 +9,8 @@ from django.conf import settings
 from rich.console import Console
 from rich.table import Table
 
-from erasure.models import Certificate, ErasureRequest
-from erasure.runs import statement
+from erasure.models import Certificate, ErasureRequest, Plan
+from erasure.runs import statement, windows
 
 
 def case_json(request: ErasureRequest, seconds: float) -> dict[str, Any]:
@@ -33,9 +33,29 @@ def case_json(request: ErasureRequest, seconds: float) -> dict[str, Any]:
         "backups": statement.backups_of(request),
         "residual": statement.residual_of(request) + _blocked(request),
         "shared": statement.shared_of(request),
+        **_undo_until(request),
         "certificate": certificate_path(request),
         "seconds": round(seconds, 3),
     }
+
+
+def _undo_until(request: ErasureRequest) -> dict[str, str]:
+    """Until when the case can still be undone; nothing where it cannot."""
+    window = windows.window_of(request)
+    if window is None or window.closed_at is not None:
+        return {}
+    return {"undo_until": window.closes_at.isoformat()}
+
+
+def undo_words(plan: Plan) -> str:
+    """What an officer approves about the undo window."""
+    hours = plan.undo_seconds / 3600
+    length = f"{hours:g} hours" if hours <= 48 else f"{hours / 24:g} days"
+    due = f"{plan.request.due_at:%d %b %Y}"
+    return (
+        f"can be undone for {length} after the run begins, but not beyond {due}; until then what "
+        "was erased is kept sealed, and the case is not closed"
+    )
 
 
 def _blocked(request: ErasureRequest) -> list[dict[str, Any]]:
@@ -61,6 +81,7 @@ def plan_json(request: ErasureRequest) -> dict[str, Any]:
         "request": str(request.id),
         "outcome": "planned",
         "digest": plan.digest,
+        **({"undo_seconds": plan.undo_seconds} if plan.undo_seconds else {}),
         "steps": [
             {
                 "dataset": s.dataset,
@@ -125,4 +146,6 @@ def print_case(content: dict[str, Any], console: Console) -> None:
             f"shared: {shared['rows']} equal values of other people in "
             f"{shared['dataset']}.{shared['field']}"
         )
-    console.print(f"certificate: {content['certificate'] or 'none'}")
+    undo = content.get("undo_until")
+    waits = f"; can be undone until {undo}" if undo else ""
+    console.print(f"certificate: {content['certificate'] or 'none'}{waits}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Sum
@@ -59,7 +61,7 @@ def residual_of(request: ErasureRequest, steps: Steps | None = None) -> list[dic
             "until": s.until.isoformat() if s.until else None,
         }
         for s in steps
-        if s.rows and s.action in KEPT
+        if s.rows and s.action in KEPT and s.residue == "retained_until"
     ]
     residual += [
         {
@@ -166,6 +168,7 @@ class RunFacts:
     stores: Mapping[str, StoreRun]
     scans: Mapping[str, StoreScan]
     scope: Mapping[str, Any]
+    windows: Mapping[UUID, datetime]
 
 
 def facts_of(run: Run) -> RunFacts:
@@ -181,6 +184,11 @@ def facts_of(run: Run) -> RunFacts:
             "datasets": len(datasets),
             "fields": sum(len(d.fields) for d in datasets.values()),
             "models": run.model_jobs.count(),
+        },
+        windows={
+            window.request_id: window.closed_at
+            for window in run.undo_windows.exclude(closed_at=None)
+            if window.closed_at
         },
     )
 
@@ -202,7 +210,7 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str,
             "id": str(request.id),
             "law": request.law,
             "channel": request.channel,
-            "clock": _clock(request),
+            "clock": _clock(request, facts),
         },
         "subject": {
             "pseudonym": request.subject,
@@ -249,11 +257,13 @@ def tool_version() -> str:
         return "checkout"
 
 
-def _clock(request: ErasureRequest) -> list[dict[str, str]]:
+def _clock(request: ErasureRequest, facts: RunFacts) -> list[dict[str, str]]:
     clock = [
         {"event": "received", "at": request.received_at.isoformat()},
         {"event": "answer_by", "at": request.due_at.isoformat()},
     ]
+    if closed := facts.windows.get(request.id):
+        clock.append({"event": "undo_window_closed", "at": closed.isoformat()})
     if request.closed_at:
         clock.append({"event": "closed", "at": request.closed_at.isoformat()})
     return clock

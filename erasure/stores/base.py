@@ -8,7 +8,7 @@ and constraint name only, ``from None``, because drivers print parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from datetime import date
@@ -258,6 +258,88 @@ class Restorable(Protocol):
     def read(self, dataset: Dataset, fields: Sequence[str]) -> Iterator[tuple[Scalar, ...]]:
         """Stream the values of ``fields`` of every row where any of them is set: for recognising
         people by keyed hash after a restore."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A row as it was before a batch deleted or changed it, to be put back whole.
+
+    ``collection`` as the store names it; ``key_names`` and ``key`` identify the row; ``values``
+    are all its columns as this store reads and writes them exactly, meant for it alone.
+    ``whose``: the works, by their place, and the keys in them that the row belongs to.
+    ``left``: :func:`erasure.stores.images.digest` of the row as the batch left it, None when it
+    went; ``now``: its key since then, where that was rewritten.
+    """
+
+    collection: str
+    key_names: tuple[str, ...]
+    key: tuple[Scalar, ...]
+    values: Mapping[str, Scalar]
+    whose: tuple[tuple[int, tuple[Scalar, ...]], ...] = ()
+    left: str | None = None
+    now: tuple[Scalar, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """How a batch left a row of which an image was kept; a row that went is not told of."""
+
+    collection: str
+    key: tuple[Scalar, ...]
+    digest: str
+    now: tuple[Scalar, ...] = ()
+
+
+class Keeper(Protocol):
+    """Where images go. What it was given is durable once ``seal`` returns, not before."""
+
+    def keep(self, image: Image) -> None:
+        """Take an image; called before the first row of the batch is touched."""
+
+    def seal(self, left: Iterable[Left]) -> None:
+        """Learn how the rows were left; called once, before the store commits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A row that a row to be put back refers to, and that is not there now."""
+
+    collection: str
+    columns: tuple[str, ...]
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What stands now where an image was taken: the row as it was before, or as the batch left
+    it; or it was ``changed`` since; or its key, or a unique value of it, is ``taken`` by another
+    row. ``missing``: what it would refer to in vain."""
+
+    image: Image
+    how: Literal["before", "left", "changed", "taken"]
+    missing: tuple[Missing, ...] = ()
+
+
+@runtime_checkable
+class Captures(Protocol):
+    """A store that can put back, exactly, what it has deleted and changed."""
+
+    def capture(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper) -> list[Receipt]:
+        """As :meth:`Store.act`, and hands ``keeper`` an image of every row that is deleted or
+        changed, read inside the transaction that does it, so that none can be stale. Nothing has
+        happened unless ``keeper.seal`` has returned."""
+
+    def compare(self, images: Iterable[Image]) -> Iterator[Standing]:
+        """What stands now in the place of each image; streamed, in order."""
+
+    def restore(self, images: Iterable[Image]) -> None:
+        """Put back the rows of one capture, all or none, in one transaction; ``images`` are given
+        latest first and iterated several times. A row that stands as before is left alone, and
+        every other is read back and compared before the commit.
+
+        Idempotent. Raises StoreError, passing, where a row was changed or its key taken: compare
+        again; and permanently where a row does not come out as it was.
+        """
 
 
 @runtime_checkable

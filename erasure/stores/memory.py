@@ -32,6 +32,7 @@ from erasure.stores.base import (
     Step,
     Work,
 )
+from erasure.stores.memory_images import PutsBack
 from erasure.stores.rows import (
     Effect,
     comparable,
@@ -61,7 +62,7 @@ class World:
         return {name: [dict(row) for row in rows] for name, rows in self.rows.items()}
 
 
-class MemoryStore:
+class MemoryStore(PutsBack):
     """A store of rows in memory; ``seed`` fills it, ``rows_of`` looks past the protocol."""
 
     kind = "memory"
@@ -148,16 +149,20 @@ class MemoryStore:
         """Carry out the works on a copy, and put it in place when all is well."""
         world = self._world()
         with world.lock:
-            batch = _Batch(self, world, secrets)
-            receipts = [batch.act(work) for work in works]
-            batch.refuse_dangling([work.step for work in works])
+            receipts, batch = self._acted(works, secrets)
             world.rows = batch.rows
         return receipts
+
+    def _acted(self, works: Sequence[Work], secrets: Secrets) -> tuple[list[Receipt], Batch]:
+        batch = Batch(self, self._world(), secrets)
+        receipts = [batch.act(work) for work in works]
+        batch.refuse_dangling([work.step for work in works])
+        return receipts, batch
 
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew."""
         world = self._world()
-        batch = _Batch(self, world, secrets)
+        batch = Batch(self, world, secrets)
         found = []
         for work in works:
             effect, rows = batch.resolve(work)
@@ -277,7 +282,7 @@ class _Link:
         return found if len(found) == len(parts) else None
 
 
-class _Batch:
+class Batch:
     """Works carried out on a copy of the rows."""
 
     def __init__(self, store: MemoryStore, world: World, secrets: Secrets) -> None:

@@ -8,14 +8,14 @@ let a test put its hand in just before it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from erasure.domain.values import Scalar, Value
-from erasure.stores.base import Found, Receipt, Secrets, Selector, Work
+from erasure.stores.base import Found, Image, Keeper, Receipt, Secrets, Selector, Work
 from erasure.stores.memory import MemoryStore
 from erasure.stores.sql import SqlStore
 from lineage import catalog
@@ -151,6 +151,17 @@ class Spied:
         self._asked("acted")
         return receipts
 
+    def capture(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper) -> list[Receipt]:
+        self._asked("act")
+        receipts: list[Receipt] = super().capture(works, secrets, keeper)  # type: ignore[misc]
+        self._asked("acted")
+        return receipts
+
+    def restore(self, images: Iterable[Image]) -> None:
+        self._asked("restore")
+        super().restore(images)  # type: ignore[misc]
+        self._asked("restored")
+
     def scan(self, declared: Any, needles: Any) -> Iterator[Any]:
         self._asked("scan")
         yield from super().scan(declared, needles)  # type: ignore[misc]
@@ -168,7 +179,18 @@ class SpiedSql(Spied, SqlStore):
     kind = "spied_sql"
 
 
-KINDS = {"spied_memory": "tests.flow.cast:SpiedMemory", "spied_sql": "tests.flow.cast:SpiedSql"}
+class Forgetful(SpiedMemory):
+    """A store that cannot put anything back."""
+
+    kind = "forgetful"
+    capture = None  # type: ignore[assignment]
+
+
+KINDS = {
+    "spied_memory": "tests.flow.cast:SpiedMemory",
+    "spied_sql": "tests.flow.cast:SpiedSql",
+    "forgetful": "tests.flow.cast:Forgetful",
+}
 
 
 class Shop:
@@ -233,7 +255,7 @@ class Shop:
         source = text or CATALOGUE.read_text()
         for name, value in {"KIND": self.kind, **self.urls()}.items():
             source = source.replace(name, value)
-        read = fideslang.read_text(source, "shop.yml", extra_kinds=[self.kind])
+        read = fideslang.read_text(source, "shop.yml", extra_kinds=list(KINDS))
         catalog.upsert(read, prune=True)
 
 

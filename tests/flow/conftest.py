@@ -35,6 +35,17 @@ def shop(request: pytest.FixtureRequest, transactional_db: None, tmp_path: Path)
 
 
 @pytest.fixture
+def memory_shop(transactional_db: None) -> Iterator[MemoryShop]:
+    """The shop in memory."""
+    made = MemoryShop()
+    made.describe()
+    yield made
+    made.close()
+    Spied.asked.clear()
+    Spied.before.clear()
+
+
+@pytest.fixture
 def sqlite_shop(transactional_db: None, tmp_path: Path) -> Iterator[SqliteShop]:
     """The shop in SQLite files: for what needs threads or a real database."""
     made = SqliteShop(tmp_path)

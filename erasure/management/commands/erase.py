@@ -29,7 +29,7 @@ _CONSOLE_CHECK = "asserted by the console operator"
 
 
 class Command(BaseCommand):
-    """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--accept CODE…] [--json]``"""
+    """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--no-undo] [--accept CODE…] [--json]``"""
 
     help = "Erase one person everywhere the catalogue leads, verify, and certify."
 
@@ -39,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--law", choices=intake.LAWS, default="gdpr")
         parser.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
         parser.add_argument("--yes", action="store_true", help="approve without asking, on record")
+        parser.add_argument("--no-undo", action="store_true", help="without the undo window")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
         add_accept(parser)
 
@@ -72,7 +73,13 @@ class Command(BaseCommand):
             )
         by = operator()
         with self._progress.showing("looking for the person"):
-            request = open_case(identifiers, by=by, method=_CONSOLE_CHECK, law=options["law"])
+            request = open_case(
+                identifiers,
+                by=by,
+                method=_CONSOLE_CHECK,
+                law=options["law"],
+                undoable=not options["no_undo"],
+            )
         keep = existing is not None
         if request.state == "planned" and not self._approve(request, options, keep=keep):
             return None

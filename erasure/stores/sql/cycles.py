@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import sqlalchemy as sa
+
 from erasure.stores.base import Key
 from erasure.stores.rows import Effect
 from erasure.stores.sql.address import Address, KeyValues
@@ -26,6 +28,17 @@ class Cycle:
     position: int
     parent: str
     columns: tuple[str, ...]
+
+
+def defer(connection: sa.Connection, schema: Schema) -> None:
+    """References are tested at the commit, where the database allows it."""
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    elif dialect == "postgresql" and any(
+        key.deferrable for table in schema.inspection.tables.values() for key in table.foreign_keys
+    ):
+        connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
 
 
 class Removing(Protocol):

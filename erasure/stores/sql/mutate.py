@@ -14,7 +14,7 @@ from erasure.stores.rows import Effect, effect_of, receipt_of, unique_keys
 from erasure.stores.sql.address import Address, KeyValues, address_of
 from erasure.stores.sql.along import Counted, Following, take_along
 from erasure.stores.sql.arrays import Arrays
-from erasure.stores.sql.cycles import Cycle, cycles_of
+from erasure.stores.sql.cycles import Cycle, cycles_of, defer
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.keyed import Keyed, Lists, Target
 from erasure.stores.sql.references import Planned, late_table, links_to, referred
@@ -87,7 +87,7 @@ class Batch:
 
     def carry_out(self) -> list[Receipt]:
         """Act in order; a receipt per work."""
-        self._defer()
+        defer(self._connection, self._schema)
         for task in self._tasks:
             if not task.address.proven and task.keys:
                 self._refuse_doubles(task)
@@ -101,18 +101,6 @@ class Batch:
             self._rewrite(task, rewrites)
         self._orphans.refuse()
         return receipts
-
-    def _defer(self) -> None:
-        """References are tested at the commit, where the database allows it."""
-        dialect = self._connection.dialect.name
-        if dialect == "sqlite":
-            self._connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-        elif dialect == "postgresql" and any(
-            key.deferrable
-            for table in self._schema.inspection.tables.values()
-            for key in table.foreign_keys
-        ):
-            self._connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
 
     def _refuse_doubles(self, task: Task) -> None:
         """The catalogue says that these fields identify a row; nothing in the store does."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import sqlalchemy as sa
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
@@ -15,6 +17,8 @@ from erasure.stores.base import (
     Failure,
     Found,
     Hit,
+    Image,
+    Keeper,
     Key,
     Purged,
     Receipt,
@@ -22,6 +26,7 @@ from erasure.stores.base import (
     Secrets,
     Selector,
     SideEffect,
+    Standing,
     Step,
     Work,
 )
@@ -33,9 +38,11 @@ from erasure.stores.sql.effects import side_effects
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.explain import explain
 from erasure.stores.sql.find import find, read
+from erasure.stores.sql.images import Images
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
+from erasure.stores.sql.restore import Restoring, constraints_named
 from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
 from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
@@ -98,18 +105,46 @@ class SqlStore:
 
     def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
         """Carry out the works in the order given, as one transaction."""
+        return self._act(works, secrets, None)
+
+    def capture(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper) -> list[Receipt]:
+        """The same, with an image of every row that is deleted or changed."""
+        return self._act(works, secrets, keeper)
+
+    def _act(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper | None) -> list[Receipt]:
         schema = self._known()
-        engine = self._engine.execution_options(**{WRITING: True})
         tasks = [resolve(self.name, schema, work, secrets) for work in works]
         late = any(task.effect.removes for task in tasks)
         try:
-            with translated(self.name, late=late), engine.begin() as connection:
-                return Batch(connection, self.name, schema, tasks).carry_out()
+            with translated(self.name, late=late), self._writing().begin() as connection:
+                images = Images(connection, self.name, schema, tasks) if keeper else None
+                if keeper and images:
+                    images.hand_to(keeper)
+                receipts = Batch(connection, self.name, schema, tasks).carry_out()
+                if keeper and images:
+                    keeper.seal(images.left(receipts))
+                return receipts
         except LateRows as error:
             if error.place != self.name:
                 raise
         with translated(self.name), self._engine.connect() as connection:
             raise LateRows(late_place(connection, self.name, schema, tasks) or self.name)
+
+    def compare(self, images: Iterable[Image]) -> Iterator[Standing]:
+        """What stands now in the place of each image."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            yield from Restoring(connection, self.name, schema).standings(images)
+
+    def restore(self, images: Iterable[Image]) -> None:
+        """Put rows back as they were, all or none."""
+        schema = self._known()
+        with (
+            translated(self.name),
+            constraints_named(self.name),
+            self._writing().begin() as connection,
+        ):
+            Restoring(connection, self.name, schema).put_back(images)
 
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew; empty when all hold."""
@@ -164,6 +199,9 @@ class SqlStore:
     def close(self) -> None:
         """Release the connections."""
         release(self._engine)
+
+    def _writing(self) -> sa.Engine:
+        return self._engine.execution_options(**{WRITING: True})
 
     def _known(self) -> Schema:
         if self._schema is None:

@@ -1,0 +1,280 @@
+"""Dates that act by themselves: retained rows whose time has come are erased by their own step,
+and copies that should have expired are looked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from erasure.connect import open_store
+from erasure.domain.errors import LateRows, StoreError
+from erasure.domain.finding import key_text
+from erasure.domain.needles import Matcher
+from erasure.domain.outcome import Done, outcome_of
+from erasure.domain.states import SETTLED
+from erasure.domain.steps import last_day
+from erasure.evidence import certificate, ledger
+from erasure.models import DateDue, ErasureRequest, PlanStep, UndoWindow
+from erasure.runs import addendum, journal, statement
+from erasure.runs.lease import Fence, lease
+from erasure.runs.segments import Entry
+from erasure.stores.base import Key, Purged, Receipt, Secrets, Selector, Store, Work
+from erasure.transitions import move, move_all
+
+_BY = "run"
+WATCHED = ("partly_granted", "awaiting_copies")
+# Deleting draws no random value and looks for no needle.
+_NO_SECRETS = Secrets(seed=bytes(32), needles=Matcher(()))
+
+
+def windows_over(now: datetime) -> list[ErasureRequest]:
+    """Cases whose undo window has to be closed, or was closed by somebody who died then."""
+    over = Q(closed_at=None) & (Q(closes_at__lte=now) | Q(request__state__in=SETTLED))
+    left = Q(request__state="awaiting_window") & ~Q(closed_at=None)
+    windows = UndoWindow.objects.filter(over | left).exclude(request__state="undoing")
+    return [window.request for window in windows.select_related("request").order_by("closes_at")]
+
+
+def dates_over(now: datetime) -> Iterator[ErasureRequest]:
+    """Decided cases of which something has to be gone by today, and those whose dates nobody has
+    written down yet."""
+    decided = ErasureRequest.objects.filter(state__in=WATCHED)
+    over = Q(dates__done_at=None, dates__on__lt=now.date())
+    unknown = Q(
+        dates=None,
+        plans__state="carried_out",
+        plans__steps__action__in=("retain", "expire"),
+        plans__steps__rows__gt=0,
+        plans__steps__until__isnull=False,
+    )
+    yield from decided.filter(over | unknown).distinct().order_by("due_at")
+
+
+def act_on_dates(request: ErasureRequest, *, now: datetime) -> None:
+    """Erase what was retained until a day that has passed, and see whether copies that should be
+    gone are. What came of it is sealed as an addendum, and the case comes to its new outcome.
+
+    Raises StoreError and Fenced; then it is tried again.
+    """
+    _Case(request).note_dates()
+    over = request.dates.filter(done_at=None, on__lt=now.date())
+    for store in sorted(set(over.values_list("store", flat=True))):
+        case = _Case(request)  # read anew: one store's date moves another's copies
+        with lease(case.run.id, store) as fence:
+            case.act_in(store, list(over.filter(store=store)), fence)
+
+
+def note_trouble(request: ErasureRequest, why: str) -> None:
+    """Why something is not gone on its date, where a person sees it; the sweep tries again."""
+    today = timezone.now().date()
+    request.dates.filter(done_at=None, on__lt=today).update(error=why)
+
+
+class _Case:
+    """A decided case, its plan's steps as they stand, and the keys that were kept sealed."""
+
+    def __init__(self, request: ErasureRequest) -> None:
+        assert request.run is not None  # noqa: S101 - a decided case was carried out by a run
+        self.request, self.run = request, request.run
+        self._steps = {s.ordinal: s for s in statement.steps_of(request)}
+        self._run_steps = {s.ordinal: s for s in journal.run_steps(self.run)}
+        self._entries: dict[int, list[Entry]] = {}
+        for entry in journal.read_run(self.run, {str(request.id)}):
+            if entry.became != "reused":
+                self._entries.setdefault(entry.ordinal, []).append(entry)
+        self._done: list[addendum.Done] = []
+
+    def note_dates(self) -> None:
+        """Write down, once, on which days what has to go."""
+        if self.request.dates.exists():
+            return
+        counts: Counter[tuple[int, date]] = Counter()
+        for ordinal, entries in self._entries.items():
+            for entry in entries:
+                if day := last_day(self._run_steps[ordinal].step, entry.carry):
+                    counts[ordinal, day] += entry.key.count
+        for step in self._steps.values():
+            if step.action == "expire" and step.until and step.residue != "clean":
+                counts[step.ordinal, step.until] += step.rows or 0
+        DateDue.objects.bulk_create(
+            (self._date(ordinal, day, rows) for (ordinal, day), rows in counts.items()),
+            ignore_conflicts=True,
+        )
+
+    def _date(self, ordinal: int, day: date, rows: int) -> DateDue:
+        step = self._steps[ordinal]
+        return DateDue(
+            request=self.request,
+            store=step.store,
+            dataset=step.dataset,
+            step=ordinal,
+            on=day,
+            rows=rows,
+        )
+
+    def act_in(self, name: str, due: Sequence[DateDue], fence: Fence) -> None:
+        """Everything that is due in one store, written down together."""
+        self._done = []
+        retained = [one for one in due if self._steps[one.step].action == "retain"]
+        copies = [one for one in due if self._steps[one.step].action == "expire"]
+        late: dict[int, str] = {}
+        with open_store(name) as store:
+            if retained:
+                self._erase(store, retained)
+            for one in copies:
+                if left := self._copies_left(store, one.step):
+                    late[one.pk] = f"{left} copies are past their date and still there; remove them"
+                else:
+                    self._copies_gone(one)
+        since = list(self._copies_since()) if retained else []
+        with transaction.atomic():
+            fence.check()
+            for pk, why in late.items():
+                DateDue.objects.filter(pk=pk).update(error=why)
+            finished = [one.pk for one in due if one.pk not in late]
+            DateDue.objects.filter(pk__in=finished).update(done_at=timezone.now(), error="")
+            self._expect(since)
+            if finished:
+                self._conclude(name)
+
+    def _erase(self, store: Store, due: Sequence[DateDue]) -> None:
+        """The retained rows whose day has passed, by their own step, children first."""
+        works: dict[int, Work] = {}
+        for ordinal in sorted({one.step for one in due}):
+            step = replace(self._run_steps[ordinal].step, action="delete")
+            keys = self._keys(ordinal, [one for one in due if one.step == ordinal])
+            works[ordinal] = Work(step=step, keys=keys)
+        listed = list(works.values())
+        try:
+            receipts = store.act(listed, _NO_SECRETS)
+        except LateRows as error:
+            raise StoreError(
+                error.place, "rows refer to what has to go on its date; remove them there first"
+            ) from None
+        for failure in store.check(listed, _NO_SECRETS):
+            raise StoreError(failure.dataset, f"on its date: {failure.why}; look at the store")
+        purged = store.purge([work.step.dataset for work in listed])
+        for ordinal, receipt in zip(works, receipts, strict=True):
+            self._erased(self._steps[ordinal], due, receipt, purged)
+
+    def _keys(self, ordinal: int, due: Sequence[DateDue]) -> tuple[Key, ...]:
+        """The keys that were kept for those days. Raises StoreError where they are not as many as
+        were counted: then nothing may be claimed."""
+        step, days = self._run_steps[ordinal].step, {one.on for one in due}
+        entries = self._entries.get(ordinal, ())
+        keys = tuple(e.key for e in entries if last_day(step, e.carry) in days)
+        if sum(key.count for key in keys) != sum(one.rows for one in due):
+            raise StoreError(
+                step.dataset.address, "the keys kept for its dates are not those that were counted"
+            )
+        return keys
+
+    def _erased(
+        self, step: PlanStep, due: Sequence[DateDue], receipt: Receipt, purged: Purged
+    ) -> None:
+        gone = sum(one.rows for one in due if one.step == step.ordinal)
+        left = (step.rows or 0) - gone
+        kept = len(receipt.reused) + len(receipt.kept)
+        note = f"{gone - kept} erased when their last day had passed"
+        if kept:
+            note += f"; {kept} left alone: no longer the row that was found, or referred to"
+        residue = purged.residue if receipt.residue == "logically_deleted" else receipt.residue
+        step.note = "; ".join(filter(None, (step.note, note)))
+        if left > 0:
+            step.rows = left
+        else:
+            every = self.request.dates.filter(step=step.ordinal)
+            step.rows = sum(every.values_list("rows", flat=True)) - kept
+            step.residue, step.until = residue, None
+        self._done.append(
+            addendum.Done(step=step, action="delete", rows=gone - kept, residue=residue, note=note)
+        )
+
+    def _copies_left(self, store: Store, ordinal: int) -> int:
+        """Copies that held the person and are still there, looked for by their names."""
+        mine = {key_text(entry.key.values) for entry in self._entries.get(ordinal, ())}
+        return len(mine & {key_text(key.values) for key in self._present(store, ordinal)})
+
+    def _present(self, store: Store, ordinal: int) -> list[Key]:
+        dataset = self._run_steps[ordinal].step.dataset
+        if dataset.name not in store.inspect().tables:
+            return []
+        return [found.key for found in store.find(Selector(dataset=dataset), ())]
+
+    def _copies_gone(self, due: DateDue) -> None:
+        step = self._steps[due.step]
+        step.residue, step.until = "clean", None
+        step.note = "no copy from before is left; looked for by name"
+        self._done.append(
+            addendum.Done(
+                step=step, action="expire", rows=due.rows, residue="clean", note=step.note
+            )
+        )
+
+    def _copies_since(self) -> Iterator[tuple[int, list[Key], Receipt]]:
+        """What was retained until now is in every copy taken since: they have to expire, too."""
+        for ordinal, step in self._steps.items():
+            if step.action == "expire":
+                with open_store(step.store) as store:
+                    if keys := self._present(store, ordinal):
+                        work = Work(step=self._run_steps[ordinal].step, keys=tuple(keys))
+                        yield ordinal, keys, store.act([work], _NO_SECRETS)[0]
+
+    def _expect(self, copies: Sequence[tuple[int, list[Key], Receipt]]) -> None:
+        for ordinal, keys, receipt in copies:
+            person = frozenset({str(self.request.id)})
+            entries = [
+                Entry(ordinal=ordinal, key=key, text=key_text(key.values), people=person)
+                for key in keys
+            ]
+            round_ = 1 + max(self.run.batches.values_list("round", flat=True), default=0)
+            journal.write_batches(self.run, [self._run_steps[ordinal]], entries, round_=round_)
+            written = list(self.run.batches.filter(round=round_))
+            move_all(written, "intent", by=_BY)
+            move_all(written, "done", by=_BY)
+            step = self._steps[ordinal]
+            step.rows, step.residue, step.until = len(keys), receipt.residue, receipt.until
+            step.note = receipt.note
+            self.request.dates.filter(step=ordinal, done_at=None).delete()
+            if receipt.until:
+                DateDue.objects.update_or_create(
+                    request=self.request,
+                    step=ordinal,
+                    on=receipt.until,
+                    defaults={
+                        "store": step.store,
+                        "dataset": step.dataset,
+                        "rows": len(keys),
+                        "done_at": None,
+                    },
+                )
+
+    def _conclude(self, store: str) -> None:
+        steps = list(self._steps.values())
+        PlanStep.objects.bulk_update(steps, ["rows", "residue", "until", "note"])
+        outcome, why = outcome_of(
+            [Done(action=s.action, rows=s.rows or 0, residue=s.residue) for s in steps],
+            (),
+            verifiable=True,
+            rescan_due=False,
+        )
+        ledger.append(
+            "dates",
+            {
+                "request": str(self.request.id),
+                "store": store,
+                "done": [
+                    {"dataset": d.step.dataset, "action": d.action, "rows": d.rows}
+                    for d in self._done
+                ],
+            },
+        )
+        if outcome != self.request.state:
+            move(self.request, outcome, by=_BY, because=f"a date has passed: {why}")
+        certificate.seal(addendum.body_of(self.request, steps, self._done, outcome))
