@@ -33,9 +33,16 @@ def case_json(request: ErasureRequest, seconds: float) -> dict[str, Any]:
         "backups": statement.backups_of(request),
         "residual": statement.residual_of(request) + _blocked(request),
         "shared": statement.shared_of(request),
+        "limits": _limits(request),
         "certificate": certificate_path(request),
         "seconds": round(seconds, 3),
     }
+
+
+def _limits(request: ErasureRequest) -> list[dict[str, Any]]:
+    """What happened beside the steps of a case that was carried out."""
+    plan = request.plans.filter(state="carried_out").first()
+    return statement.limits_of(plan, list(plan.steps.all())) if plan else []
 
 
 def _blocked(request: ErasureRequest) -> list[dict[str, Any]]:
@@ -90,6 +97,7 @@ def failure_json(error: str, seconds: float) -> dict[str, Any]:
         "backups": [],
         "residual": [],
         "shared": [],
+        "limits": [],
         "certificate": None,
         "seconds": round(seconds, 3),
     }
@@ -120,9 +128,17 @@ def print_case(content: dict[str, Any], console: Console) -> None:
         until = f" until {residual['until']}" if residual["until"] else ""
         what = f"{residual['dataset']} ({residual['rows']} rows)"
         console.print(f"not erased: {what}: {residual['reason']}{until}")
+    _print_beside(content, console)
+    console.print(f"certificate: {content['certificate'] or 'none'}")
+
+
+def _print_beside(content: dict[str, Any], console: Console) -> None:
+    """What is not the person's own, and what happened although no step names it."""
     for shared in content["shared"]:
         console.print(
             f"shared: {shared['rows']} equal values of other people in "
             f"{shared['dataset']}.{shared['field']}"
         )
-    console.print(f"certificate: {content['certificate'] or 'none'}")
+    for limit in content["limits"]:
+        rows = f" ({limit['rows']} rows)" if "rows" in limit else ""
+        console.print(f"beside the plan: {limit['dataset']}{rows}: {limit['statement']}")
