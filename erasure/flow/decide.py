@@ -58,10 +58,11 @@ def approve_plan(
 def _accepted(plan: Plan, accept: Sequence[str], by: str) -> list[dict[str, str]]:
     """What is accepted with a plan, by whom and when. Raises UsageError."""
     place, given = f"request {plan.request_id}", set(accept)
-    unknown = given - {finding["code"] for finding in plan.findings}
-    if unknown:
+    codes = [finding["code"] for finding in plan.findings]
+    if not given <= set(codes):  # not repeated: whatever was given may stand there
         raise UsageError(
-            f"{place}: the plan sets off no {', '.join(sorted(unknown))}; accept what it names"
+            f"{place}: accepts what the plan does not set off; "
+            f"it sets off: {', '.join(codes) or 'nothing'}"
         )
     missing = {finding["code"] for finding in to_accept(plan)} - given
     if missing:

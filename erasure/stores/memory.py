@@ -32,13 +32,13 @@ from erasure.stores.base import (
     Step,
     Work,
 )
+from erasure.stores.matching import text_matcher, value_matcher
 from erasure.stores.memory_images import PutsBack
 from erasure.stores.rows import (
     Effect,
     comparable,
     effect_of,
     failures,
-    folded,
     receipt_of,
     unique_keys,
 )
@@ -118,9 +118,9 @@ class MemoryStore(PutsBack):
         table = self._table(selector.dataset, selector.fields, selector.carry, selector.guard)
         key = self._key(selector.dataset, table)
         match = (
-            _text_matcher(values)
+            text_matcher(values)
             if selector.mode == "text"
-            else _value_matcher(selector.mode, values)
+            else value_matcher(selector.mode, values)
         )
         for row in list(self._world().rows[table.name]):
             sought: list[Value] = [row[name] for name in selector.fields]
@@ -230,26 +230,6 @@ def _shape(name: str, rows: Sequence[Mapping[str, Scalar]]) -> Table:
 
 def _by_key(rows: Sequence[Row], key: Sequence[str]) -> dict[KeyValues, Row]:
     return {tuple(row[n] for n in key): row for row in rows}
-
-
-def _value_matcher(mode: str, values: Sequence[Value]) -> Callable[[Value], Sequence[Value]]:
-    normal = folded if mode == "email" else comparable
-    wanted: dict[str, list[Value]] = {}
-    for value in values:
-        if (form := normal(value)) is not None:
-            wanted.setdefault(form, []).append(value)
-    return lambda value: wanted.get(normal(value) or "", ()) if value is not None else ()
-
-
-def _text_matcher(values: Sequence[Value]) -> Callable[[Value], Sequence[Value]]:
-    texts = [text for value in values if (text := comparable(value))]
-    matcher = Matcher(Needle(text=text, category="") for text in texts)
-
-    def match(value: Value) -> list[Value]:
-        hits = matcher.found_in(str(value)) if value is not None else ()
-        return [matcher.needles[i].text for i in sorted(hits)]
-
-    return match
 
 
 def _hits(collection: str, row: Row, key: KeyValues, owner: Row, needles: Matcher) -> Iterator[Hit]:

@@ -98,6 +98,8 @@ def test_what_is_accepted_by_name_is_carried_out(sqlite_shop: SqliteShop) -> Non
     told = json.loads(erase("--yes", "--accept", PARCELS, "--accept", LABELS, "--json"))
     assert told["outcome"] == "partly_granted"
     assert sqlite_shop.rows("parcel") == [{"id": 3, "order_id": 3}]
+    limits = {limit["dataset"]: limit["rows"] for limit in told["limits"]}
+    assert limits == {"shop_db.parcel": 2, "shop_db.label": 1}
     (plan,) = Plan.objects.all()
     assert [entry["code"] for entry in plan.accepted] == [LABELS, PARCELS]
     assert all(entry["by"].startswith("console operator") for entry in plan.accepted)

@@ -59,7 +59,10 @@ def test_a_plan_is_approved_with_exactly_what_it_names_or_not_at_all(
     add_parcels(sql_shop)
     request = planned(SUBJECT)
     before = beside(sql_shop), LedgerLeaf.objects.count(), Event.objects.count()
-    with pytest.raises(UsageError, match=r"would set off more than its steps|sets off no trigger:"):
+    with pytest.raises(
+        UsageError,
+        match=r"would set off more than its steps|does not set off; it sets off: cascade:",
+    ):
         accepting(request, *accept)
     request.refresh_from_db()
     plan = plan_of(request)

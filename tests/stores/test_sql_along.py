@@ -39,12 +39,14 @@ BADGE = "cascade:shop.badge.person_id"
 STICKERS = "cascade:shop.sticker.badge_id"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres), "mariadb"]
+)
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> SqlHarness:
-    """SQLite and PostgreSQL, one after the other."""
+    """The three databases, one after the other."""
     if request.param == "sqlite":
         return SqliteHarness(tmp_path)
-    found: SqlHarness = request.getfixturevalue("postgresql")
+    found: SqlHarness = request.getfixturevalue(request.param)
     return found
 
 
