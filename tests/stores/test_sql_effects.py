@@ -285,7 +285,9 @@ def test_a_cycle_that_is_broken_first_sets_triggers_off(postgresql: PostgresqlHa
     assert sorted(effects(postgresql, delete)) == ["trigger:shop.node.watch"]
 
 
-def test_mariadb_tells_its_triggers_and_cascades(mariadb: MariadbHarness) -> None:
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb+pymysql"])
+def test_mariadb_tells_its_triggers_and_cascades(mariadb: MariadbHarness, scheme: str) -> None:
+    mariadb.url = mariadb.url.replace("mysql://", f"{scheme}://")
     fill(mariadb, badge("CASCADE"), STICKER)
     mariadb.add_trigger("person")
     mariadb.execute("CREATE TRIGGER gone AFTER DELETE ON badge FOR EACH ROW SET @a = 1")

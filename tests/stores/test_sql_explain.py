@@ -30,6 +30,7 @@ from tests.stores.explain_cast import (
     fill,
     grow,
 )
+from tests.stores.mariadb import MariadbHarness
 from tests.stores.postgresql import PostgresqlHarness
 from tests.stores.sql_harness import SqlHarness
 from tests.stores.test_sql_sqlite import SqliteHarness
@@ -306,6 +307,17 @@ def test_a_rewrite_of_the_table_is_told_as_the_lock_that_it_is(
     (plain,) = explained(harness, DELETE_POST)
     assert "makes nobody wait" in plain.locks
     assert plain.stays.startswith("bytes in heap and index")
+
+
+def test_what_innodb_keeps_is_told(mariadb: MariadbHarness) -> None:
+    mariadb.url = mariadb.url.replace("mysql://", "mariadb+pymysql://")
+    fill(mariadb)
+    (plain,) = explained(mariadb, DELETE_POST)
+    assert plain.stays.startswith("bytes in InnoDB's pages until they are overwritten; old images")
+    assert plain.index[0].startswith("author_id: by ")
+    (full,) = explained(mariadb, DELETE_POST, purge="vacuum_full")
+    assert full.stays.startswith("old images in the redo, undo and binary logs")
+    assert "OPTIMIZE TABLE afterwards rebuilds the table" in full.locks
 
 
 def test_readers_of_a_write_ahead_log_do_not_wait(tmp_path: Path) -> None:

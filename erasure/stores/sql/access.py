@@ -218,10 +218,12 @@ _VERBS: Mapping[str, str] = {
     "postgresql": "EXPLAIN (VERBOSE, FORMAT JSON) ",
     "sqlite": "EXPLAIN QUERY PLAN ",
     "mysql": "EXPLAIN ",
+    "mariadb": "EXPLAIN ",
 }
 _Reader = Callable[[sa.Connection, _Explain, Sequence[int], Leads], _Told]
 _READERS: Mapping[str, _Reader] = {
     "postgresql": _postgresql,
     "sqlite": _sqlite,
     "mysql": _mysql,
+    "mariadb": _mysql,
 }

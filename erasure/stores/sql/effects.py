@@ -91,7 +91,7 @@ def besides(
     for position, one in enumerate(resolved):
         edges = list(unnamed(schema, one, named))
         writes = [*_own_writes(store, schema, one), *broken.get(position, ())]
-        if dialect != "mysql":  # there a cascade sets no trigger off
+        if dialect not in ("mysql", "mariadb"):  # there a cascade sets no trigger off
             writes += [_cascaded(child) for _, child in edges]
         cascades = {
             code_of(store, child): _cascade(store, parent, child) for parent, child in edges

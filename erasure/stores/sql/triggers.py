@@ -120,4 +120,5 @@ _READERS: Mapping[str, _Reader] = {
     "postgresql": _postgresql,
     "sqlite": _sqlite,
     "mysql": _mysql,
+    "mariadb": _mysql,
 }

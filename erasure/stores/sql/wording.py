@@ -13,21 +13,29 @@ from lineage.schema import Column
 
 _LISTED = 8
 _LOGS = "the server's write-ahead log and its backups keep old images until they expire"
+_INNODB_LOGS = "old images in the redo, undo and binary logs until they are overwritten or expire"
 _LEFT_BY_PURGE = {
     ("sqlite", "vacuum"): "nothing in the file",
     ("sqlite", "vacuum_full"): "nothing in the file",
     ("postgresql", "vacuum"): f"bytes in heap and index until they are overwritten; {_LOGS}",
     ("postgresql", "vacuum_full"): _LOGS,
-    ("mysql", "vacuum"): "old images in the binary logs until those expire",
-    ("mysql", "vacuum_full"): "old images in the binary logs until those expire",
+    ("mysql", "vacuum"): f"bytes in InnoDB's pages until they are overwritten; {_INNODB_LOGS}",
+    ("mysql", "vacuum_full"): _INNODB_LOGS,
 }
 _PURGING = {
     ("sqlite", "vacuum"): "VACUUM afterwards rewrites the file under an exclusive lock",
     ("sqlite", "vacuum_full"): "VACUUM afterwards rewrites the file under an exclusive lock",
+    ("mysql", "vacuum_full"): "OPTIMIZE TABLE afterwards rebuilds the table: others go on but for "
+    "a moment at its beginning and end",
     ("postgresql", "vacuum"): "VACUUM afterwards makes nobody wait",
     ("postgresql", "vacuum_full"): "VACUUM FULL afterwards takes ACCESS EXCLUSIVE: nobody reads "
     "or writes the table until it is rewritten",
 }
+
+
+def family(dialect: str) -> str:
+    """MariaDB goes by two names."""
+    return "mysql" if dialect == "mariadb" else dialect
 
 
 def statement_of(resolved: Resolved, quote: Callable[[str], str]) -> str:
@@ -74,7 +82,7 @@ def locks_of(resolved: Resolved, dialect: str, options: Options, *, wal: bool) -
     effect = resolved.effect
     if effect is None or effect.untouched:
         return "none"
-    purge = _PURGING.get((dialect, options.purge), "")
+    purge = _PURGING.get((family(dialect), options.purge), "")
     told = [_held(dialect, wal=wal), *([purge] if effect.removes and purge else [])]
     if dialect != "sqlite":
         told.insert(1, f"it gives up after waiting {options.lock_timeout:g} s for somebody else")
@@ -103,7 +111,7 @@ def stays_of(resolved: Resolved, dialect: str, options: Options) -> str:
         return f"the row as it is{until}" + (f" ({law})" if law else "")
     if effect.removes:
         left = _LEFT_BY_PURGE.get(
-            (dialect, options.purge), "deleted bytes in the store's own files"
+            (family(dialect), options.purge), "deleted bytes in the store's own files"
         )
         shared = "the row while somebody else refers to it; once it goes, "
         return f"{shared}{left}" if step.via == "refcount" else left
