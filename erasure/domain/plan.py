@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from erasure.domain.errors import UsageError
+from erasure.domain.ordering import in_order
 from erasure.domain.steps import Action, Referrer, Step, Via
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
-from lineage.schema import Inspection, Table
+from lineage.schema import ForeignKey, Inspection, Table
 
 # What a store of that kind can do with a dataset that no row-level path leads to.
 _DERIVED_ACTIONS: Mapping[str, Action] = {
@@ -285,44 +286,36 @@ def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
 def ranks(world: World) -> dict[str, int]:
     """Position of every dataset: holders of references before their targets, ``after`` obeyed.
 
-    Cycles are cut where they close; the store then defers or nulls (see the SQL store).
+    A circle is entered where a reference can be nulled, if it has such a place; the store then
+    defers or nulls (see the SQL store).
     """
-    before: dict[str, set[str]] = {a: set() for a in world.datasets}
-    for first, then in _precedences(world):
+    pairs: dict[tuple[str, str], int] = {}
+    for first, then, weight in _precedences(world):
         if first != then:
-            before[then].add(first)
-    order: dict[str, int] = {}
-    for address in sorted(before):
-        _visit(address, before, order)
-    return order
+            pairs[first, then] = max(weight, pairs.get((first, then), 0))
+    return {address: n for n, address in enumerate(in_order(world.datasets, pairs))}
 
 
-def _visit(address: str, before: Mapping[str, set[str]], order: dict[str, int]) -> None:
-    stack, open_ = [(address, iter(sorted(before[address])))], {address}
-    while stack:
-        current, rest = stack[-1]
-        for earlier in rest:
-            if earlier not in order and earlier not in open_:
-                open_.add(earlier)
-                stack.append((earlier, iter(sorted(before[earlier]))))
-                break
-        else:
-            stack.pop()
-            if current not in order:
-                order[current] = len(order)
-
-
-def _precedences(world: World) -> Iterable[tuple[str, str]]:
-    """Pairs (first, then)."""
+def _precedences(world: World) -> Iterable[tuple[str, str, int]]:
+    """(first, then, how much it matters)."""
     for reference in world.references:
-        yield reference.holder, reference.target
+        yield reference.holder, reference.target, 0
     by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
     for address, dataset in world.datasets.items():
         for earlier in dataset.after:
             if earlier in world.datasets:
-                yield earlier, address
+                yield earlier, address, 2
         table = world.table(dataset)
         for key in table.foreign_keys if table else ():
             target = by_table.get((dataset.store, key.target.rpartition(".")[2]))
-            if target:
-                yield address, target
+            if target and table:
+                yield address, target, _weight(table, key)
+
+
+def _weight(table: Table, key: ForeignKey) -> int:
+    """What can be nulled can wait; what takes its rows along must not do so before their turn;
+    what forbids cannot be got round at all."""
+    columns = [table.get(name) for name in key.columns]
+    if any(column and column.nullable for column in columns):
+        return 0
+    return 2 if key.on_delete in ("NO ACTION", "RESTRICT") else 1

@@ -266,6 +266,47 @@ def test_what_is_kept_below_a_rewritten_key_stays_as_it_is(engine: Engine) -> No
     ) == [CARRIED_OUT]
 
 
+def test_a_circle_is_entered_where_a_reference_can_be_nulled(engine: Engine) -> None:
+    """An order may be without a parcel, but no parcel without an order: parcels go first."""
+    order = table("b_order", KEY, number("customer"), number("parcel"))
+    parcel = table("a_parcel", KEY, number("order", nullable=False))
+    links = [
+        link("b_order.customer", "customer.id"),
+        link("b_order.parcel", "a_parcel.id", on_delete="NO ACTION"),
+        link("a_parcel.order", "b_order.id", on_delete="RESTRICT"),
+    ]
+    world = small(
+        [CUSTOMER, order, parcel],
+        links,
+        ANN,
+        customer=PEOPLE,
+        b_order=[(1, 1, 1), (2, 2, 2)],
+        a_parcel=[(1, 1), (2, 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_a_circle_is_not_entered_where_rows_would_be_taken_along(engine: Engine) -> None:
+    """A box goes with its customer, but not while an order needs it."""
+    customer = table("customer", KEY, EMAIL, number("last"))
+    order = table("order", KEY, number("box", nullable=False))
+    box = table("box", KEY, number("customer", nullable=False))
+    links = [
+        link("customer.last", "order.id", on_erase="shallow", on_delete="NO ACTION"),
+        link("order.box", "box.id", on_delete="NO ACTION"),
+        link("box.customer", "customer.id", on_delete="CASCADE"),
+    ]
+    world = small(
+        [customer, order, box],
+        links,
+        ANN,
+        customer=[(1, ANN, 1), (2, BEN, 1)],
+        order=[(1, 1), (2, 2)],
+        box=[(1, 1), (2, 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
 AREA = table("area", KEY, number("inside"), STREET)
 LIVES = link("customer.area", "area.id", direction="to", on_delete="NO ACTION")
 INSIDE = link("area.inside", "area.id", on_delete="RESTRICT")
