@@ -1,7 +1,6 @@
-"""Putting things in order by pairs (first, then), of which some must hold and the others should.
-Pure.
+"""Putting things in order by pairs (first, then), some of which matter more than others. Pure.
 
-Where pairs form a circle, one of them is given up: one that need not hold, if there is one.
+Where pairs form a circle, one of them is given up: one of those that matter least in it.
 """
 
 from __future__ import annotations
@@ -12,11 +11,14 @@ from heapq import heappop, heappush
 Pair = tuple[str, str]
 
 
-def in_order(names: Iterable[str], wanted: Iterable[Pair], needed: Iterable[Pair]) -> list[str]:
-    """Every name once. ``wanted`` and ``needed`` are pairs of different ``names``."""
-    every, strict = {*wanted, *needed}, set(needed)
-    plain = _depth_first(names, every)
-    waiting = _Waiting(plain, every), _Waiting(plain, strict), _Waiting(plain, ())
+def in_order(names: Iterable[str], pairs: Mapping[Pair, int]) -> list[str]:
+    """Every name once. ``pairs`` of different ``names``, with how much each matters."""
+    plain = _depth_first(names, pairs)
+    waiting = [
+        _Waiting(plain, [pair for pair, weight in pairs.items() if weight >= least])
+        for least in sorted(set(pairs.values()))
+    ]
+    waiting.append(_Waiting(plain, ()))
     placed: dict[str, None] = {}
     while len(placed) < len(plain):
         chosen = next(name for w in waiting if (name := w.first(placed)) is not None)

@@ -316,34 +316,31 @@ def ranks(world: World) -> dict[str, int]:
     A circle is entered where a reference can be nulled, if it has such a place; the store then
     defers or nulls (see the SQL store).
     """
-    pairs = [(a, b, strict) for a, b, strict in _precedences(world) if a != b]
-    order = in_order(
-        world.datasets,
-        wanted=[(first, then) for first, then, _ in pairs],
-        needed=[(first, then) for first, then, strict in pairs if strict],
-    )
-    return {address: n for n, address in enumerate(order)}
+    pairs: dict[tuple[str, str], int] = {}
+    for first, then, weight in _precedences(world):
+        if first != then:
+            pairs[first, then] = max(weight, pairs.get((first, then), 0))
+    return {address: n for n, address in enumerate(in_order(world.datasets, pairs))}
 
 
-def _precedences(world: World) -> Iterable[tuple[str, str, bool]]:
-    """(first, then, whether it must be so: a foreign key that forbids and refuses NULL)."""
+def _precedences(world: World) -> Iterable[tuple[str, str, int]]:
+    """(first, then, how much it matters)."""
     for reference in world.references:
-        yield reference.holder, reference.target, False
+        yield reference.holder, reference.target, 0
     by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
     for address, dataset in world.datasets.items():
         for earlier in dataset.after:
             if earlier in world.datasets:
-                yield earlier, address, True
-        for name, hard in _targets(dataset, by_table, world):
-            yield address, by_table[dataset.store, name], hard
+                yield earlier, address, 2
+        for name, weight in _targets(dataset, by_table, world):
+            yield address, by_table[dataset.store, name], weight
 
 
 def _targets(
     dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
-) -> Iterable[tuple[str, bool]]:
-    """Names of the datasets' tables that a live table refers to, also through tables that the
-    catalogue does not know: what goes along with a row can be referred to, too. And whether the
-    reference forbids any other order."""
+) -> Iterable[tuple[str, int]]:
+    """Names of the datasets' tables that a live table refers to, and how much that matters; also
+    through tables that the catalogue does not know: what goes along can be referred to, too."""
     table = world.table(dataset)
     waiting, seen = [table] if table else [], set()
     while waiting:
@@ -351,13 +348,17 @@ def _targets(
         for key in holder.foreign_keys:
             name = key.target.rpartition(".")[2]
             if (dataset.store, name) in by_table:
-                yield name, holder is table and _forbids(key, holder)
+                yield name, _weight(holder, key) if holder is table else 0
             elif key.target not in seen:
                 seen.add(key.target)
                 through = world.inspections[dataset.store].tables.get(key.target)
                 waiting += [through] if through else []
 
 
-def _forbids(key: ForeignKey, holder: Table) -> bool:
-    columns = [holder.get(name) for name in key.columns]
-    return key.on_delete in ("NO ACTION", "RESTRICT") and not any(c and c.nullable for c in columns)
+def _weight(table: Table, key: ForeignKey) -> int:
+    """What can be nulled can wait; what takes its rows along must not do so before their turn;
+    what forbids cannot be got round at all."""
+    columns = [table.get(name) for name in key.columns]
+    if any(column and column.nullable for column in columns):
+        return 0
+    return 2 if key.on_delete in ("NO ACTION", "RESTRICT") else 1

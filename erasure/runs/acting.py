@@ -74,15 +74,22 @@ class _Actor:
     def act_on(self, batch: Batch) -> None:
         """A child inserted after the search makes its parent's delete fail: search again, write
         the late rows down, and take them together with the batch, in one transaction."""
-        batches = [batch]
+        batches, written = [batch], self._run.batches.count()
         for _ in range(ROUNDS):
             try:
                 self._act(batches)
                 return
-            except LateRows:
+            except LateRows as error:
+                place = error.place
                 search_again(self._run, self.steps, self._fence)
                 self._open()
                 batches = list(_pending(self._run, self._store.name))
+        if self._run.batches.count() == written:
+            raise StoreError(
+                place,
+                "rows refer to what is to go, and no search leads to them; declare that "
+                "reference in the catalogue (direction from), then plan again",
+            )
         raise StoreError(
             self._store.name, "still active: rows keep being added; pause its writers and retry"
         )

@@ -286,6 +286,27 @@ def test_a_circle_is_entered_where_a_reference_can_be_nulled(engine: Engine) -> 
     assert hold(engine, world) == [CARRIED_OUT]
 
 
+def test_a_circle_is_not_entered_where_rows_would_be_taken_along(engine: Engine) -> None:
+    """A box goes with its customer, but not while an order needs it."""
+    customer = table("customer", KEY, EMAIL, number("last"))
+    order = table("order", KEY, number("box", nullable=False))
+    box = table("box", KEY, number("customer", nullable=False))
+    links = [
+        link("customer.last", "order.id", on_erase="shallow", on_delete="NO ACTION"),
+        link("order.box", "box.id", on_delete="NO ACTION"),
+        link("box.customer", "customer.id", on_delete="CASCADE"),
+    ]
+    world = small(
+        [customer, order, box],
+        links,
+        ANN,
+        customer=[(1, ANN, 1), (2, BEN, 1)],
+        order=[(1, 1), (2, 2)],
+        box=[(1, 1), (2, 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
 AREA = table("area", KEY, number("inside"), STREET)
 LIVES = link("customer.area", "area.id", direction="to", on_delete="NO ACTION")
 INSIDE = link("area.inside", "area.id", on_delete="RESTRICT")
