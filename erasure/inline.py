@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,14 +63,16 @@ def discard(request: ErasureRequest, *, by: str, because: str) -> None:
     decide.withdraw_request(request, by=by, because=because)
 
 
-def approve(request: ErasureRequest, *, by: str, because: str) -> None:
-    """Approve the plan that stands, by its digest.
+def approve(request: ErasureRequest, *, by: str, because: str, accept: Sequence[str] = ()) -> None:
+    """Approve the plan that stands, by its digest, with the findings that it names.
 
     No second pair of eyes is asked for: whoever has the console has the keys too, and the ledger
     records that the console approved.
     """
     plan = request.plans.get(state="draft")
-    decide.approve_plan(request, digest=plan.digest, by=by, because=because, four_eyes=False)
+    decide.approve_plan(
+        request, digest=plan.digest, by=by, because=because, four_eyes=False, accept=accept
+    )
 
 
 def run_inline(request: ErasureRequest, tell: Tell = silent) -> ErasureRequest:
@@ -131,8 +133,17 @@ class Replayed:
     request: ErasureRequest
 
 
-def replay(store: str, *, taken_at: datetime, by: str, tell: Tell = silent) -> list[Replayed]:
+def replay(
+    store: str,
+    *,
+    taken_at: datetime,
+    by: str,
+    tell: Tell = silent,
+    accept: Collection[str] = (),
+) -> list[Replayed]:
     """The restore gate: forget everybody again whom a backup taken then has brought back.
+
+    ``accept``: findings that may happen beside what was accepted when they were first erased.
 
     Walks afresh from the identities that are in the store now; old row keys are never used. Runs
     until nobody is recognised any more, or somebody's case is blocked.
@@ -151,18 +162,26 @@ def replay(store: str, *, taken_at: datetime, by: str, tell: Tell = silent) -> l
             identify.confirm_identity(request, by=by, method="recognised by suppression entry")
         elif request.state == "blocked":
             decide.retry_blocked(request, by=by)
-        done.append(Replayed(original=returned.request, request=_forget_again(request, by, tell)))
+        elif request.state == "planned":
+            decide.plan_again(request, by=by)
+        again = _forget_again(request, by, tell, accept)
+        done.append(Replayed(original=returned.request, request=again))
     return done
 
 
-def _forget_again(request: ErasureRequest, by: str, tell: Tell) -> ErasureRequest:
+def _forget_again(
+    request: ErasureRequest, by: str, tell: Tell, accept: Collection[str]
+) -> ErasureRequest:
     """Plan, approve and carry out; anew while the restored store still moves. Whatever stands in
     the way of one person blocks their case, and the gate goes on with the others."""
     for _ in range(ATTEMPTS):
         if request.state == "identified":
             _work_off(request, tell)
         if request.state == "planned":
-            approve(request, by=by, because=f"restore gate: erased before as {request.replay_of}")
+            findings = decide.to_accept(request.plans.get(state="draft"))
+            codes = [f["code"] for f in findings if f["code"] in accept]
+            because = f"restore gate: erased before as {request.replay_of}"
+            approve(request, by=by, because=because, accept=codes)
         if request.state in SETTLED | {"blocked"}:
             return request
         with suppress(StalePlan):

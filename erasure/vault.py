@@ -45,12 +45,13 @@ def unseal(key: bytes, sealed: bytes | memoryview, *, label: str) -> bytes:
 def make_key(owner: UUID, purpose: str) -> bytes:
     """The data key of that owner and purpose, made on first use. Raises KeyDestroyed."""
     record, _ = DataKey.objects.get_or_create(owner=owner, purpose=purpose)
-    path = _path(record)
     if record.destroyed_at:
         raise KeyDestroyed(f"{purpose} key of {owner}: destroyed")
-    if not path.exists():
-        _write_once(path, _wrapper().encrypt(AESGCM.generate_key(256)))
-    return _unwrap(path, record)
+    wrapper, wrapped = _wrapper(), _read(record.id)
+    if wrapped is None:
+        _write_once(_path(record.id), wrapper.encrypt(AESGCM.generate_key(256)))
+        wrapped = _read(record.id) or b""
+    return _unwrap(wrapper, wrapped, f"{purpose} key of {owner}")
 
 
 def open_key(owner: UUID, purpose: str) -> bytes:
@@ -62,7 +63,11 @@ def open_keys(owners: Iterable[UUID], purpose: str) -> dict[UUID, bytes]:
     """Existing data keys of many owners, with one query. Raises KeyDestroyed if one is gone."""
     wanted = set(owners)
     records = DataKey.objects.filter(owner__in=wanted, purpose=purpose, destroyed_at=None)
-    keys = {r.owner: _unwrap(_path(r), r) for r in records if _path(r).exists()}
+    wrapper, keys = _wrapper(), {}
+    for key_id, owner in records.values_list("id", "owner"):
+        wrapped = _read(key_id)
+        if wrapped is not None:
+            keys[owner] = _unwrap(wrapper, wrapped, f"{purpose} key of {owner}")
     for owner in wanted - keys.keys():
         raise KeyDestroyed(f"{purpose} key of {owner}: not there")
     return keys
@@ -73,7 +78,7 @@ def destroy_key(owner: UUID, purpose: str) -> bool:
     record = DataKey.objects.filter(owner=owner, purpose=purpose, destroyed_at=None).first()
     if record is None:
         return False
-    path = _path(record)
+    path = _path(record.id)
     if path.exists():
         with path.open("r+b") as file:
             file.write(os.urandom(path.stat().st_size))
@@ -104,17 +109,22 @@ def _wrapper() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.LETHE_MASTER_KEYS])
 
 
-def _path(record: DataKey) -> Path:
-    return Path(settings.LETHE_HOME) / "keys" / f"{record.id}.key"
+def _path(key_id: UUID) -> Path:
+    return Path(f"{settings.LETHE_HOME}/keys/{key_id}.key")
 
 
-def _unwrap(path: Path, record: DataKey) -> bytes:
+def _read(key_id: UUID) -> bytes | None:
     try:
-        return _wrapper().decrypt(path.read_bytes())
+        return _path(key_id).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _unwrap(wrapper: MultiFernet, wrapped: bytes, what: str) -> bytes:
+    try:
+        return wrapper.decrypt(wrapped)
     except InvalidToken:
-        raise KeyDestroyed(
-            f"{record.purpose} key of {record.owner}: no master key in LETHE_MASTER_KEYS opens it"
-        ) from None
+        raise KeyDestroyed(f"{what}: no master key in LETHE_MASTER_KEYS opens it") from None
 
 
 def _write_once(path: Path, content: bytes) -> None:

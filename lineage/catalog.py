@@ -218,6 +218,7 @@ def _references(catalogue: Catalogue, fields: Mapping[Key, models.Field]) -> Wan
             "direction": entry.direction or "",
             "on_erase": entry.on_erase or "",
             "ghost": entry.ghost,
+            "also": [list(pair) for pair in entry.also],
         }
     return wanted
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lineage.adjacency import neighbours_in
 from lineage.graph import (
     Dataset,
     Derivation,
     Reference,
     StoreEntry,
-    neighbours_in,
     walk,
 )
 from lineage.importers.guesses import guess
@@ -26,6 +26,7 @@ RULES: Mapping[str, str] = {
     "unclassified-table": "A table of the store is not in the catalogue",
     "unclassified-column": "A column of the store is not in the catalogue",
     "undeclared-foreign-key": "A foreign key of the store is no reference of the catalogue",
+    "reference-in-parts": "The columns of a composite foreign key are declared one by one",
     "undecided": "Personal fields, and nobody decided what happens to them",
     "undecided-downstream": "Made from personal data, and nobody decided what happens to it",
     "unreachable": "Personal fields that no identity, reference or derivation leads to",
@@ -44,6 +45,10 @@ _COMPARED = frozenset({"sql", "memory", "files", "delta", "iceberg"})
 # What happens to these follows from their kind: expiry, retraining, a notice.
 _DECIDED_BY_KIND = frozenset({"backups", "model_registry", "manual", "http"})
 _KEYED = frozenset({"sql"})
+
+
+# Pairs of ``address.field`` that are one reference.
+Link = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +87,13 @@ class Catalogue:
         """The kind of a dataset's store."""
         return next(s.kind for s in self.stores if s.name == dataset.store)
 
-    def pairs(self) -> frozenset[tuple[str, str]]:
-        """Both ends of every reference as ``address.field``, in either order: fideslang lets
-        either end declare it."""
-        ends = [
-            (f"{r.holder}.{r.holder_field}", f"{r.target}.{r.target_field}")
-            for r in self.references
+    def links(self) -> frozenset[Link]:
+        """Both ends of every reference, field by field, in either order: fideslang lets either
+        end declare it."""
+        found = [
+            _link(r.holder, r.holder_fields, r.target, r.target_fields) for r in self.references
         ]
-        return frozenset(ends) | frozenset((b, a) for a, b in ends)
+        return frozenset(found) | frozenset(frozenset((b, a) for a, b in link) for link in found)
 
 
 def findings(
@@ -107,12 +111,12 @@ def findings(
         )
         for name, fault in (broken or {}).items()
     ]
-    pairs = catalogue.pairs()
+    links = catalogue.links()
     gone: set[str] = set()
     for store in catalogue.stores:
         if store.name in live and store.kind in _COMPARED:
             compared = _Compared(
-                catalogue=catalogue, store=store, live=live[store.name], pairs=pairs
+                catalogue=catalogue, store=store, live=live[store.name], links=links
             )
             found += compared.findings()
             gone |= compared.gone
@@ -130,7 +134,7 @@ class _Compared:
     catalogue: Catalogue
     store: StoreEntry
     live: Inspection
-    pairs: frozenset[tuple[str, str]]
+    links: frozenset[Link]
     gone: set[str] = field(default_factory=set)
 
     def findings(self) -> Iterator[Finding]:
@@ -144,6 +148,8 @@ class _Compared:
             else:
                 by_table[table] = dataset
         for name, table_ in self.live.tables.items():
+            if table_.kind == "shadow":
+                continue  # a virtual table's own, and said with it
             if name not in by_table:
                 yield self._unclassified(name, table_)
                 continue
@@ -151,15 +157,15 @@ class _Compared:
             yield from self._foreign_keys(by_table, name, table_)
 
     def _table_of(self, dataset: Dataset) -> str | None:
-        qualified = f"{dataset.schema}.{dataset.name}" if dataset.schema else dataset.name
-        return next((n for n in (qualified, dataset.name) if n in self.live.tables), None)
+        names = (_qualified(dataset), dataset.name)
+        return next((n for n in names if n in self.live.tables), None)
 
     def _table_gone(self, dataset: Dataset) -> Finding:
         self.gone |= {f"{dataset.address}.{f.name}" for f in dataset.fields}
         return Finding(
             code="table-gone",
             place=dataset.address,
-            reason=f"'{dataset.name}' is not in the store {self.store.name}",
+            reason=self.live.absent(_qualified(dataset), dataset.name),
             remedy="correct its name, or remove the collection and import with --prune",
         )
 
@@ -207,22 +213,47 @@ class _Compared:
     ) -> Iterator[Finding]:
         for key in table.foreign_keys:
             target = by_table.get(key.target)
-            if target is not None and not self._declared(by_table[name], key, target):
-                columns = ", ".join(key.columns)
-                fides_key = target.address.removesuffix(f".{target.name}")
-                yield Finding(
-                    code="undeclared-foreign-key",
-                    place=f"{by_table[name].address}.{columns}",
-                    reason=f"the foreign key to {target.address} is no reference",
-                    remedy=f"fides_meta: {{references: [{{dataset: {fides_key}, field: "
-                    f"{target.name}.{key.target_columns[0]}, direction: from}}]}}",
-                )
+            if target is None:
+                continue
+            holder = by_table[name].address
+            link = _link(holder, key.columns, target.address, key.target_columns)
+            if link not in self.links:
+                yield self._undeclared(holder, key, target, link)
 
-    def _declared(self, holder: Dataset, key: ForeignKey, target: Dataset) -> bool:
-        ends = zip(key.columns, key.target_columns, strict=False)
-        return any(
-            (f"{holder.address}.{a}", f"{target.address}.{b}") in self.pairs for a, b in ends
+    def _undeclared(self, holder: str, key: ForeignKey, target: Dataset, link: Link) -> Finding:
+        place = f"{holder}.{', '.join(key.columns)}"
+        together = f"erasure: {{composite: [[{', '.join(key.columns)}]]}}"
+        if any(frozenset({pair}) in self.links for pair in link):
+            return Finding(
+                code="reference-in-parts",
+                place=place,
+                reason=f"its columns refer to {target.address} only together; each alone leads to "
+                "rows of other people",
+                remedy=f"{together}  # on the collection",
+            )
+        fides_key = target.address.removesuffix(f".{target.name}")
+        references = "; ".join(
+            f"{mine}: fides_meta: {{references: [{{dataset: {fides_key}, field: "
+            f"{target.name}.{theirs}, direction: from}}]}}"
+            for mine, theirs in zip(key.columns, key.target_columns, strict=False)
         )
+        return Finding(
+            code="undeclared-foreign-key",
+            place=place,
+            reason=f"the foreign key to {target.address} is no reference",
+            remedy=references.partition(": ")[2]
+            if len(key.columns) == 1
+            else f"{references}; {together}",
+        )
+
+
+def _link(holder: str, mine: Sequence[str], target: str, theirs: Sequence[str]) -> Link:
+    ends = zip(mine, theirs, strict=False)
+    return frozenset((f"{holder}.{a}", f"{target}.{b}") for a, b in ends)
+
+
+def _qualified(dataset: Dataset) -> str:
+    return f"{dataset.schema}.{dataset.name}" if dataset.schema else dataset.name
 
 
 def _field(column: Column) -> str:

@@ -150,12 +150,16 @@ def dataset_from_json(plain: Mapping[str, Any]) -> Dataset:
     return Dataset(**values)
 
 
+Pairs = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reference:
     """``holder.holder_field`` refers to ``target.target_field`` (addresses and field names).
 
     ``direction`` as in fideslang: ``from`` - the holder is reached from the target; ``to`` - a
-    row of the holder leads to the target; None - both.
+    row of the holder leads to the target; None - both. ``also``: further (holder field, target
+    field) pairs of a composite reference, which count only all together.
     """
 
     holder: str
@@ -165,6 +169,17 @@ class Reference:
     direction: Literal["from", "to"] | None = None
     on_erase: Effect | None = None
     ghost: bool = False
+    also: Pairs = ()
+
+    @property
+    def holder_fields(self) -> tuple[str, ...]:
+        """The fields that refer, one or more."""
+        return (self.holder_field, *[mine for mine, _ in self.also])
+
+    @property
+    def target_fields(self) -> tuple[str, ...]:
+        """The fields referred to, in the order of those that refer."""
+        return (self.target_field, *[theirs for _, theirs in self.also])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,9 +206,20 @@ class Edge:
     @property
     def forward(self) -> bool:
         """True when the origin holds the reference (it 'leads to' the destination)."""
-        return self.origin == self.reference.holder and (
-            self.origin_field == self.reference.holder_field
-        )
+        holder = (self.reference.holder, self.reference.holder_field)
+        return (self.origin, self.origin_field) == holder
+
+    @property
+    def origin_fields(self) -> tuple[str, ...]:
+        """The fields whose values lead on; several only together."""
+        reference = self.reference
+        return reference.holder_fields if self.forward else reference.target_fields
+
+    @property
+    def destination_fields(self) -> tuple[str, ...]:
+        """The fields that must equal them."""
+        reference = self.reference
+        return reference.target_fields if self.forward else reference.holder_fields
 
 
 def edges_of(reference: Reference, holder: Dataset, target: Dataset) -> list[Edge]:
@@ -340,7 +366,8 @@ def _carries_on(stop: Stop) -> bool:
 
 
 def _by_edge(origin: Stop, edge: Edge) -> Stop:
-    step = f"{edge.origin}.{edge.origin_field} → {edge.destination}.{edge.destination_field}"
+    origin_place = f"{edge.origin}.{'+'.join(edge.origin_fields)}"
+    step = f"{origin_place} → {edge.destination}.{'+'.join(edge.destination_fields)}"
     return Stop(
         address=edge.destination,
         effect=edge.effect,
@@ -371,28 +398,3 @@ def _improve(stops: dict[str, Stop], new: Stop) -> bool:
     stronger = STRENGTH.get(new.effect or "", 0) > STRENGTH.get(old.effect or "", 0)
     stops[new.address] = replace(new if stronger else old, derivation=derivation)
     return stronger
-
-
-def neighbours_in(
-    references: Iterable[Reference],
-    derivations: Iterable[Derivation],
-    datasets: Mapping[str, Dataset],
-) -> Callable[[frozenset[str]], Neighbours]:
-    """A ``neighbours`` function over a graph held in memory."""
-    by_origin: dict[str, list[Edge]] = {}
-    for reference in references:
-        for edge in edges_of(reference, datasets[reference.holder], datasets[reference.target]):
-            by_origin.setdefault(edge.origin, []).append(edge)
-    by_upstream: dict[str, list[Derivation]] = {}
-    for derivation in derivations:
-        by_upstream.setdefault(derivation.upstream, []).append(derivation)
-        for edge in edges_of_derivation(derivation, datasets[derivation.upstream]):
-            by_origin.setdefault(edge.origin, []).append(edge)
-
-    def neighbours(frontier: frozenset[str]) -> Neighbours:
-        return Neighbours(
-            edges=tuple(e for a in sorted(frontier) for e in by_origin.get(a, ())),
-            derivations=tuple(d for a in sorted(frontier) for d in by_upstream.get(a, ())),
-        )
-
-    return neighbours

@@ -173,6 +173,7 @@ class Reference(models.Model):
     direction = models.CharField(max_length=4, blank=True)
     on_erase = models.CharField(max_length=10, blank=True)
     ghost = models.BooleanField(default=False)
+    also = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ("holder_id", "target_id")
@@ -224,7 +225,7 @@ class Derivation(models.Model):
 
 def reference_entry(row: tuple[Any, ...]) -> graph.Reference:
     """A row of :data:`REFERENCE_COLUMNS` as a plain value."""
-    holder, holder_field, target, target_field, direction, on_erase, ghost = row
+    holder, holder_field, target, target_field, direction, on_erase, ghost, also = row
     return graph.Reference(
         holder=holder,
         holder_field=holder_field,
@@ -233,6 +234,7 @@ def reference_entry(row: tuple[Any, ...]) -> graph.Reference:
         direction=direction or None,
         on_erase=on_erase or None,
         ghost=ghost,
+        also=tuple((mine, theirs) for mine, theirs in also),
     )
 
 
@@ -244,6 +246,7 @@ REFERENCE_COLUMNS = (
     "direction",
     "on_erase",
     "ghost",
+    "also",
 )
 
 

@@ -2,7 +2,7 @@
 
 Loaded by ``-p tests.environment`` (pyproject.toml): a conftest.py would come too late, because
 pytest-django reads the settings first. Nothing of the developer's environment comes through
-except ``TEST_DATABASE_URL``.
+except ``TEST_DATABASE_URL`` and the addresses ``LETHE_TEST_…``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ import tempfile
 
 _OWN = ("LETHE_", "CELERY_")
 
-for _name in [name for name in os.environ if name.startswith(_OWN) or name == "DATABASE_URL"]:
+for _name in [
+    name
+    for name in os.environ
+    if (name.startswith(_OWN) and not name.startswith("LETHE_TEST_")) or name == "DATABASE_URL"
+]:
     del os.environ[_name]
 _home = tempfile.mkdtemp(prefix="lethe-test-")
 os.environ["LETHE_HOME"] = _home

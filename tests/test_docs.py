@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SETTING = re.compile(r"LETHE_[A-Z_]+|DATABASE_URL|CELERY_BROKER_URL")
 # Set by the gate and read by tests; documented with the settings.
-OF_THE_TESTS = {"TEST_DATABASE_URL", "TEST_POSTGRESQL", "TEST_REDIS", "CI_GATE"}
+OF_THE_TESTS = {
+    "TEST_DATABASE_URL", "TEST_POSTGRESQL", "LETHE_TEST_MARIADB", "TEST_REDIS", "CI_GATE"
+}  # fmt: skip
 
 
 def text_of(name: str) -> str:

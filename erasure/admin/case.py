@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from erasure.admin import words
+from erasure.admin import explained, words
 from erasure.advance import DUE
 from erasure.domain import states
 from erasure.domain.plan import MODEL_ACTIONS
@@ -68,6 +68,7 @@ class StepShown:
     reason: str
     note: str
     path: Sequence[str]
+    how: explained.How | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,7 @@ def _step(step: PlanStep, told: frozenset[str]) -> StepShown:
         reason=_reason(step),
         note="" if step.action in _BY_HAND else step.note,
         path=[words.hop(part) for part in step.path],
+        how=explained.how(step),
     )
 
 
@@ -257,15 +259,22 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     now = timezone.now()
     steps = statement.steps_of(case)
     told = frozenset(case.notices.exclude(told_at=None).values_list("dataset", flat=True))
+    plan = case.plans.exclude(state="stale").first()
+    findings = explained.findings(plan, steps) if plan else []
+    carried_out = any(step.rows is not None for step in steps)
     return {
         "case": case,
         "badge": words.badge(case.state),
         "law": words.law(case.law),
         "channel": words.channel(case.channel),
         "deadline": deadline(case, now),
-        "plan": case.plans.exclude(state="stale").first(),
+        "plan": plan,
+        "findings": findings,
+        "asked": [finding for finding in findings if finding.asked],
+        "warnings": explained.warnings(plan) if plan and not carried_out else (),
+        "staying": explained.staying(steps) if not carried_out else (),
         "stores": stores_of(steps, told),
-        "carried_out": any(step.rows is not None for step in steps),
+        "carried_out": carried_out,
         "progress": progress(case, now),
         "refresh": REFRESH_SECONDS if case.state in DUE else None,
         "notices": case.notices.order_by("dataset"),

@@ -101,6 +101,7 @@ class RequestAdmin(Undoes, ReadOnly):
                 ("approve/", "approve", self.approve),
                 ("refuse/", "refuse", self.refuse),
                 ("retry/", "retry", self.retry),
+                ("again/", "again", self.again),
                 ("told/<int:notice>/", "told", self.told),
                 ("certificate/", "certificate", self.certificate),
                 ("report/", "report", self.report),
@@ -174,12 +175,14 @@ class RequestAdmin(Undoes, ReadOnly):
         }
 
     def approve(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Approve exactly the plan that was on the page."""
-        digest = request.POST.get("digest", "")
+        """Approve exactly the plan that was on the page, with what was ticked there."""
+        digest, accept = request.POST.get("digest", ""), request.POST.getlist("accept")
         return self._deed(
             request,
             pk,
-            lambda case, by: decide.approve_plan(case, digest=digest, by=by, because="at the desk"),
+            lambda case, by: decide.approve_plan(
+                case, digest=digest, by=by, because="at the desk", accept=accept
+            ),
             "Approved. The run has been queued.",
         )
 
@@ -200,6 +203,15 @@ class RequestAdmin(Undoes, ReadOnly):
             pk,
             lambda case, by: decide.retry_blocked(case, by=by),
             "Going on where it stopped.",
+        )
+
+    def again(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Plan again after the catalogue or a store was corrected."""
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: decide.plan_again(case, by=by),
+            "The plan is being made again.",
         )
 
     def told(self, request: HttpRequest, pk: UUID, notice: int) -> HttpResponse:

@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, Value, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
 
 Person = str
+# Shared between the rows of the same people: most rows are one person's.
+People = frozenset[Person]
+NOBODY: People = frozenset()
 KeyText = tuple[str, ...]
 # canonical value → (the value as first met, everybody it stands for)
-Wanted = dict[str, tuple[Scalar, set[Person]]]
+Wanted = dict[str, tuple[Value, People]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,41 +34,51 @@ class Seed:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """One question to a store: rows of ``dataset`` whose ``field`` equals one of the values."""
+    """One question to a store: rows of ``dataset`` whose ``fields``, all together, equal one of
+    the values."""
 
     dataset: str
-    field: str
+    fields: tuple[str, ...]
     mode: Literal["key", "email"] = "key"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """A row that a lookup found; ``values`` identify it, ``payload`` is the store's own key."""
 
     values: tuple[Scalar, ...]
-    matched: tuple[Scalar, ...]
+    matched: tuple[Value, ...]
     carry: Mapping[str, Scalar]
     payload: object
 
 
-Search = Callable[[Lookup, Sequence[Scalar]], Iterator[Answer]]
+Search = Callable[[Lookup, Sequence[Value]], Iterator[Answer]]
+# People by the fields of a reference that leads to them.
+By = Mapping[tuple[str, ...], People]
+_NONE: By = {}
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Row:
     """A row that was reached: how strongly, and for whom.
 
     ``deep_for``: whose own it is; ``owners``: theirs, or shared by them (refcount);
-    ``shallow_by``: reference field → the people it refers to, in a row that is somebody else's.
+    ``shallow_by``: a reference's fields → the people it refers to, in a row of somebody else's;
+    ``deep_by``: likewise, where that makes it their own.
     """
 
     payload: object
     via: Effect
     carry: Mapping[str, Scalar]
-    people: set[Person] = field(default_factory=set)
-    deep_for: set[Person] = field(default_factory=set)
-    owners: set[Person] = field(default_factory=set)
-    shallow_by: dict[str, set[Person]] = field(default_factory=dict)
+    deep_for: People = NOBODY
+    owners: People = NOBODY
+    shallow_by: By = field(default_factory=lambda: _NONE)
+    deep_by: By = field(default_factory=lambda: _NONE)
+
+    @property
+    def people(self) -> People:
+        """Everybody it was reached for, however strongly."""
+        return self.owners.union(*self.shallow_by.values())
 
 
 @dataclass
@@ -73,8 +86,9 @@ class Findings:
     """Rows by dataset and key text; the strongest effect wins per row."""
 
     rows: dict[str, dict[KeyText, Row]] = field(default_factory=dict)
+    _alone: dict[tuple[tuple[str, ...], People], By] = field(default_factory=dict)
 
-    def add(self, lookup: Lookup, answer: Answer, via: Effect, people: set[Person]) -> set[Person]:
+    def add(self, lookup: Lookup, answer: Answer, via: Effect, people: People) -> People:
         """Keep the row; returns the people for whom it is newly reached over deep."""
         table = self.rows.setdefault(lookup.dataset, {})
         text = key_text(answer.values)
@@ -83,16 +97,28 @@ class Findings:
             row = table[text] = Row(payload=answer.payload, via=via, carry=answer.carry)
         elif STRENGTH[via] > STRENGTH[row.via]:
             row.via = via
-        row.people |= people
         if via == "shallow":
-            row.shallow_by.setdefault(lookup.field, set()).update(people)
-            return set()
-        row.owners |= people
+            row.shallow_by = self._joined(row.shallow_by, lookup.fields, people)
+            return NOBODY
+        row.owners = row.owners | people if row.owners else people
         if via == "refcount":
-            return set()
+            return NOBODY
+        row.deep_by = self._joined(row.deep_by, lookup.fields, people)
+        if not row.deep_for:
+            row.deep_for = people
+            return people
         new = people - row.deep_for
         row.deep_for |= new
         return new
+
+    def _joined(self, by: By, fields: tuple[str, ...], people: People) -> By:
+        """``by``, and these people by those fields; shared between the many rows that have no
+        more than one such entry."""
+        if not by:
+            alone = self._alone.get((fields, people))
+            return alone or self._alone.setdefault((fields, people), {fields: people})
+        known = by.get(fields, NOBODY)
+        return by if people <= known else {**by, fields: known | people}
 
     def count(self, dataset: str, via: str) -> int:
         """Rows of a dataset reached with that effect."""
@@ -107,7 +133,7 @@ class Findings:
 
 def key_text(values: Iterable[Scalar]) -> KeyText:
     """A key as comparable text."""
-    return tuple(canonical(v) for v in values)
+    return tuple([canonical(v) for v in values])
 
 
 def mode_of(kind: str | None) -> Literal["key", "email"]:
@@ -124,7 +150,7 @@ class Resolver:
         self._edges: dict[str, list[Edge]] = {}
         for edge in edges:
             self._edges.setdefault(edge.origin, []).append(edge)
-        self._asked: dict[Edge, dict[str, set[Person]]] = {}
+        self._asked: dict[Edge, dict[str, People]] = {}
         self.findings = Findings()
 
     def start(self, seeds: Iterable[Seed], wanted: Mapping[str, Wanted]) -> None:
@@ -133,7 +159,7 @@ class Resolver:
         for seed in seeds:
             values = wanted.get(seed.kind)
             if values:
-                lookup = Lookup(dataset=seed.dataset, field=seed.field, mode=mode_of(seed.kind))
+                lookup = Lookup(dataset=seed.dataset, fields=(seed.field,), mode=mode_of(seed.kind))
                 self._look(lookup, "deep", values, pending)
         self._follow(pending)
 
@@ -148,9 +174,9 @@ class Resolver:
                 fresh = self._unasked(edge, values)
                 if fresh:
                     kind = self._kind(edge)
-                    lookup = Lookup(
-                        dataset=edge.destination, field=edge.destination_field, mode=mode_of(kind)
-                    )
+                    fields = edge.destination_fields
+                    mode = mode_of(kind) if len(fields) == 1 else "key"
+                    lookup = Lookup(dataset=edge.destination, fields=fields, mode=mode)
                     self._look(lookup, edge.effect, fresh, grown)
             pending = grown
 
@@ -162,9 +188,10 @@ class Resolver:
         asked = self._asked.setdefault(edge, {})
         fresh: Wanted = {}
         for text, (raw, people) in values.items():
-            new = people - asked.get(text, set())
+            before = asked.get(text)
+            new = people - before if before else people
             if new:
-                asked.setdefault(text, set()).update(new)
+                asked[text] = before | new if before else new
                 fresh[text] = (raw, new)
         return fresh
 
@@ -177,8 +204,8 @@ class Resolver:
     ) -> None:
         whose = _by_spelling(values)
         for answer in self._search(lookup, [raw for raw, _ in values.values()]):
-            people: set[Person] = set()
-            for match in answer.matched:
+            people = whose[canonical(answer.matched[0])]
+            for match in answer.matched[1:]:
                 people |= whose[canonical(match)]
             new = self.findings.add(lookup, answer, via, people)
             if new:
@@ -188,27 +215,35 @@ class Resolver:
         self,
         dataset: str,
         carry: Mapping[str, Scalar],
-        people: set[Person],
+        people: People,
         grown: dict[Edge, Wanted],
     ) -> None:
         for edge in self._edges.get(dataset, ()):
-            add_wanted(grown.setdefault(edge, {}), carry.get(edge.origin_field), people)
+            add_wanted(grown.setdefault(edge, {}), led_on(edge, carry), people)
 
 
-def _by_spelling(values: Wanted) -> dict[str, set[Person]]:
+def _by_spelling(values: Wanted) -> dict[str, People]:
     """People by the value as it was handed to the store, which answers in the same spelling."""
-    people: dict[str, set[Person]] = {}
+    people: dict[str, People] = {}
     for raw, owners in values.values():
-        people.setdefault(canonical(raw), set()).update(owners)
+        text = canonical(raw)
+        people[text] = people[text] | owners if text in people else owners
     return people
 
 
-def add_wanted(wanted: Wanted, value: Scalar, people: set[Person], kind: str | None = None) -> None:
+def led_on(edge: Edge, carry: Mapping[str, Scalar]) -> Value:
+    """What leads on from a row over ``edge``; NULL where any part of it is NULL (SQL's MATCH
+    SIMPLE: such a reference refers to nothing)."""
+    if not edge.reference.also:
+        return carry.get(edge.origin_field)
+    parts = tuple([carry.get(name) for name in edge.origin_fields])
+    return None if None in parts else parts
+
+
+def add_wanted(wanted: Wanted, value: Value, people: People, kind: str | None = None) -> None:
     """Note that ``people`` are looked for by ``value``; NULL leads nowhere, 0 does."""
     if value is None:
         return
     text = canonical(value, kind)
-    if text in wanted:
-        wanted[text][1].update(people)
-    else:
-        wanted[text] = (value, set(people))
+    known = wanted.get(text)
+    wanted[text] = (known[0], known[1] | people) if known else (value, people)

@@ -54,7 +54,9 @@ _BY_TYPE: Mapping[type, Family] = {
     bool: "boolean", int: "integer", float: "float", Decimal: "decimal", datetime: "datetime",
     date: "date", time: "time", UUID: "uuid", bytes: "bytes",
 }  # fmt: skip
-_BITS: Mapping[str, int] = {"TINYINT": 7, "SMALLINT": 15, "INT2": 15, "INT8": 31, "INT16": 15}
+_BITS: Mapping[str, int] = {
+    "TINYINT": 7, "SMALLINT": 15, "MEDIUMINT": 23, "INT2": 15, "INT8": 31, "INT16": 15
+}  # fmt: skip
 
 
 def family_of(data_type: str | None, value: Scalar) -> Family:
@@ -127,7 +129,7 @@ def _random_text(slot: Slot) -> Scalar:
 def _random_integer(slot: Slot) -> Scalar:
     word = slot.data_type.upper().partition("(")[0].strip()
     bits = _BITS.get(word, 53 if word in ("BIGINT", "BIGSERIAL", "INT64") else 31)
-    number = 1 + slot.below(2**bits - 1)
+    number = 1950 + slot.below(70) if word == "YEAR" else 1 + slot.below(2**bits - 1)
     return str(number) if isinstance(slot.value, str) else number
 
 
@@ -148,7 +150,9 @@ def _random_moment(slot: Slot) -> Scalar:
     if slot.family == "time":
         seconds = slot.below(86_400)
         return slot.shaped(time(seconds // 3600, seconds // 60 % 60, seconds % 60))
-    day = date(1950, 1, 1) + timedelta(days=slot.below(25_000))
+    # A TIMESTAMP of MySQL begins with 1970.
+    first = 1971 if slot.data_type.upper().startswith("TIMESTAMP") else 1950
+    day = date(first, 1, 1) + timedelta(days=slot.below(18_000 if first == 1971 else 25_000))
     if slot.family == "date" and not isinstance(slot.value, datetime):
         return slot.shaped(day)
     zone = UTC if isinstance(slot.value, datetime) and slot.value.tzinfo else None
@@ -164,12 +168,15 @@ def _random_enum(slot: Slot) -> Scalar:
     labels = re.findall(r"'((?:[^']|'')*)'", slot.data_type)
     if not labels:
         raise CannotMask("an enumeration without labels; declare the method 'constant'")
-    return str(labels[slot.below(len(labels))])
+    return str(labels[slot.below(len(labels))]).replace("''", "'")
 
 
 def _random_address(slot: Slot) -> Scalar:
-    """In the range that is kept for documentation, RFC 3849: nobody's."""
-    return f"2001:db8::{slot.below(2**16 - 1) + 1:x}/128"
+    """In the ranges that are kept for documentation, RFC 3849 and 5737: nobody's."""
+    if slot.data_type.upper() == "INET4":
+        return f"192.0.2.{slot.below(254) + 1}"
+    width = "/128" if "/" in str(slot.value) else ""
+    return f"2001:db8::{slot.below(2**16 - 1) + 1:x}{width}"
 
 
 def _random_other(slot: Slot) -> Scalar:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from erasure.domain.errors import UsageError
+from erasure.domain.ordering import in_order
 from erasure.domain.steps import Action, Referrer, Step, Via
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
-from lineage.schema import Inspection, Table
+from lineage.schema import ForeignKey, Inspection, Table
 
 # What a store of that kind can do with a dataset that no row-level path leads to.
 _DERIVED_ACTIONS: Mapping[str, Action] = {
@@ -86,11 +87,11 @@ def _steps_of(stop: Stop, reach: Reach, world: World) -> list[Draft]:
     if not effects:
         return _derived(stop, dataset, store)
     steps = [
-        _row_step(dataset, cast(Via, via), into, reach, world)
+        _row_step(dataset, cast(Via, via), reach, world)
         for via in ("deep", "refcount")
         if via in effects
     ]
-    steps += _shallow_steps(dataset, into)
+    steps += _shallow_steps(dataset, into, world)
     return [_draft(store, step, stop.path) for step in steps]
 
 
@@ -98,7 +99,7 @@ def _draft(store: StoreEntry, step: Step, path: tuple[str, ...]) -> Draft:
     return Draft(store=store, step=step, path=path, reason=_reason(step))
 
 
-def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, world: World) -> Step:
+def _row_step(dataset: Dataset, via: Via, reach: Reach, world: World) -> Step:
     action = _decided(dataset, world)
     staying = action in STAYING
     return Step(
@@ -106,29 +107,54 @@ def _row_step(dataset: Dataset, via: Via, into: Sequence[Edge], reach: Reach, wo
         action=action,
         via=via,
         guard=guard_fields(dataset, world.references) if via == "deep" else (),
-        cut=_cuts(dataset, into, reach, world) if staying else (),
+        reference=_reached_by(dataset, world.references) if via == "deep" else (),
+        cut=_cuts(dataset, reach, world) if staying and via == "deep" else (),
         redact=dataset.free_text if staying else (),
-        referrers=referrers(dataset, world) if via == "refcount" else (),
+        # Who keeps a shared row alive; who follows a key that is rewritten.
+        referrers=referrers(dataset, world) if via == "refcount" or action == "anonymize" else (),
     )
 
 
-def _shallow_steps(dataset: Dataset, into: Sequence[Edge]) -> list[Step]:
-    """One step per reference, so that a row loses the one that leads to the person and no other.
+def _shallow_steps(dataset: Dataset, into: Sequence[Edge], world: World) -> list[Step]:
+    """One step per reference, so that a row loses the one that leads to the person and no other:
+    in somebody else's row, and in their own that stays while what it refers to goes.
     The reference itself is the guard: whoever's row it is, it is cut while it leads there."""
-    shallow = [e for e in into if e.effect == "shallow"]
-    ghosts = {e.destination_field for e in shallow if e.reference.ghost}
+    shallow = [e for e in into if e.effect == "shallow" or _left_behind(dataset, e, world)]
+    ghosts = {e.destination_fields for e in shallow if e.reference.ghost}
     return [
         Step(
             dataset=dataset,
             action="redact",
             via="shallow",
-            guard=() if name in dataset.key else (name,),
-            cut=(name,),
-            ghost=(name,) if name in ghosts else (),
+            guard=tuple(n for n in names if n not in dataset.key),
+            reference=names,
+            cut=cuttable(dataset, names, world),
+            ghost=cuttable(dataset, names, world) if names in ghosts else (),
             redact=dataset.free_text,
         )
-        for name in sorted({e.destination_field for e in shallow})
+        for names in sorted({e.destination_fields for e in shallow})
     ]
+
+
+def cuttable(dataset: Dataset, names: tuple[str, ...], world: World) -> tuple[str, ...]:
+    """Which fields of a reference to set to NULL. One NULL makes a composite reference void (SQL's
+    MATCH SIMPLE), so fields that are also part of the key or of another reference, or refuse NULL,
+    are spared where there is another."""
+    if len(names) == 1:
+        return names
+    table = world.table(dataset)
+    refuse = {c.name for c in table.columns if not c.nullable} if table else set()
+    elsewhere = {
+        name
+        for r in world.references
+        if r.holder == dataset.address and r.holder_fields != names
+        for name in r.holder_fields
+    }
+    for spared in (refuse | elsewhere, refuse):
+        left = tuple(n for n in names if n not in spared and n not in dataset.key)
+        if left:
+            return left
+    return names
 
 
 def _decided(dataset: Dataset, world: World) -> Action:
@@ -148,12 +174,16 @@ def guard_fields(dataset: Dataset, references: Iterable[Reference]) -> tuple[str
     Taken from the catalogue, not from one person's reach, so that everybody's steps agree.
     """
     names = {f.name for f in dataset.identities}
-    names |= {
-        r.holder_field
-        for r in references
-        if r.holder == dataset.address and r.direction in (None, "from")
-    }
+    names |= set(_reached_by(dataset, references))
     return tuple(sorted(names - set(dataset.key)))
+
+
+def _reached_by(dataset: Dataset, references: Iterable[Reference]) -> tuple[str, ...]:
+    """Fields of every reference that leads to rows of ``dataset``, those of its key included."""
+    reaching = (
+        r for r in references if r.holder == dataset.address and r.direction in (None, "from")
+    )
+    return tuple(sorted({name for r in reaching for name in r.holder_fields}))
 
 
 def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
@@ -168,22 +198,29 @@ def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
                     field=reference.holder_field,
                     target_field=reference.target_field,
                     schema=holder.schema,
+                    also=reference.also,
                 )
             )
     return tuple(sorted(found, key=lambda r: (r.collection, r.field)))
 
 
-def _cuts(dataset: Dataset, into: Sequence[Edge], reach: Reach, world: World) -> tuple[str, ...]:
-    """References of a row that stays: to shared rows, and to rows of the person that go."""
+def _left_behind(dataset: Dataset, edge: Edge, world: World) -> bool:
+    """The person's own row stays, and the row of theirs that it refers to goes. A reference that
+    is part of the key is never nulled."""
+    stays = dataset.action in ("anonymize", "redact")
+    goes = edge.effect == "deep" and world.datasets[edge.origin].action == "delete"
+    if edge.forward or not stays or not goes:
+        return False
+    return not set(cuttable(dataset, edge.destination_fields, world)) <= set(dataset.key)
+
+
+def _cuts(dataset: Dataset, reach: Reach, world: World) -> tuple[str, ...]:
+    """References of the person's row to shared rows."""
     cut = {
-        e.origin_field
+        name
         for e in reach.edges
         if e.origin == dataset.address and e.effect == "refcount"
-    }
-    cut |= {
-        e.destination_field
-        for e in into
-        if e.effect == "deep" and world.datasets[e.origin].action == "delete"
+        for name in cuttable(dataset, e.origin_fields, world)
     }
     return tuple(sorted(cut - set(dataset.key)))
 
@@ -250,47 +287,78 @@ def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
             )
 
 
+def loose_paths(reach: Reach, world: World) -> list[str]:
+    """A warning for datasets into which every way leads over a reference that may be NULL: such a
+    row is nobody's, as far as keys tell."""
+    loose = []
+    for stop in reach.stops:
+        dataset = world.datasets[stop.address]
+        table = world.table(dataset)
+        into = [e for e in reach.edges if e.destination == stop.address and e.effect == "deep"]
+        if table is None or stop.seeds or not into or dataset.action == "ignore":
+            continue
+        nullable = {column.name for column in table.columns if column.nullable}
+        ways = {e.destination_fields for e in into}
+        # One NULL makes a composite reference void.
+        if not any(e.forward for e in into) and all(nullable & set(way) for way in ways):
+            loose.append(f"{dataset.address} ({', '.join(sorted(map('+'.join, ways)))})")
+    if not loose:
+        return []
+    return [
+        f"reached only where the reference is filled in: {', '.join(loose)}; a row with NULL there "
+        "is found by the values in it and not by its key: fill it in, or let the column refuse NULL"
+    ]
+
+
 def ranks(world: World) -> dict[str, int]:
     """Position of every dataset: holders of references before their targets, ``after`` obeyed.
 
-    Cycles are cut where they close; the store then defers or nulls (see the SQL store).
+    A circle is entered where a reference can be nulled, if it has such a place; the store then
+    defers or nulls (see the SQL store).
     """
-    before: dict[str, set[str]] = {a: set() for a in world.datasets}
-    for first, then in _precedences(world):
+    pairs: dict[tuple[str, str], int] = {}
+    for first, then, weight in _precedences(world):
         if first != then:
-            before[then].add(first)
-    order: dict[str, int] = {}
-    for address in sorted(before):
-        _visit(address, before, order)
-    return order
+            pairs[first, then] = max(weight, pairs.get((first, then), 0))
+    return {address: n for n, address in enumerate(in_order(world.datasets, pairs))}
 
 
-def _visit(address: str, before: Mapping[str, set[str]], order: dict[str, int]) -> None:
-    stack, open_ = [(address, iter(sorted(before[address])))], {address}
-    while stack:
-        current, rest = stack[-1]
-        for earlier in rest:
-            if earlier not in order and earlier not in open_:
-                open_.add(earlier)
-                stack.append((earlier, iter(sorted(before[earlier]))))
-                break
-        else:
-            stack.pop()
-            if current not in order:
-                order[current] = len(order)
-
-
-def _precedences(world: World) -> Iterable[tuple[str, str]]:
-    """Pairs (first, then)."""
+def _precedences(world: World) -> Iterable[tuple[str, str, int]]:
+    """(first, then, how much it matters)."""
     for reference in world.references:
-        yield reference.holder, reference.target
+        yield reference.holder, reference.target, 0
     by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
     for address, dataset in world.datasets.items():
         for earlier in dataset.after:
             if earlier in world.datasets:
-                yield earlier, address
-        table = world.table(dataset)
-        for key in table.foreign_keys if table else ():
-            target = by_table.get((dataset.store, key.target.rpartition(".")[2]))
-            if target:
-                yield address, target
+                yield earlier, address, 2
+        for name, weight in _targets(dataset, by_table, world):
+            yield address, by_table[dataset.store, name], weight
+
+
+def _targets(
+    dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
+) -> Iterable[tuple[str, int]]:
+    """Names of the datasets' tables that a live table refers to, and how much that matters; also
+    through tables that the catalogue does not know: what goes along can be referred to, too."""
+    table = world.table(dataset)
+    waiting, seen = [table] if table else [], set()
+    while waiting:
+        holder = waiting.pop()
+        for key in holder.foreign_keys:
+            name = key.target.rpartition(".")[2]
+            if (dataset.store, name) in by_table:
+                yield name, _weight(holder, key) if holder is table else 0
+            elif key.target not in seen:
+                seen.add(key.target)
+                through = world.inspections[dataset.store].tables.get(key.target)
+                waiting += [through] if through else []
+
+
+def _weight(table: Table, key: ForeignKey) -> int:
+    """What can be nulled can wait; what takes its rows along must not do so before their turn;
+    what forbids cannot be got round at all."""
+    columns = [table.get(name) for name in key.columns]
+    if any(column and column.nullable for column in columns):
+        return 0
+    return 2 if key.on_delete in ("NO ACTION", "RESTRICT") else 1

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from erasure.domain.retention import parse_until
 from erasure.domain.values import Scalar
-from lineage.graph import Dataset, dataset_from_json
+from lineage.graph import Dataset, Pairs, dataset_from_json
 
 Action = Literal[
     "delete",
@@ -47,30 +47,37 @@ Via = Literal["deep", "refcount", "shallow", "mention"]
 
 @dataclass(frozen=True, kw_only=True)
 class Referrer:
-    """A field, of this or another collection of the same store, that can refer to a row."""
+    """A field, of this or another collection of the same store, that can refer to a row; with
+    ``also`` (field, target field) pairs where the reference is composite."""
 
     collection: str
     field: str
     target_field: str
     schema: str | None = None
+    also: Pairs = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What is done in one dataset to the rows reached in one way. Frozen into the plan.
 
-    ``cut``: reference fields set to NULL (or, with ``ghost``, to a ghost row's key) because the
-    row stays; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive.
+    ``reference``: the fields by which the rows refer to the person; ``cut``: reference fields set
+    to NULL (or, with ``ghost``, to a ghost row's key) because the row stays; ``redact``:
+    free-text fields; ``referrers``: who keeps a refcounted row alive, or follows a key that is
+    rewritten; ``along``: codes of the cascades that the store may let happen, because whoever
+    approves the plan accepts them.
     """
 
     dataset: Dataset
     action: Action
     via: Via = "deep"
     guard: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     ghost: tuple[str, ...] = ()
     redact: tuple[str, ...] = ()
     referrers: tuple[Referrer, ...] = ()
+    along: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serialisable; holds no value of any person."""
@@ -93,7 +100,9 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
     """The inverse of :meth:`Step.to_json`, also after a trip through JSON text."""
     values = dict(plain)
     values["dataset"] = dataset_from_json(plain["dataset"])
-    values["referrers"] = tuple(Referrer(**r) for r in plain["referrers"])
-    for name in ("guard", "cut", "ghost", "redact"):
-        values[name] = tuple(values[name])
+    values["referrers"] = tuple(
+        Referrer(**{**r, "also": tuple(map(tuple, r.get("also", ())))}) for r in plain["referrers"]
+    )
+    for name in ("guard", "reference", "cut", "ghost", "redact", "along"):
+        values[name] = tuple(values.get(name, ()))
     return Step(**values)

@@ -16,6 +16,10 @@ from uuid import UUID
 
 Scalar = str | int | float | bool | bytes | Decimal | datetime | date | time | UUID | None
 
+# A composite reference leads on by several values together.
+Value = Scalar | tuple[Scalar, ...]
+_TOGETHER = "\x1f"
+
 NORMALISER_VERSION = 1
 
 
@@ -24,23 +28,30 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
-def canonical(value: Scalar, kind: str | None = None) -> str:
+def canonical(value: Value, kind: str | None = None) -> str:
     """One text per value: integers and their text agree, emails ignore case.
 
     ``kind`` is the identity kind; only ``email`` is compared without regard to case.
     """
+    plain = type(value)
+    if plain is int:  # nearly all keys are whole numbers
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, float | Decimal) and isfinite(value) and value == int(value):
-        return str(int(value))
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
+    if isinstance(value, tuple):
+        return _TOGETHER.join([canonical(part) for part in value])
+    if plain is not str:
+        if isinstance(value, (float, Decimal)) and isfinite(value) and value == int(value):
+            return str(int(value))
+        if isinstance(value, (datetime, date, time)):
+            return value.isoformat()
     text = str(value).strip()
     return fold(text) if kind == "email" else text
 
 
+_PLAIN = frozenset({int, str, type(None)})
 _TAGS: dict[type, str] = {
     bytes: "bytes",
     Decimal: "decimal",
@@ -81,9 +92,9 @@ def from_json(plain: Any) -> Scalar:
 
 def all_to_json(values: Sequence[Scalar]) -> list[Any]:
     """:func:`to_json` over a sequence."""
-    return [to_json(v) for v in values]
+    return [v if type(v) in _PLAIN else to_json(v) for v in values]
 
 
 def all_from_json(plain: Sequence[Any]) -> tuple[Scalar, ...]:
     """The inverse of :func:`all_to_json`."""
-    return tuple(from_json(p) for p in plain)
+    return tuple([p if type(p) in _PLAIN else from_json(p) for p in plain])

@@ -173,6 +173,14 @@ class Shared(TypedDict):
     explanation: NotRequired[str]
 
 
+class Limit(TypedDict):
+    """Something that the certificate cannot speak for."""
+
+    dataset: str
+    statement: str
+    rows: NotRequired[int]
+
+
 class Letter(TypedDict):
     """A letter that was sent."""
 
@@ -217,13 +225,16 @@ class Body(TypedDict):
     recipients: NotRequired[list[Recipient]]
     residual: NotRequired[list[Residual]]
     shared: NotRequired[list[Shared]]
+    limits: NotRequired[list[Limit]]
     letters: NotRequired[list[Letter]]
     suppression: NotRequired[Suppression]
     record: NotRequired[Record]
 
 
 ALWAYS = frozenset(Body.__required_keys__)
-_CERTIFICATE_TOO = frozenset(Body.__optional_keys__) - {"amends"}
+# Of these a certificate has what there is to say.
+_AT_WILL = frozenset({"amends", "limits"})
+_CERTIFICATE_TOO = frozenset(Body.__optional_keys__) - _AT_WILL
 _ONE: Mapping[str, type] = {
     "issuer": Issuer,
     "tool": Tool,
@@ -242,6 +253,7 @@ _MANY: Mapping[str, type] = {
     "recipients": Recipient,
     "residual": Residual,
     "shared": Shared,
+    "limits": Limit,
     "letters": Letter,
 }
 
@@ -262,7 +274,7 @@ def _frame(body: Mapping[str, Any]) -> Iterator[str]:
     needed = ALWAYS | (_CERTIFICATE_TOO if body.get("kind") == "certificate" else {"amends"})
     for section in sorted(needed - set(body)):
         yield f"the section {section} is missing."
-    for section in sorted(set(body) - ALWAYS - _CERTIFICATE_TOO - {"amends"}):
+    for section in sorted(set(body) - ALWAYS - _CERTIFICATE_TOO - _AT_WILL):
         yield f"the section {section} is unknown."
     if not IDENTIFIER.fullmatch(str(body.get("id", ""))):
         yield "the id is not a plain name of letters, digits, dots, dashes and underscores."

@@ -181,6 +181,14 @@ def _shared(body: Mapping[str, Any]) -> Iterator[str]:
     yield _table(["Dataset", "Field", "Rows", "Why they stay"], rows)
 
 
+def _limits(body: Mapping[str, Any]) -> Iterator[str]:
+    if not body.get("limits"):
+        return
+    yield "## What this certificate cannot speak for"
+    rows = [(m["dataset"], m.get("rows"), m["statement"]) for m in body["limits"]]
+    yield _table(["Dataset", "Rows", "What is not known"], rows)
+
+
 def _told(body: Mapping[str, Any]) -> Iterator[str]:
     if body.get("recipients"):
         yield "## Who was told"
@@ -232,4 +240,4 @@ def _proof(document: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-_SECTIONS = (_asked, _decided, _done, _backups, _models, _residual, _shared, _told, _kept)
+_SECTIONS = (_asked, _decided, _done, _backups, _models, _residual, _shared, _limits, _told, _kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -119,6 +120,7 @@ def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines
         step.residue = line["residue"] if line else "clean"
         step.until = date.fromisoformat(line["until"]) if line and line["until"] else None
         step.note = _note(line) if line else ""
+        step.along = line["along"] if line else {}
         store = facts.stores.get(step.store)
         if step.residue == "logically_deleted" and store and store.residue:
             step.residue, step.until = store.residue, store.until
@@ -126,7 +128,7 @@ def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines
         step.residue = verified_residue(
             step.residue, scanned=step.store in facts.scans, seen_again=step.store in seen
         )
-    PlanStep.objects.bulk_update(steps, ["rows", "residue", "until", "note"])
+    PlanStep.objects.bulk_update(steps, ["rows", "residue", "until", "note", "along"])
     return steps
 
 
@@ -136,6 +138,8 @@ def _note(line: Mapping[str, Any]) -> str:
         words.append(f"{line['kept']} stay: somebody else refers to them")
     if line["reused"]:
         words.append(f"{line['reused']} left alone: no longer the row that was found")
+    for code, rows in sorted(line["along"].items()):
+        words.append(f"{rows} that no step names went along ({code})")
     return "; ".join(words)
 
 
@@ -152,8 +156,9 @@ def _lines(run: Run) -> dict[str, Lines]:
 
 def _added(total: dict[str, Any] | None, line: Mapping[str, Any]) -> dict[str, Any]:
     kept, reused = len(line["kept_at"]), len(line["reused_at"])
+    along = Counter(line.get("along", {}))
     if total is None:
-        return {**line, "kept": kept, "reused": reused}
+        return {**line, "kept": kept, "reused": reused, "along": along}
     notes = dict.fromkeys(filter(None, (total["note"], line["note"])))
     return {
         "rows": total["rows"] + line["rows"],
@@ -162,6 +167,7 @@ def _added(total: dict[str, Any] | None, line: Mapping[str, Any]) -> dict[str, A
         "residue": weaker(total["residue"], line["residue"]),
         "until": max(filter(None, (total["until"], line["until"])), default=None),
         "note": "; ".join(notes),
+        "along": total["along"] + along,
     }
 
 

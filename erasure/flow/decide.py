@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import StalePlan, UsageError, WrongState
@@ -16,10 +20,17 @@ _UNBLOCKED = {"blocked_because": ""}
 
 
 def approve_plan(
-    request: ErasureRequest, *, digest: str, by: str, because: str = "", four_eyes: bool = True
+    request: ErasureRequest,
+    *,
+    digest: str,
+    by: str,
+    because: str = "",
+    four_eyes: bool = True,
+    accept: Sequence[str] = (),
 ) -> Plan:
     """Approve exactly the plan that was looked at. Raises StalePlan for another digest, and
-    UsageError when ``by`` opened the request and the setting LETHE_FOUR_EYES asks for another.
+    UsageError when ``by`` opened the request and the setting LETHE_FOUR_EYES asks for another, or
+    when ``accept`` does not name the plan's findings: all that are :func:`to_accept`, no other.
 
     ``four_eyes``: False for the console alone, which is recorded as such.
     """
@@ -32,10 +43,66 @@ def approve_plan(
         plan = request.plans.filter(state="draft").first()
         if plan is None or plan.digest != digest:
             raise StalePlan(f"request {request.id}: the plan has changed; look at it again")
-        move(plan, "approved", by=by, also={"approved_by": by, "approved_at": timezone.now()})
+        accepted = _accepted(plan, accept, by)
+        approved = {"approved_by": by, "approved_at": timezone.now(), "accepted": accepted}
+        move(plan, "approved", by=by, also=approved)
         move(request, "approved", by=by, because=because)
-        ledger.append("approved", {"request": str(request.id), "digest": digest, "by": by})
+        codes = [entry["code"] for entry in accepted]
+        ledger.append(
+            "approved",
+            {"request": str(request.id), "digest": digest, "by": by, "accepted": codes},
+        )
     return plan
+
+
+def _accepted(plan: Plan, accept: Sequence[str], by: str) -> list[dict[str, str]]:
+    """What is accepted with a plan, by whom and when. Raises UsageError."""
+    place, given = f"request {plan.request_id}", set(accept)
+    codes = [finding["code"] for finding in plan.findings]
+    if not given <= set(codes):  # not repeated: whatever was given may stand there
+        raise UsageError(
+            f"{place}: accepts what the plan does not set off; "
+            f"it sets off: {', '.join(codes) or 'nothing'}"
+        )
+    missing = {finding["code"] for finding in to_accept(plan)} - given
+    if missing:
+        raise UsageError(
+            f"{place}: would set off more than its steps: {', '.join(sorted(missing))}; accept "
+            "each (a tick at the desk, --accept CODE on the console), or declare it in the "
+            "catalogue and plan again"
+        )
+    now = {"by": by, "at": timezone.now().isoformat()}
+    entries = remembered(plan) | {code: {"code": code, **now} for code in given}
+    return [entry for _, entry in sorted(entries.items())]
+
+
+def to_accept(plan: Plan) -> list[dict[str, Any]]:
+    """The findings of a plan that whoever approves it has to accept."""
+    known = remembered(plan)
+    return [finding for finding in plan.findings if finding["code"] not in known]
+
+
+def remembered(plan: Plan) -> dict[str, dict[str, str]]:
+    """What was accepted before and need not be again, by code: a trigger for a plan of the same
+    shape, and everything for the case that a replay repeats, as long as it is the same."""
+    marks = {finding["code"]: finding["mark"] for finding in plan.findings}
+    if not marks:
+        return {}
+    original = plan.request.replay_of
+    earlier = Plan.objects.filter(Q(shape=plan.shape) | Q(request_id=original))
+    found: dict[str, dict[str, str]] = {}
+    for one in earlier.exclude(pk=plan.pk).exclude(approved_at=None).order_by("approved_at"):
+        same = {f["code"]: f["kind"] for f in one.findings if marks.get(f["code"]) == f["mark"]}
+        for entry in one.accepted:
+            kind = same.get(entry["code"])
+            if kind == "trigger" or (kind and one.request_id == original):
+                found.setdefault(entry["code"], entry)
+    return found
+
+
+def plan_again(request: ErasureRequest, *, by: str) -> ErasureRequest:
+    """A plan that nobody approved yet is made anew, as the catalogue and the stores are now."""
+    return move(request, "identified", by=by, because="to be planned again")
 
 
 def needs_another(request: ErasureRequest, *, by: str) -> bool:

@@ -20,7 +20,7 @@ from erasure.domain.errors import (
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
 from erasure.models import ErasureRequest, Plan, PlanStep, Run, StoreRun
-from erasure.runs import acting, case, journal, opening
+from erasure.runs import acting, case, explaining, journal, opening
 from erasure.runs.lease import Fence, lease
 from erasure.runs.rounds import search_again
 from erasure.runs.searching import Stores
@@ -58,6 +58,10 @@ def start_run(request: ErasureRequest) -> Run | None:
         changed = opening.schema_changed(plan, stores)
         if changed:
             _send_back(requests, f"the schema of {changed} has changed")
+            return None
+        other = explaining.changed(plan, steps, stores)
+        if other:
+            _send_back(requests, f"what would change beside the plan is not the same: {other}")
             return None
         found = opening.search(opening.task_of(plan, steps, given), steps, given, stores)
         sets = opening.set_entries(steps, set(given), stores)

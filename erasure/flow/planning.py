@@ -5,24 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
 
 from erasure.domain.errors import StoreError
-from erasure.domain.plan import Draft, World, draft_steps
+from erasure.domain.parts import refuse_parts
+from erasure.domain.plan import Draft, World, draft_steps, loose_paths
 from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
-from erasure.runs import case, opening, windows
+from erasure.runs import case, explaining, opening, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
+from erasure.stores.base import Explanation
 from erasure.transitions import move
 from lineage import selectors
 from lineage.graph import Dataset, Edge, Neighbours, Reach, walk
-from lineage.schema import Inspection
 
 # A plan stays true while rows grow a little; beyond this an officer must look again.
 GROWTH = 2
@@ -31,7 +32,10 @@ SLACK = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What would be done, counted: a plan that nobody has stored yet."""
+    """What would be done, counted and explained: a plan that nobody has stored yet.
+
+    ``findings``: what has to be accepted with it; ``explained``: per draft, as JSON.
+    """
 
     reach: Reach
     drafts: Sequence[Draft]
@@ -42,6 +46,8 @@ class Preview:
     fingerprints: Mapping[str, str]
     catalogue_version: str
     warnings: Sequence[str] = field(default_factory=tuple)
+    findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    explained: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     undo: int = 0  # seconds
 
     @property
@@ -82,6 +88,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     start = {a: f for a, f in selectors.identity_start(set(wanted)).items() if a in datasets}
     reach = walk(start, _within(datasets))
     world = _look_at(datasets, reach, stores)
+    refuse_parts(reach, world)
     drafts = draft_steps(reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
     seeds = _seeds(reach, datasets)
@@ -93,16 +100,18 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         wanted=wanted,
     )
     refuse_conflict(task, stores)
-    steps = [
-        RunStep(ordinal=n, store=d.store.name, kind=d.store.kind, step=d.step)
-        for n, d in enumerate(drafts)
-    ]
+    steps = _run_steps(drafts)
+    told = explaining.explain_steps(steps, edges, seeds, stores)
+    drafts = [_accepting(draft, told.get(n), steps) for n, draft in enumerate(drafts)]
+    steps = _run_steps(drafts)
     found = opening.search(task, steps, given, stores)
-    counts = opening.counts_of(opening.entries_of(found, steps))
+    entries = opening.entries_of(found, steps)
+    counts = opening.counts_of(entries)
     person = str(request.id)
     for step in steps:
         if counts[person, step.ordinal]:
             _refuse_uncuttable(step.step, world)
+    rows = explaining.rows_along(steps, entries, told, stores)
     listed = [counts[person, s.ordinal] for s in steps]
     undo = windows.offered(request)
     return Preview(
@@ -114,10 +123,30 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         roots=roots_hashes(task, found.findings, [person])[person],
         fingerprints={name: i.fingerprint for name, i in sorted(world.inspections.items())},
         catalogue_version=selectors.catalogue_version(),
-        warnings=_warnings(drafts, world)
-        + (windows.cannot_undo(drafts, listed, stores) if undo else []),
+        warnings=[
+            *loose_paths(reach, world),
+            *explaining.warnings_of(told, steps),
+            *(windows.cannot_undo(drafts, listed, stores) if undo else ()),
+        ],
+        findings=explaining.findings_of(told, steps, rows),
+        explained=[
+            explaining.to_json(told[s.ordinal], steps) if s.ordinal in told else {} for s in steps
+        ],
         undo=undo,
     )
+
+
+def _run_steps(drafts: Sequence[Draft]) -> list[RunStep]:
+    return [
+        RunStep(ordinal=n, store=d.store.name, kind=d.store.kind, step=d.step)
+        for n, d in enumerate(drafts)
+    ]
+
+
+def _accepting(draft: Draft, told: Explanation | None, steps: Sequence[RunStep]) -> Draft:
+    """The step lets happen what is accepted with the plan, and nothing else."""
+    along = explaining.codes_along(told, steps) if told else ()
+    return replace(draft, step=replace(draft.step, along=along)) if along else draft
 
 
 def _within(datasets: Mapping[str, Dataset]) -> Any:
@@ -161,7 +190,7 @@ def _refuse_missing(dataset: Dataset, world: World) -> None:
     if table is None:
         raise StoreError(
             dataset.address,
-            f"'{dataset.name}' is not in store {dataset.store}; correct the catalogue",
+            f"{inspection.absent(*_names(dataset))}; correct the catalogue",
         )
     if not table.columns:
         return
@@ -171,6 +200,11 @@ def _refuse_missing(dataset: Dataset, world: World) -> None:
                 dataset.address,
                 f"the column {name} has gone; correct the catalogue and import it again",
             )
+
+
+def _names(dataset: Dataset) -> tuple[str, ...]:
+    """What its table may be called in an inspection."""
+    return (f"{dataset.schema}.{dataset.name}", dataset.name)
 
 
 def _refuse_uncuttable(step: Step, world: World) -> None:
@@ -200,31 +234,6 @@ def _identity(dataset: Dataset, name: str) -> str:
     return found.identity
 
 
-def _warnings(drafts: Sequence[Draft], world: World) -> list[str]:
-    """What an officer should know before approving."""
-    named = {(d.step.dataset.store, d.step.dataset.name) for d in drafts}
-    warnings = []
-    for draft in drafts:
-        dataset = draft.step.dataset
-        table = world.table(dataset)
-        if table is not None and table.triggers:
-            warnings.append(f"{dataset.address}: triggers run: {', '.join(table.triggers)}")
-    for store, inspection in world.inspections.items():
-        warnings += _cascades(store, inspection, named)
-    return sorted(set(warnings))
-
-
-def _cascades(store: str, inspection: Inspection, named: set[tuple[str, str]]) -> list[str]:
-    found = []
-    for table in inspection.tables.values():
-        for key in table.foreign_keys:
-            target = key.target.rpartition(".")[2]
-            acts = key.on_delete in ("CASCADE", "SET NULL") and (store, target) in named
-            if acts and (store, table.name) not in named:
-                found.append(f"{store}.{table.name}: {key.on_delete} from {target}, not planned")
-    return found
-
-
 def _store(request: ErasureRequest, preview: Preview) -> Plan:
     steps = [
         {
@@ -232,8 +241,9 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
             "store": d.store.name,
             "kind": d.store.kind,
             "spec": d.step.to_json(),
+            "statement": explained.get("statement", ""),
         }
-        for n, d in enumerate(preview.drafts)
+        for n, (d, explained) in enumerate(zip(preview.drafts, preview.explained, strict=True))
     ]
     ceilings = [count * GROWTH + SLACK for count in preview.counts]
     content = {
@@ -242,6 +252,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         "seeds": preview.seeds,
         "catalogue": preview.catalogue_version,
         "fingerprints": preview.fingerprints,
+        "effects": sorted([found["code"], found["mark"]] for found in preview.findings),
         **({"undo": preview.undo} if preview.undo else {}),
     }
     plan = Plan.objects.create(
@@ -254,6 +265,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         edges=content["edges"],
         seeds=preview.seeds,
         warnings=list(preview.warnings),
+        findings=list(preview.findings),
         undo_seconds=preview.undo,
     )
     PlanStep.objects.bulk_create(
@@ -270,9 +282,10 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
             reason=d.reason,
             counted=count,
             ceiling=ceiling,
+            explained=explained,
         )
-        for n, (d, count, ceiling) in enumerate(
-            zip(preview.drafts, preview.counts, ceilings, strict=True)
+        for n, (d, count, ceiling, explained) in enumerate(
+            zip(preview.drafts, preview.counts, ceilings, preview.explained, strict=True)
         )
     )
     ledger.append("plan", {"request": str(request.id), "digest": plan.digest})

@@ -137,7 +137,7 @@ def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...
     names += [
         r.holder_field
         for r in references
-        if r.holder == dataset.address and r.direction in (None, "from")
+        if r.holder == dataset.address and r.direction in (None, "from") and not r.also
     ]
     return tuple(dict.fromkeys(names))
 

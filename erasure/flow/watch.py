@@ -22,8 +22,8 @@ from erasure.domain.steps import last_day
 from erasure.evidence import certificate, ledger
 from erasure.models import DateDue, ErasureRequest, PlanStep, UndoWindow
 from erasure.runs import addendum, journal, statement
-from erasure.runs.journal import Entry
 from erasure.runs.lease import Fence, lease
+from erasure.runs.segments import Entry
 from erasure.stores.base import Key, Purged, Receipt, Secrets, Selector, Store, Work
 from erasure.transitions import move, move_all
 
@@ -228,8 +228,11 @@ class _Case:
 
     def _expect(self, copies: Sequence[tuple[int, list[Key], Receipt]]) -> None:
         for ordinal, keys, receipt in copies:
-            person = {str(self.request.id)}
-            entries = [Entry(ordinal=ordinal, key=key, people=person) for key in keys]
+            person = frozenset({str(self.request.id)})
+            entries = [
+                Entry(ordinal=ordinal, key=key, text=key_text(key.values), people=person)
+                for key in keys
+            ]
             round_ = 1 + max(self.run.batches.values_list("round", flat=True), default=0)
             journal.write_batches(self.run, [self._run_steps[ordinal]], entries, round_=round_)
             written = list(self.run.batches.filter(round=round_))

@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.status import Status
 
@@ -21,6 +21,17 @@ USAGE = 2
 def operator() -> str:
     """The console operator, as recorded with what they decide."""
     return f"console operator ({getpass.getuser()})"
+
+
+def add_accept(parser: CommandParser) -> None:
+    """The option by which a command accepts what a plan sets off beside its steps."""
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="a cascade or trigger that the plan names and that may happen; repeatable",
+    )
 
 
 @contextmanager
@@ -47,8 +58,11 @@ class Progress:
         with self._console.status(text) as self._status:
             yield self
 
+    def says(self, text: str) -> None:
+        """What is being done now."""
+        if self._status is not None:
+            self._status.update(text)
+
     def job(self, job: Job) -> None:
         """Tell of the next job."""
-        if self._status is not None:
-            what = f"acting on {job.store}" if job.name == "act" else "moving the case on"
-            self._status.update(what)
+        self.says(f"acting on {job.store}" if job.name == "act" else "moving the case on")

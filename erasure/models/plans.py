@@ -29,6 +29,10 @@ class Plan(models.Model):
     edges = models.JSONField(default=list, help_text="the references walked")
     seeds = models.JSONField(default=dict, help_text="dataset → identity fields")
     warnings = models.JSONField(default=list)
+    findings = models.JSONField(
+        default=list, help_text="what the stores would set off beside the steps: to be accepted"
+    )
+    accepted = models.JSONField(default=list, help_text="which findings were, by whom and when")
     undo_seconds = models.PositiveIntegerField(
         default=0, help_text="for how long after its run began it can be undone; 0: not at all"
     )
@@ -65,10 +69,16 @@ class PlanStep(models.Model):
     reason = models.TextField(blank=True)
     counted = models.PositiveIntegerField(default=0, help_text="rows found when the plan was made")
     ceiling = models.PositiveIntegerField(default=0, help_text="more rows than this is stale")
+    explained = models.JSONField(
+        default=dict, help_text="how the store would do it: statement, index, locks, what stays"
+    )
     rows = models.PositiveIntegerField(null=True, blank=True)
     residue = models.CharField(max_length=20, default="present")
     until = models.DateField(null=True, blank=True)
     note = models.TextField(blank=True)
+    along = models.JSONField(
+        default=dict, help_text="rows that no step names and that went along, by finding"
+    )
 
     class Meta:
         ordering: ClassVar[list[str]] = ["ordinal"]

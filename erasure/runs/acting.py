@@ -15,9 +15,10 @@ from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
 from erasure.runs import capturing, case, journal
-from erasure.runs.journal import Entry, RunStep
+from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.rounds import search_again
+from erasure.runs.segments import Entry
 from erasure.stores.base import Receipt, Secrets, Store
 from erasure.transitions import move
 
@@ -27,13 +28,12 @@ _BY = "run"
 
 def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
     """Act on every batch of the store that is not done, then purge. Raises StoreError."""
-    steps = journal.run_steps(run)
     if store_run.started_at is None:
         StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
+    actor = _Actor(run, store, fence)
     while (batch := _pending(run, store.name).first()) is not None:
-        _with_late_rows(run, [batch], store, steps, fence)
-    datasets = [s.step.dataset for s in steps if s.store == store.name]
-    purged = store.purge(datasets)
+        actor.act_on(batch)
+    purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
     with transaction.atomic():
         fence.check()
         Run.objects.select_for_update().get(pk=run.pk)
@@ -57,52 +57,62 @@ def _pending(run: Run, store: str) -> QuerySet[Batch]:
     return run.batches.filter(store=store).exclude(state="done").order_by("ordinal")
 
 
-def _with_late_rows(
-    run: Run,
-    batches: list[Batch],
-    store: Store,
-    steps: Sequence[RunStep],
-    fence: Fence,
-) -> None:
-    """A child inserted after the search makes its parent's delete fail: search again, write the
-    late rows down, and take them together with the batch, in one transaction."""
-    for _ in range(ROUNDS):
-        try:
-            _act(run, batches, store, steps, fence)
-            return
-        except LateRows:
-            search_again(run, steps, fence)
-            batches = list(_pending(run, store.name))
-    raise StoreError(store.name, "still active: rows keep being added; pause its writers and retry")
+class _Actor:
+    """A store and a run's batches for it. Keys and secrets are opened once for all of them."""
 
+    def __init__(self, run: Run, store: Store, fence: Fence) -> None:
+        self._run, self._store, self._fence = run, store, fence
+        self.steps = journal.run_steps(run)
+        self._open()
 
-def _act(
-    run: Run,
-    batches: Sequence[Batch],
-    store: Store,
-    steps: Sequence[RunStep],
-    fence: Fence,
-) -> None:
-    people = {str(member.id) for member in case.members(run)}
-    secrets = Secrets(
-        seed=journal.open_seed(run),
-        needles=journal.matcher_of(journal.open_needles(run, people)),
-    )
-    entries = {batch.ordinal: journal.read_batch(batch, people) for batch in batches}
-    every = [entry for listed in entries.values() for entry in listed]
-    works = journal.works_of(every, steps, store.name)
-    with transaction.atomic():
-        fence.check()
-        for batch in batches:
-            if batch.state == "found":
-                move(batch, "intent", by=_BY)
-    receipts = capturing.act(run, batches, store, works, secrets, every, fence)
-    failures = store.check(list(works.values()), secrets)
-    if failures:
-        worst = failures[0]
-        raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
-    told = {o: r for (o, w), r in zip(works.items(), receipts, strict=True) if w.keys}
-    _done(batches, entries, told, steps, fence)
+    def _open(self) -> None:
+        people = case.people_of(self._run)
+        self._keys = journal.batch_keys(people)
+        needles = journal.matcher_of(journal.open_needles(self._run, people))
+        self._secrets = Secrets(seed=journal.open_seed(self._run), needles=needles)
+
+    def act_on(self, batch: Batch) -> None:
+        """A child inserted after the search makes its parent's delete fail: search again, write
+        the late rows down, and take them together with the batch, in one transaction."""
+        batches, written = [batch], self._run.batches.count()
+        for _ in range(ROUNDS):
+            try:
+                self._act(batches)
+                return
+            except LateRows as error:
+                place = error.place
+                search_again(self._run, self.steps, self._fence)
+                self._open()
+                batches = list(_pending(self._run, self._store.name))
+        if self._run.batches.count() == written:
+            raise StoreError(
+                place,
+                "rows refer to what is to go, and no search leads to them; declare that "
+                "reference in the catalogue (direction from), then plan again",
+            )
+        raise StoreError(
+            self._store.name, "still active: rows keep being added; pause its writers and retry"
+        )
+
+    def _act(self, batches: Sequence[Batch]) -> None:
+        people = case.people_of(self._run)
+        entries = {b.ordinal: journal.read_batch(b, people, self._keys) for b in batches}
+        every = [entry for listed in entries.values() for entry in listed]
+        works = journal.works_of(every, self.steps, self._store.name)
+        with transaction.atomic():
+            self._fence.check()
+            for batch in batches:
+                if batch.state == "found":
+                    move(batch, "intent", by=_BY)
+        receipts = capturing.act(
+            self._run, batches, self._store, works, self._secrets, every, self._fence
+        )
+        failures = self._store.check(list(works.values()), self._secrets)
+        if failures:
+            worst = failures[0]
+            raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
+        told = {o: r for (o, w), r in zip(works.items(), receipts, strict=True) if w.keys}
+        _done(batches, entries, told, self.steps, self._fence)
 
 
 def _done(
@@ -141,33 +151,38 @@ def _receipts(
     by_ordinal = {s.ordinal: s.step for s in steps}
     kept = {k: {key_text(key.values) for key in r.kept} for k, r in told.items()}
     reused = {k: {key_text(key.values) for key in r.reused} for k, r in told.items()}
+    along = {k: {key_text(key.values): n for key, n in r.along.items()} for k, r in told.items()}
     people: dict[str, dict[str, Any]] = {}
     for entry in entries:
         step = by_ordinal[entry.ordinal]
         receipt = told[entry.ordinal]
-        text = key_text(entry.key.values)
+        until = _kept_until(step, entry)
         for person in entry.people:
-            line = people.setdefault(person, {}).setdefault(
-                str(entry.ordinal), _empty_line(receipt)
-            )
-            line["until"] = _later(line["until"], _kept_until(step, entry))
-            if text in kept[entry.ordinal]:
+            lines = people.setdefault(person, {})
+            line = lines.get(str(entry.ordinal))
+            if line is None:
+                line = lines[str(entry.ordinal)] = _empty_line(receipt)
+            if until:
+                line["until"] = max(line["until"] or until, until)
+            if entry.text in kept[entry.ordinal]:
                 line["kept_at"].append(entry.at[person])
-            elif text in reused[entry.ordinal]:
+            elif entry.text in reused[entry.ordinal]:
                 line["reused_at"].append(entry.at[person])
-            elif text:
+            elif entry.text:
                 line["rows"] += entry.key.count
+                _add(line["along"], along[entry.ordinal].get(entry.text, {}))
     return people
+
+
+def _add(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    for code, rows in counts.items():
+        total[code] = total.get(code, 0) + rows
 
 
 def _kept_until(step: Step, entry: Entry) -> str | None:
     """For a retained row, the last day of keeping it."""
     ends = last_day(step, entry.carry)
     return ends.isoformat() if ends else None
-
-
-def _later(one: str | None, other: str | None) -> str | None:
-    return max(filter(None, (one, other)), default=None)
 
 
 def _empty_line(receipt: Receipt) -> dict[str, Any]:
@@ -178,4 +193,5 @@ def _empty_line(receipt: Receipt) -> dict[str, Any]:
         "residue": receipt.residue,
         "until": receipt.until.isoformat() if receipt.until else None,
         "note": receipt.note,
+        "along": {},
     }

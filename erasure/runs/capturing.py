@@ -15,8 +15,8 @@ from erasure.domain.needles import Needle
 from erasure.models import Batch, Run, UndoWindow
 from erasure.runs import journal, windows
 from erasure.runs.images import Images, Sealer
-from erasure.runs.journal import Entry
 from erasure.runs.lease import Fence
+from erasure.runs.segments import Entry
 from erasure.stores.base import Captures, Image, Receipt, Secrets, Store, Work
 from erasure.stores.images import digest, exact_key
 

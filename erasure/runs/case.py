@@ -15,6 +15,7 @@ from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier, Plan, Run
 from lineage.graph import Edge, Field, Reference
 
+_CARRIED = ("executing", "verifying", "blocked")
 # person → the (kind, value) pairs they gave
 Given = Mapping[Person, Sequence[tuple[str, str]]]
 _TELLING = 3  # a value shorter than this stands in too many innocent words
@@ -23,7 +24,13 @@ _TELLING = 3  # a value shorter than this stands in too many innocent words
 def members(run: Run) -> list[ErasureRequest]:
     """Whose case the run still carries. Those it has brought to an end are none of its business:
     their keys go at their own dates, and what is born after their erasure is left alone."""
-    return list(run.requests.filter(state__in=("executing", "verifying", "blocked")))
+    return list(run.requests.filter(state__in=_CARRIED))
+
+
+def people_of(run: Run) -> set[Person]:
+    """:func:`members`, by their names in a run."""
+    members = run.requests.filter(state__in=_CARRIED).values_list("id", flat=True)
+    return {str(request_id) for request_id in members}
 
 
 def plan_of(requests: Iterable[ErasureRequest]) -> Plan:
@@ -63,7 +70,7 @@ def wanted_of(given: Given) -> dict[str, Wanted]:
     wanted: dict[str, Wanted] = {}
     for person, pairs in given.items():
         for kind, value in pairs:
-            add_wanted(wanted.setdefault(kind, {}), value, {person}, kind)
+            add_wanted(wanted.setdefault(kind, {}), value, frozenset({person}), kind)
     return wanted
 
 
@@ -84,7 +91,9 @@ def edge_to_json(edge: Edge) -> dict[str, Any]:
 
 def edge_from_json(plain: Mapping[str, Any]) -> Edge:
     """The inverse of :func:`edge_to_json`."""
-    return Edge(**{**plain, "reference": Reference(**plain["reference"])})
+    reference = dict(plain["reference"])
+    reference["also"] = tuple((mine, theirs) for mine, theirs in reference.get("also", ()))
+    return Edge(**{**plain, "reference": Reference(**reference)})
 
 
 def seeds_from_json(plain: Mapping[str, Mapping[str, str]]) -> list[Seed]:

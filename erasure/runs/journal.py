@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
 
 from erasure import vault
-from erasure.domain.finding import KeyText, Person, key_text
+from erasure.domain.finding import KeyText, Person
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Step, step_from_json
-from erasure.domain.values import Scalar, all_from_json, all_to_json, from_json, to_json
 from erasure.models import Batch, Run, SealedNeedles
+from erasure.runs import segments
+from erasure.runs.segments import Became, Entry
 from erasure.stores.base import Key, Work
 
 ONE_TRANSACTION = 20_000
 SLICE = 10_000
-Became = Literal["", "done", "kept", "reused"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,22 +35,6 @@ class RunStep:
     store: str
     kind: str
     step: Step
-
-
-@dataclass(kw_only=True)
-class Entry:
-    """A key to act on, by which step, for whom, and the values that led on from it.
-
-    ``at``: its place in each person's segment of its batch; ``became``: empty until the batch is
-    done, then what the store's receipt said of the key.
-    """
-
-    ordinal: int
-    key: Key
-    people: set[Person]
-    carry: Mapping[str, Scalar] = field(default_factory=dict)
-    at: dict[Person, int] = field(default_factory=dict)
-    became: Became = ""
 
 
 def run_steps(run: Run) -> list[RunStep]:
@@ -104,16 +87,15 @@ def _slices(entries: list[Entry]) -> Iterator[list[Entry]]:
 def _seal_segments(
     run_id: UUID, ordinal: int, entries: list[Entry], keys: dict[Person, bytes]
 ) -> tuple[dict[str, list[int]], bytes]:
-    rows: dict[Person, list[Any]] = {}
+    rows: dict[Person, list[Entry]] = {}
     for entry in entries:
-        plain = _entry_json(entry)
         for person in entry.people:
-            rows.setdefault(person, []).append(plain)
+            rows.setdefault(person, []).append(entry)
     directory: dict[str, list[int]] = {}
     pieces: list[bytes] = []
     offset = 0
     for person in sorted(rows):
-        text = json.dumps(rows[person], separators=(",", ":")).encode()
+        text = segments.to_text(rows[person])
         sealed = vault.seal(keys[person], text, label=_label(run_id, ordinal, person))
         directory[person] = [offset, len(sealed)]
         pieces.append(sealed)
@@ -129,65 +111,55 @@ def _label(run_id: UUID, ordinal: int, person: Person) -> str:
     return f"batch:{run_id}:{ordinal}:{person}"
 
 
-def _entry_json(entry: Entry) -> list[Any]:
-    key = entry.key
-    return [
-        entry.ordinal,
-        all_to_json(key.values),
-        all_to_json(key.guard),
-        key.count,
-        key.version,
-        {name: to_json(value) for name, value in entry.carry.items()},
-    ]
+def batch_keys(people: Iterable[Person]) -> dict[Person, bytes]:
+    """What opens everybody's part of a batch. Raises KeyDestroyed."""
+    return _keys(people, "deferred")
 
 
-def _entry_from_json(plain: list[Any], person: Person) -> Entry:
-    ordinal, values, guard, count, version, carry = plain
-    key = Key(
-        values=all_from_json(values), guard=all_from_json(guard), count=count, version=version
-    )
-    return Entry(
-        ordinal=ordinal,
-        key=key,
-        people={person},
-        carry={name: from_json(value) for name, value in carry.items()},
-    )
-
-
-def read_batch(batch: Batch, people: Collection[Person]) -> list[Entry]:
-    """The entries of ``people`` in a batch, merged per row. Raises KeyDestroyed for a case among
-    them that was shredded."""
+def read_batch(
+    batch: Batch, people: Collection[Person], keys: Mapping[Person, bytes] | None = None
+) -> list[Entry]:
+    """The entries of ``people`` in a batch, merged per row; ``keys``: those of :func:`batch_keys`
+    where they are open already. Raises KeyDestroyed for a case that was shredded."""
     merged: dict[tuple[int, KeyText], Entry] = {}
     sealed = bytes(batch.sealed)
     owners = [person for person in sorted(batch.directory) if person in people]
-    keys = _keys(owners, "deferred")
+    keys = batch_keys(owners) if keys is None else keys
     for person in owners:
         offset, length = batch.directory[person]
         label = _label(batch.run_id, batch.ordinal, person)
         plain = vault.unseal(keys[person], sealed[offset : offset + length], label=label)
-        for at, row in enumerate(json.loads(plain)):
-            entry = _entry_from_json(row, person)
-            entry = merged.setdefault((entry.ordinal, key_text(entry.key.values)), entry)
-            entry.people.add(person)
-            entry.at[person] = at
-            entry.became = _became(batch, entry, person)
+        alone, became = frozenset({person}), _Became(batch, person)
+        for at, entry in enumerate(segments.from_text(plain, alone)):
+            known = merged.setdefault((entry.ordinal, entry.text), entry)
+            if known is not entry:
+                known.people |= alone
+            known.at[person] = at
+            known.became = became.of(entry.ordinal, at)
     return list(merged.values())
 
 
 def read_run(run: Run, people: Collection[Person]) -> Iterator[Entry]:
     """Every entry of ``people`` in a run, in the order in which they were written."""
+    owners = {p for d in run.batches.values_list("directory", flat=True) for p in d}
+    keys = batch_keys(owners & set(people))
     for batch in run.batches.all():
-        yield from read_batch(batch, people)
+        yield from read_batch(batch, people, keys)
 
 
-def _became(batch: Batch, entry: Entry, person: Person) -> Became:
-    if batch.state != "done":
-        return ""
-    line = batch.receipts.get(person, {}).get(str(entry.ordinal), {})
-    for became in ("kept", "reused"):
-        if entry.at[person] in line.get(f"{became}_at", ()):
-            return became
-    return "done"
+class _Became:
+    """What the receipts of a batch say of a person's entries, by their places."""
+
+    def __init__(self, batch: Batch, person: Person) -> None:
+        self._done = batch.state == "done"
+        self._odd: dict[tuple[int, int], Became] = {}
+        lines = batch.receipts.get(person, {}) if self._done else {}
+        for ordinal, line in lines.items():
+            self._odd |= {(int(ordinal), at): "reused" for at in line.get("reused_at", ())}
+            self._odd |= {(int(ordinal), at): "kept" for at in line.get("kept_at", ())}
+
+    def of(self, ordinal: int, at: int) -> Became:
+        return self._odd.get((ordinal, at), "done") if self._done else ""
 
 
 def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> dict[int, Work]:
@@ -199,7 +171,7 @@ def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> 
     """
     keys: dict[int, dict[KeyText, Key]] = {}
     for entry in entries:
-        keys.setdefault(entry.ordinal, {})[key_text(entry.key.values)] = entry.key
+        keys.setdefault(entry.ordinal, {})[entry.text] = entry.key
     return {
         s.ordinal: Work(step=s.step, keys=tuple(keys.get(s.ordinal, {}).values()))
         for s in steps

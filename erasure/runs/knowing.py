@@ -11,7 +11,8 @@ from erasure.domain.values import canonical
 from erasure.domain.verdict import Fate, Knowledge, Sighting, Verdict, judge
 from erasure.models import ErasureRequest, Run
 from erasure.runs import case, journal, opening
-from erasure.runs.journal import Entry, RunStep
+from erasure.runs.journal import RunStep
+from erasure.runs.segments import Entry
 from erasure.stores.base import Hit
 from lineage.graph import Dataset, Edge
 
@@ -94,7 +95,7 @@ class RunKnowledge:
 
     def _note_fate(self, person: Person, step: Step, entry: Entry) -> None:
         place = self._fates.setdefault((person, step.dataset.address), {})
-        text, fate = key_text(entry.key.values), _fate(step, entry)
+        text, fate = entry.text, _fate(step, entry)
         if text not in place or _STRENGTH[place[text]] < _STRENGTH[fate]:
             place[text] = fate
 
@@ -121,8 +122,8 @@ class RunKnowledge:
         own = self._own.setdefault(person, {})
         for edge in edges:
             value = entry.carry.get(edge.origin_field)
-            if value is None:
-                continue
+            if value is None or edge.reference.also:
+                continue  # a part of a composite reference is many people's
             found = datasets[edge.destination].get(edge.destination_field)
             kind = found.identity if found else None
             place = (edge.destination, edge.destination_field)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
 
 from erasure import vault
 from erasure.domain.errors import StalePlan
-from erasure.domain.finding import Findings, Person, Row
+from erasure.domain.finding import By, Findings, KeyText, People, Person, Row, key_text
 from erasure.domain.needles import Needle
-from erasure.domain.steps import Step, Via
-from erasure.domain.values import Scalar
+from erasure.domain.steps import KEPT, Step, Via
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import case, journal, windows
-from erasure.runs.journal import Entry, RunStep
+from erasure.runs.journal import RunStep
 from erasure.runs.roots import roots_hashes
 from erasure.runs.searching import (
     Mentions,
@@ -31,6 +30,7 @@ from erasure.runs.searching import (
     gather_needles,
     guards_of,
 )
+from erasure.runs.segments import Entry
 from erasure.stores.base import Key, Selector
 from erasure.transitions import move, move_all
 from lineage import selectors
@@ -73,63 +73,89 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
     """The rows of each step. Raises StalePlan for a row that no approved step covers.
 
     A row comes once, by the strongest effect; and once more by each reference in it that is to be
-    cut, unless the row goes: then it may be one person's own and refer to another who leaves.
+    cut.
     """
     covered = {_place(s.step): s for s in steps}
     entries: list[Entry] = []
-    for address, _, row in found.findings.walk():
+    for address, table in found.findings.rows.items():
         reading = found.task.guards.get(address, ())
-        entries += _entries_of_row(address, row, reading, covered)
-    for address, table in found.mentions.items():
+        for text, row in table.items():
+            entries += _entries_of_row(address, text, row, reading, covered)
+    for address, mentioned in found.mentions.items():
         step = _covering(covered, address, "mention")
-        entries += [Entry(ordinal=step.ordinal, key=m.key, people=m.people) for m in table.values()]
+        entries += [
+            Entry(ordinal=step.ordinal, key=m.key, text=text, people=frozenset(m.people))
+            for text, m in mentioned.items()
+        ]
     return entries
 
 
 def _entries_of_row(
-    address: str, row: Row, reading: tuple[str, ...], covered: Mapping[_Place, RunStep]
+    address: str,
+    text: KeyText,
+    row: Row,
+    reading: tuple[str, ...],
+    covered: Mapping[_Place, RunStep],
 ) -> Iterator[Entry]:
     key = row.payload
     assert isinstance(key, Key)  # noqa: S101 - searching puts keys there
-    # A store of models has keys without a guard.
-    guard = dict(zip(reading, key.guard, strict=True)) if key.guard else {}
-    cut: set[str] = set()
+    people = row.deep_for if row.via == "deep" else row.owners
     own = _covering(covered, address, row.via) if row.via != "shallow" else None
-    if own is None or own.step.action != "delete" or row.via == "refcount":
-        for name, people in row.shallow_by.items():
-            step = _covering(covered, address, "shallow", name)
-            yield _entry(step, key, guard, people, row.carry)
-            cut.add(name)
+    cut: set[str] = set()
+    for names, theirs in _cuts_of_row(address, row, own, covered).items():
+        step = _covering(covered, address, "shallow", names)
+        yield _entry(step, _guarded(key, reading, step), text, theirs, row)
+        cut.update(step.step.cut)
     if own is not None:
-        # What a shallow step of this row cuts has been cut when the row's own step looks.
-        guard |= dict.fromkeys(cut & guard.keys())
-        people = row.deep_for if row.via == "deep" else row.owners
-        yield _entry(own, key, guard, people, row.carry)
+        yield _entry(own, _guarded(key, reading, own, cut), text, people, row)
 
 
-def _entry(
-    step: RunStep,
-    key: Key,
-    guard: Mapping[str, Scalar],
-    people: set[Person],
-    carry: Mapping[str, Scalar],
-) -> Entry:
-    names = step.step.guard if guard else ()
-    own = replace(key, guard=tuple(guard[name] for name in names))
-    return Entry(ordinal=step.ordinal, key=own, people=set(people), carry=carry)
+def _cuts_of_row(
+    address: str, row: Row, own: RunStep | None, covered: Mapping[_Place, RunStep]
+) -> By:
+    """References to cut, and for whom: none in a row that goes; none that leads to whose row it
+    is, where the law keeps it as it is; and where their own row stays, also what it was reached
+    by, if that goes."""
+    if own is None or row.via == "refcount":
+        return row.shallow_by
+    if own.step.action == "delete":
+        return {}
+    if own.step.action in KEPT:
+        others = {names: people - row.deep_for for names, people in row.shallow_by.items()}
+        return {names: people for names, people in others.items() if people}
+    left = {n: p for n, p in row.deep_by.items() if (address, "shallow", n) in covered}
+    return {**row.shallow_by, **left} if left else row.shallow_by
 
 
-_Place = tuple[str, Via, str]  # dataset, how its rows are reached, the reference that is cut
+def _guarded(key: Key, reading: tuple[str, ...], step: RunStep, cut: Collection[str] = ()) -> Key:
+    """The key with the step's own guard, out of everything that the search has read. What a
+    shallow step of this row cuts has been cut when the row's own step looks."""
+    names = step.step.guard
+    if not key.guard or (names == reading and not cut):  # a store of models has no guards
+        return key
+    read = dict(zip(reading, key.guard, strict=True))
+    guard = tuple([None if name in cut else read[name] for name in names])
+    return Key(values=key.values, guard=guard, count=key.count, version=key.version)
+
+
+def _entry(step: RunStep, key: Key, text: KeyText, people: People, row: Row) -> Entry:
+    return Entry(ordinal=step.ordinal, key=key, text=text, people=people, carry=row.carry)
+
+
+# Dataset, how its rows are reached, and the reference that is cut.
+_Place = tuple[str, Via, tuple[str, ...]]
 
 
 def _place(step: Step) -> _Place:
-    return step.dataset.address, step.via, step.cut[0] if step.via == "shallow" else ""
+    return step.dataset.address, step.via, step.reference if step.via == "shallow" else ()
 
 
-def _covering(covered: Mapping[_Place, RunStep], address: str, via: Via, name: str = "") -> RunStep:
-    if (address, via, name) not in covered:
+def _covering(
+    covered: Mapping[_Place, RunStep], address: str, via: Via, reference: tuple[str, ...] = ()
+) -> RunStep:
+    if (address, via, reference) not in covered:
         raise StalePlan(f"{address}: rows are reached over {via}, which the plan does not name")
-    return covered[address, via, name]
+    return covered[address, via, reference]
 
 
 def set_entries(steps: Sequence[RunStep], people: set[Person], stores: Stores) -> list[Entry]:
@@ -141,7 +167,10 @@ def set_entries(steps: Sequence[RunStep], people: set[Person], stores: Stores) -
         selector = Selector(dataset=s.step.dataset)
         keys = [found.key for found in stores.get(s.store).find(selector, ())]
         keys = keys or [Key(values=())]
-        entries += [Entry(ordinal=s.ordinal, key=k, people=set(people)) for k in keys]
+        entries += [
+            Entry(ordinal=s.ordinal, key=k, text=key_text(k.values), people=frozenset(people))
+            for k in keys
+        ]
     return entries
 
 

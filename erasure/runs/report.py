@@ -34,6 +34,7 @@ def case_json(request: ErasureRequest, seconds: float) -> dict[str, Any]:
         "residual": statement.residual_of(request) + _blocked(request),
         "shared": statement.shared_of(request),
         **_undo_until(request),
+        "limits": _limits(request),
         "certificate": certificate_path(request),
         "seconds": round(seconds, 3),
     }
@@ -56,6 +57,12 @@ def undo_words(plan: Plan) -> str:
         f"can be undone for {length} after the run begins, but not beyond {due}; until then what "
         "was erased is kept sealed, and the case is not closed"
     )
+
+
+def _limits(request: ErasureRequest) -> list[dict[str, Any]]:
+    """What happened beside the steps of a case that was carried out."""
+    plan = request.plans.filter(state="carried_out").first()
+    return statement.limits_of(plan, list(plan.steps.all())) if plan else []
 
 
 def _blocked(request: ErasureRequest) -> list[dict[str, Any]]:
@@ -90,10 +97,12 @@ def plan_json(request: ErasureRequest) -> dict[str, Any]:
                 "rows": s.counted,
                 "reason": s.reason,
                 "path": s.path,
+                "how": s.explained or None,
             }
             for s in plan.steps.all()
         ],
         "warnings": plan.warnings,
+        "findings": plan.findings,
         "certificate": None,
     }
 
@@ -109,6 +118,7 @@ def failure_json(error: str, seconds: float) -> dict[str, Any]:
         "backups": [],
         "residual": [],
         "shared": [],
+        "limits": [],
         "certificate": None,
         "seconds": round(seconds, 3),
     }
@@ -139,6 +149,12 @@ def print_case(content: dict[str, Any], console: Console) -> None:
         until = f" until {residual['until']}" if residual["until"] else ""
         what = f"{residual['dataset']} ({residual['rows']} rows)"
         console.print(f"not erased: {what}: {residual['reason']}{until}")
+    _print_beside(content, console)
+    console.print(f"certificate: {content['certificate'] or 'none'}")
+
+
+def _print_beside(content: dict[str, Any], console: Console) -> None:
+    """What is not the person's own, and what happened although no step names it."""
     for shared in content["shared"]:
         console.print(
             f"shared: {shared['rows']} equal values of other people in "
@@ -147,3 +163,6 @@ def print_case(content: dict[str, Any], console: Console) -> None:
     undo = content.get("undo_until")
     waits = f"; can be undone until {undo}" if undo else ""
     console.print(f"certificate: {content['certificate'] or 'none'}{waits}")
+    for limit in content["limits"]:
+        rows = f" ({limit['rows']} rows)" if "rows" in limit else ""
+        console.print(f"beside the plan: {limit['dataset']}{rows}: {limit['statement']}")

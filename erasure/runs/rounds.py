@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from django.db import transaction
 
-from erasure.domain.finding import Findings, KeyText, Wanted, add_wanted, key_text
+from erasure.domain.finding import (
+    NOBODY,
+    Findings,
+    KeyText,
+    Wanted,
+    add_wanted,
+    key_text,
+    led_on,
+)
 from erasure.domain.masking import masked_fields
 from erasure.domain.steps import KEPT, Step
 from erasure.domain.values import Scalar
 from erasure.models import ErasureRequest, Run, StoreRun
 from erasure.runs import case, journal, opening
-from erasure.runs.journal import Entry, RunStep
+from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.searching import Stores, Task, find_mentions, find_rows, gather_needles
+from erasure.runs.segments import Entry
 from erasure.stores.base import Selector
 from erasure.transitions import move
 from lineage.graph import Edge
@@ -87,8 +97,9 @@ class Known:
         for step in self._steps.values():
             if step.via == "shallow":
                 self._cut[step.dataset.address].update(step.cut)
+        self._followed = _followed(steps)
         self._entries: dict[tuple[int, KeyText], Entry] = {
-            (entry.ordinal, key_text(entry.key.values)): entry
+            (entry.ordinal, entry.text): entry
             for entry in journal.read_run(run, {str(r.id) for r in requests})
         }
 
@@ -99,7 +110,7 @@ class Known:
 
     def is_new(self, entry: Entry) -> bool:
         """Never written down; or dealt with, and there again."""
-        before = self._entries.get((entry.ordinal, key_text(entry.key.values)))
+        before = self._entries.get((entry.ordinal, entry.text))
         if before is None or not before.became:
             return before is None
         step = self._steps[entry.ordinal]
@@ -135,10 +146,23 @@ class Known:
         changed = _changed(step) if entry.became else frozenset()
         if entry.became == "reused" or None in changed:
             return False
+        changed |= self._followed[step.dataset.store, step.dataset.name]
         return all(
             guard[name] == then or name in changed or (then is None and name in self._cut[address])
             for name, then in zip(step.guard, entry.key.guard, strict=True)
         )
+
+
+def _followed(steps: Sequence[RunStep]) -> Mapping[tuple[str, str], set[str]]:
+    """By store and collection, the fields that refer to a key which the run rewrites."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for s in steps:
+        rewritten = {f.name for f in masked_fields(s.step.dataset)} & set(s.step.dataset.key)
+        for referrer in s.step.referrers if s.step.action == "anonymize" else ():
+            for mine, theirs in ((referrer.field, referrer.target_field), *referrer.also):
+                if theirs in rewritten:
+                    found[s.store, referrer.collection].add(mine)
+    return found
 
 
 def _changed(step: Step) -> frozenset[str | None]:
@@ -158,7 +182,7 @@ def _carried(task: Task, known: Known, stores: Stores) -> Mapping[Edge, Wanted]:
     for edge in task.edges:
         wanted: Wanted = {}
         for entry in own[edge.origin]:
-            add_wanted(wanted, entry.carry.get(edge.origin_field), entry.people)
+            add_wanted(wanted, led_on(edge, entry.carry), entry.people)
         for text in _taken(task, edge, wanted, known, stores):
             wanted.pop(text, None)
         if wanted:
@@ -173,12 +197,12 @@ def _taken(task: Task, edge: Edge, wanted: Wanted, known: Known, stores: Stores)
         return taken
     dataset = task.datasets[edge.origin]
     guard = task.guards.get(edge.origin, ())
-    selector = Selector(
-        dataset=dataset, fields=(edge.origin_field,), carry=(edge.origin_field,), guard=guard
-    )
+    fields = edge.origin_fields
+    mode: Literal["key", "together"] = "key" if len(fields) == 1 else "together"
+    selector = Selector(dataset=dataset, mode=mode, fields=fields, carry=fields, guard=guard)
     values = [raw for raw, _ in wanted.values()]
     for found in stores.get(dataset.store).find(selector, values):
         now = dict(zip(guard, found.key.guard, strict=True))
         if not known.is_theirs(edge.origin, key_text(found.key.values), now):
-            add_wanted(taken, found.carry.get(edge.origin_field), {""})
+            add_wanted(taken, led_on(edge, found.carry), NOBODY)
     return taken

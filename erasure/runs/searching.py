@@ -22,7 +22,7 @@ from erasure.domain.finding import (
 from erasure.domain.needles import Needle
 from erasure.domain.retention import parse_until
 from erasure.domain.steps import KEPT, Step
-from erasure.domain.values import Scalar, fold
+from erasure.domain.values import Value, fold
 from erasure.stores.base import Found, Key, Selector, Store
 from lineage.graph import Dataset, Edge
 
@@ -72,7 +72,7 @@ class Task:
         """Fields per dataset whose values lead on, or say until when a row is kept."""
         names: dict[str, list[str]] = {}
         for edge in self.edges:
-            names.setdefault(edge.origin, []).append(edge.origin_field)
+            names.setdefault(edge.origin, []).extend(edge.origin_fields)
         for address, dataset in self.datasets.items():
             if dataset.until:
                 names.setdefault(address, []).append(parse_until(dataset.until).column)
@@ -83,12 +83,12 @@ def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None 
     """Every row of the people, to a fixpoint; ``carried``: values of rows that may be gone."""
     carry = task.carries()
 
-    def search(lookup: Lookup, values: Sequence[Scalar]) -> Iterator[Answer]:
+    def search(lookup: Lookup, values: Sequence[Value]) -> Iterator[Answer]:
         dataset = task.datasets[lookup.dataset]
         selector = Selector(
             dataset=dataset,
-            mode=lookup.mode,
-            fields=(lookup.field,),
+            mode=lookup.mode if len(lookup.fields) == 1 else "together",
+            fields=lookup.fields,
             carry=carry.get(lookup.dataset, ()),
             guard=task.guards.get(lookup.dataset, ()),
         )

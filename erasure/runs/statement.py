@@ -18,6 +18,7 @@ from erasure.domain.steps import KEPT
 from erasure.evidence.body import VERSION
 from erasure.models import (
     ErasureRequest,
+    Plan,
     PlanStep,
     Run,
     ScanResult,
@@ -96,6 +97,33 @@ def shared_of(request: ErasureRequest) -> list[dict[str, Any]]:
         }
         for r in rows
     ]
+
+
+def limits_of(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
+    """What happened beside the steps because it was accepted: nobody searched for what it held,
+    or followed what it wrote."""
+    accepted = {entry["code"]: entry["by"] for entry in plan.accepted}
+    limits = []
+    for finding in plan.findings:
+        code = finding["code"]
+        acted = [s for s in steps if s.rows and code in s.explained.get("effects", ())]
+        if not acted or code not in accepted:
+            continue
+        limit: dict[str, Any] = {"dataset": finding["place"]}
+        by = f"accepted by {accepted[code]} ({code})"
+        if finding["kind"] == "trigger":
+            limit["statement"] = (
+                f"a trigger ran on the rows that were acted on, {by}: what it wrote in this store "
+                "was searched by value, what it wrote elsewhere was not"
+            )
+        else:
+            limit["rows"] = sum(s.along.get(code, 0) for s in acted)
+            limit["statement"] = (
+                f"rows that no step names went along, {by}: they are counted, and what they held "
+                "was not searched for elsewhere"
+            )
+        limits.append(limit)
+    return limits
 
 
 def backups_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[str, Any]]:
@@ -211,6 +239,7 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str,
         ],
         "residual": residual_of(request, steps),
         "shared": shared_of(request),
+        "limits": limits_of(plan, steps),
         "letters": [],
         "suppression": {
             "entries": SuppressionEntry.objects.filter(request_id=request.id).count(),

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.values import Scalar
+from erasure.domain.values import Value
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -152,7 +152,7 @@ class BackupsStore:
             )
         return mine
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Every copy of the set taken up to today, whoever is asked for, also for no value at
         all: a copy is whole, so it holds everybody who was in the store then."""
         if selector.mode == "text":

@@ -14,6 +14,7 @@ from dataclasses import field as default
 from datetime import date
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Action as Action
 from erasure.domain.steps import Referrer as Referrer
@@ -21,29 +22,30 @@ from erasure.domain.steps import Residue as Residue
 from erasure.domain.steps import Step as Step
 from erasure.domain.steps import Via as Via
 from erasure.domain.steps import step_from_json as step_from_json
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from lineage.graph import Dataset
-from lineage.schema import Inspection
+from lineage.schema import Inspection, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """Where to look. ``mode`` key: ``field`` equals one of the values (typed by the column, so
-    42 finds "42"); email: the same without regard to case; text: any of ``fields`` holds one of
-    the values as :class:`Matcher` finds them.
+    """Where to look. ``mode`` key: one of ``fields`` equals one of the values (typed by the column,
+    so 42 finds "42"); email: the same without regard to case; together: all of ``fields`` equal
+    the parts of one of the values, which are tuples; text: any of ``fields`` holds one of the
+    values as :class:`Matcher` finds them.
 
     ``key`` names the fields that identify a row (the declared primary key, else the store's own);
     ``carry`` the fields whose values lead on; ``guard`` those whose values a mutation re-tests.
     """
 
     dataset: Dataset
-    mode: Literal["key", "email", "text"] = "key"
+    mode: Literal["key", "email", "together", "text"] = "key"
     fields: tuple[str, ...] = ()
     carry: tuple[str, ...] = ()
     guard: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
     """One place that holds a person's data.
 
@@ -59,12 +61,12 @@ class Key:
     version: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
     """A key, the searched value(s) that led to it (as given), and the values that lead on."""
 
     key: Key
-    matched: tuple[Scalar, ...]
+    matched: tuple[Value, ...]
     carry: Mapping[str, Scalar] = default(default_factory=dict)
 
 
@@ -91,7 +93,8 @@ class Receipt:
 
     ``done``: rows acted on now or found already so; ``reused``: keys that are somebody else's
     now and were left alone; ``kept``: refcounted rows somebody still refers to; ``until``: for
-    the dated residues.
+    the dated residues; ``along``: rows that no step names and that went with a key, by the code
+    of the side effect that the step accepts.
     """
 
     dataset: str
@@ -102,6 +105,7 @@ class Receipt:
     kept: tuple[Key, ...] = ()
     until: date | None = None
     note: str = ""
+    along: Mapping[Key, Mapping[str, int]] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +159,60 @@ class Purged:
     note: str = ""
 
 
+SideEffectKind = Literal["cascade", "set_null", "set_default", "trigger"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideEffect:
+    """What a store would do beside a step: to rows that no step names, or by a trigger.
+
+    ``code`` is stable and is what an officer accepts: ``cascade:STORE.TABLE.COLUMN+COLUMN`` (also
+    ``set_null:``, ``set_default:``) or ``trigger:STORE.TABLE.NAME``. ``place`` is the table that
+    is changed, ``mark`` changes whenever the effect itself does, ``words`` and ``remedy`` are for
+    people.
+    """
+
+    code: str
+    kind: SideEffectKind
+    place: str
+    mark: str
+    words: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approach:
+    """A step, and the searches that lead to its rows."""
+
+    step: Step
+    searches: tuple[Selector, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """How a store would carry out a step. No text holds a value of any row.
+
+    ``statement``: its shape; ``rows``: the table's size, an estimate, None where unknown;
+    ``index``: what each search uses, and references to its rows without one; ``locks``: what
+    waits meanwhile; ``stays``: what is left of the rows; ``warnings``: what costs time or may be
+    missed, each with place and remedy.
+    """
+
+    statement: str
+    rows: int | None = None
+    index: tuple[str, ...] = ()
+    locks: str = ""
+    stays: str = ""
+    cascades: tuple[SideEffect, ...] = ()
+    triggers: tuple[SideEffect, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def effects(self) -> tuple[SideEffect, ...]:
+        """Everything that has to be accepted."""
+        return (*self.cascades, *self.triggers)
+
+
 @runtime_checkable
 class Store(Protocol):
     """What every adapter offers. All methods may run twice, and beside themselves."""
@@ -165,7 +223,7 @@ class Store(Protocol):
     def inspect(self) -> Inspection:
         """The live schema, without a query per table. Raises StoreUnreachable."""
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value. A row matching several comes once."""
 
     def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
@@ -291,6 +349,43 @@ class ReportsModels(Protocol):
     def report(self, dataset: Dataset) -> dict[str, Any]:
         """Old and new version, digests, guarantee and figures of the last retraining, as JSON
         without floats (figures are text), for the certificate."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A store that can say how it would carry out steps, all of them of one plan."""
+
+    def explain(self, approaches: Sequence[Approach]) -> list[Explanation]:
+        """One explanation per approach, in order; reads no row's value."""
+
+    def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
+        """The effects of :meth:`explain` alone, per step: asked again before a run begins."""
+
+    def along(self, works: Sequence[Work]) -> Mapping[str, int]:
+        """How many rows would go along now, by code; none of them is locked or touched."""
+
+
+def single_values(place: str, selector: Selector, values: Sequence[Value]) -> list[Scalar]:
+    """The values, for a store that compares one field at a time. Raises StoreError for others."""
+    if selector.mode == "together":
+        names = ", ".join(selector.fields)
+        raise StoreError(
+            place, f"a reference of several fields ({names}) can be followed in databases only"
+        )
+    return [value for value in values if not isinstance(value, tuple)]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A store that a draft may look into."""
+
+    def sample(self, collections: Sequence[str], rows: int) -> Iterator[Sample]:
+        """At most ``rows`` rows of each collection, in order and always the same ones while the
+        store is the same; cheap however large it is. What cannot be read says why."""
+
+    def present(self, collection: str, field: str, values: Sequence[object]) -> int | None:
+        """How many of the different ``values`` that field holds; None where the store would not
+        tell in time or at all."""
 
 
 class StoreFactory(Protocol):

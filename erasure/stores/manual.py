@@ -13,7 +13,7 @@ from typing import Any
 
 from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, Value, canonical
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -26,6 +26,7 @@ from erasure.stores.base import (
     Secrets,
     Selector,
     Work,
+    single_values,
 )
 from lineage.graph import Dataset
 from lineage.schema import Inspection
@@ -50,14 +51,14 @@ class ManualStore:
         """Nothing can be seen from here: no tables, and a fingerprint that never changes."""
         return Inspection(tables={}, fingerprint=hashlib.sha256(b"manual").hexdigest())
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """One key per person's value: what the recipient has to be told. The recipient may hold
         it; only they can say. Free text cannot be searched, so mode ``text`` finds nothing."""
         if selector.mode == "text":
             return
         kind = "email" if selector.mode == "email" else None
         together: dict[str, list[Scalar]] = {}
-        for value in values:
+        for value in single_values(selector.dataset.address, selector, values):
             if value is not None:
                 together.setdefault(canonical(value, kind), []).append(value)
         for text, given in together.items():

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from erasure.domain.errors import LateRows, StoreError, StoreUnreachable
 from erasure.domain.needles import Matcher, Needle, needles_of_row
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -32,13 +32,13 @@ from erasure.stores.base import (
     Step,
     Work,
 )
+from erasure.stores.matching import text_matcher, value_matcher
 from erasure.stores.memory_images import PutsBack
 from erasure.stores.rows import (
     Effect,
     comparable,
     effect_of,
     failures,
-    folded,
     receipt_of,
     unique_keys,
 )
@@ -113,17 +113,20 @@ class MemoryStore(PutsBack):
         digest = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
         return Inspection(tables=dict(tables), fingerprint=digest, small=not self._scheduled)
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value."""
         table = self._table(selector.dataset, selector.fields, selector.carry, selector.guard)
         key = self._key(selector.dataset, table)
         match = (
-            _text_matcher(values)
+            text_matcher(values)
             if selector.mode == "text"
-            else _value_matcher(selector.mode, values)
+            else value_matcher(selector.mode, values)
         )
         for row in list(self._world().rows[table.name]):
-            matched = dict.fromkeys(v for name in selector.fields for v in match(row[name]))
+            sought: list[Value] = [row[name] for name in selector.fields]
+            if selector.mode == "together":
+                sought = [tuple(row[name] for name in selector.fields)]
+            matched = dict.fromkeys(v for one in sought for v in match(one))
             if matched:
                 yield Found(
                     key=Key(
@@ -229,26 +232,6 @@ def _by_key(rows: Sequence[Row], key: Sequence[str]) -> dict[KeyValues, Row]:
     return {tuple(row[n] for n in key): row for row in rows}
 
 
-def _value_matcher(mode: str, values: Sequence[Scalar]) -> Callable[[Scalar], Sequence[Scalar]]:
-    normal = folded if mode == "email" else comparable
-    wanted: dict[str, list[Scalar]] = {}
-    for value in values:
-        if (form := normal(value)) is not None:
-            wanted.setdefault(form, []).append(value)
-    return lambda value: wanted.get(normal(value) or "", ()) if value is not None else ()
-
-
-def _text_matcher(values: Sequence[Scalar]) -> Callable[[Scalar], Sequence[Scalar]]:
-    texts = [text for value in values if (text := comparable(value))]
-    matcher = Matcher(Needle(text=text, category="") for text in texts)
-
-    def match(value: Scalar) -> list[Scalar]:
-        hits = matcher.found_in(str(value)) if value is not None else ()
-        return [matcher.needles[i].text for i in sorted(hits)]
-
-    return match
-
-
 def _hits(collection: str, row: Row, key: KeyValues, owner: Row, needles: Matcher) -> Iterator[Hit]:
     for name, value in row.items():
         text = "" if value is None else str(value)
@@ -350,7 +333,11 @@ class Batch:
 
     def _links(self, work: Work) -> list[_Link]:
         links = {
-            _Link(collection=r.collection, columns=(r.field,), target_columns=(r.target_field,))
+            _Link(
+                collection=r.collection,
+                columns=(r.field, *(mine for mine, _ in r.also)),
+                target_columns=(r.target_field, *(theirs for _, theirs in r.also)),
+            )
             for r in work.step.referrers
         }
         for link in links:
@@ -377,7 +364,9 @@ class Batch:
     def refuse_dangling(self, steps: Sequence[Step]) -> None:
         """No reference may be left to a row that went. Raises LateRows; or StoreError where the
         children would have gone or changed without the plan naming their table."""
-        planned = {(s.dataset.name, field) for s in steps for field in (*s.guard, *s.cut)}
+        planned = {
+            (s.dataset.name, field) for s in steps for field in (*s.guard, *s.cut, *s.reference)
+        }
         for name, row in self._removed:
             for link, key in self._children(name):
                 gone = link.form(row, link.target_columns)
@@ -386,7 +375,7 @@ class Batch:
                 ):
                     continue
                 place = f"{self._store.name}.{link.collection}"
-                named = any((link.collection, field) in planned for field in link.columns)
+                named = all((link.collection, field) in planned for field in link.columns)
                 if named or key.on_delete in ("NO ACTION", "RESTRICT"):
                     raise LateRows(place)
                 raise StoreError(

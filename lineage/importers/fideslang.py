@@ -7,7 +7,7 @@ else its parent's, its collection's, its dataset's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -157,6 +157,8 @@ class _Reader:
         self._known(item, parsed.data_categories or ())
         fields = tuple(self._fields(entries["fields"], parsed.fields, scope))
         _refuse_duplicates(fields)
+        for group in block.pop("composite", ()):
+            self._join(scope.address, group, own.keys["composite"] if own else "")
         for source in block.pop("derived_from", ()):
             upstream = source.pop("dataset")
             derivation = Derivation(upstream=upstream, downstream=scope.address, **source)
@@ -174,6 +176,24 @@ class _Reader:
         if own:
             _check_names(dataset, own)
         self.datasets.append(Placed(value=dataset, place=item.place))
+
+    def _join(self, holder: str, names: Sequence[str], place: str) -> None:
+        """The references of these fields are one: they count only all together."""
+        own = [p for p in self.references if p.value.holder == holder]
+        parts = [[p for p in own if p.value.holder_field == name] for name in names]
+        if len(names) < 2 or any(len(found) != 1 for found in parts):
+            raise CatalogueError(
+                place, "composite: name two or more fields, each with one reference"
+            )
+        first, *others = (found[0].value for found in parts)
+        if any(_aim(other) != _aim(first) for other in others):
+            raise CatalogueError(
+                place, "composite: its references must be to one collection, alike"
+            )
+        also = tuple((other.holder_field, other.target_field) for other in others)
+        joined = {id(found[0]) for found in parts}
+        self.references = [p for p in self.references if id(p) not in joined]
+        self.references.append(replace(parts[0][0], value=replace(first, also=also)))
 
     def _fields(
         self, items: Item, parsed: Iterable[DatasetField] | None, scope: _Scope
@@ -273,6 +293,13 @@ def _built(
         personal_override=block.get("personal"),
         because=block.get("because", ""),
     )
+
+
+def _aim(reference: Reference) -> tuple[object, ...]:
+    """What the parts of a composite reference have in common."""
+    collection = reference.target_field.rpartition(".")[0]
+    how = (reference.direction, reference.on_erase, reference.ghost)
+    return (reference.target, collection, *how)
 
 
 def _listed(item: Item | None) -> Iterable[Item]:

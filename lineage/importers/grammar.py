@@ -127,6 +127,7 @@ _COLLECTION = mapping(
             )
         ),
         "after": list_of(text),
+        "composite": list_of(list_of(text)),
         "model": _MODEL,
         "quasi_identifiers": list_of(text),
         "k": whole(2),

@@ -1,170 +1,126 @@
-"""What a column's name suggests. Guesses for a draft that a person reads, nothing more.
-
-A *strong* guess tells by itself that rows are about people. A *weak* one (a city, a note) counts
-only in a table that is about people for another reason: lookup tables have cities too.
-"""
+"""What a column's name and type suggest. Guesses for a draft that a person reads, nothing more."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 
-from lineage.schema import Column
+from lineage.importers.lexicon import EMAIL_TERMS, GUESSES
+from lineage.importers.terms import BINARY, DATE, NUMBER, TEXT, Guess, pattern
+from lineage.importers.words import column_words, folded, words
+from lineage.schema import Column, Table
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_TEXT_TYPES = re.compile(r"char|text|clob|string|enum|name|json|^$", re.IGNORECASE)
-# Facts about a value, not the value: email_verified, phone_id, last_name_changed_at.
-_ABOUT = re.compile(r"\b(verified|confirmed|valid|at|count|id|status|type|sent|opt in|flag|hash)$")
+__all__ = ["Guess", "guess", "guesses_of", "names_actor", "names_people", "names_person"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Guess:
-    """A data category; ``any_type`` where the column need not hold text."""
-
-    category: str
-    pattern: str
-    strong: bool = True
-    any_type: bool = False
-    free_text: bool = False
-
-    @property
-    def telling(self) -> bool:
-        """Tells of a human being: an address or a phone may be a warehouse's."""
-        return self.strong and not self.category.startswith("user.contact")
-
-
-# The first that matches the column's words wins.
-_GUESSES = (
-    Guess(category="user.contact.email", pattern=r"\be ?mails?\b|\bmail address\b"),
-    Guess(
-        category="user.device.ip_address",
-        pattern=r"\b(ip|ip v?[46]|ip ?addr(ess)?|remote addr(ess)?)\b",
-        any_type=True,
-    ),
-    Guess(
-        category="user.device.device_id", pattern=r"\b(mac addr(ess)?|imei|imsi|device serial)\b"
-    ),
-    Guess(category="user.contact.fax_number", pattern=r"\b(tele)?fax\b"),
-    Guess(
-        category="user.contact.phone_number",
-        pattern=r"\b(tele)?phone\b|\b(mobile|cell|landline|msisdn)( number)?$",
-        any_type=True,
-    ),
-    Guess(category="user.name.first", pattern=r"\b(first|given|fore|middle) ?names?\b|\bfname\b"),
-    Guess(category="user.name.last", pattern=r"\b(last|family|sur|maiden) ?names?\b|\blname\b"),
-    Guess(category="user.account.username", pattern=r"\b(user|login|nick|screen) ?name\b|^login$"),
-    Guess(
-        category="user.name",
-        pattern=r"\b(full|contact|customer|client|person|employee|patient|member|guest|user|"
-        r"recipient|holder|cardholder|ship|shipping|billing|display) name\b",
-    ),
-    Guess(
-        category="user.demographic.date_of_birth",
-        pattern=r"\b(birth ?da(te|y)|date of birth|dob|born)\b",
-        any_type=True,
-    ),
-    Guess(category="user.demographic.gender", pattern=r"^(gender|sex)$", any_type=True),
-    Guess(
-        category="user.financial.credit_card",
-        pattern=r"\b(credit ?card|card|cc|pan) ?(number|no|num)\b|^(credit ?card|pan)$",
-        any_type=True,
-    ),
-    Guess(
-        category="user.financial.bank_account",
-        pattern=r"\b(iban|bank account|account number|bic|sort code|routing number)\b",
-        any_type=True,
-    ),
-    Guess(
-        category="user.government_id.national_identification_number",
-        pattern=r"\b(ssn|social security|national id|tax id|nin|personal number)\b",
-        any_type=True,
-    ),
-    Guess(category="user.government_id.passport_number", pattern=r"\bpassport\b"),
-    Guess(
-        category="user.government_id.drivers_license_number",
-        pattern=r"\bdriv(er|ing)s? licen[cs]e\b",
-    ),
-    Guess(category="user.authorization.password", pattern=r"\b(password|passwd|pwd)\b"),
-    Guess(
-        category="user.contact.address.street",
-        pattern=r"\b(street|addr(ess)?|house number)( ?(line)? ?\d)?$",
-    ),
-    Guess(
-        category="user.contact.address.postal_code",
-        pattern=r"\b(postal ?code|post ?code|zip( ?code)?|plz)\b",
-        any_type=True,
-    ),
-    Guess(category="user.contact.address.city", pattern=r"\b(city|town)$", strong=False),
-    Guess(
-        category="user.contact.address.state",
-        pattern=r"\b(state|province|region|county)$",
-        strong=False,
-    ),
-    Guess(
-        category="user.contact.address.country",
-        pattern=r"\bcountry( code| name)?$",
-        strong=False,
-    ),
-    Guess(category="user.name", pattern=r"^name$", strong=False),
-    Guess(category="user.job_title", pattern=r"\btitle$|^(position|occupation)$", strong=False),
-    Guess(
-        category="user.workplace",
-        pattern=r"\b(company|employer|organi[sz]ation)( name)?$",
-        strong=False,
-    ),
-    Guess(
-        category="user.location.precise",
-        pattern=r"\b(latitude|longitude|lat|lng|lon|geo ?location)\b",
-        strong=False,
-        any_type=True,
-    ),
-    Guess(
-        category="user.content.self_image",
-        pattern=r"\b(photo|avatar|portrait|profile picture)\b",
-        strong=False,
-        any_type=True,
-    ),
-    Guess(category="user.device", pattern=r"\buser agent\b", strong=False),
-    Guess(
-        category="user.content",
-        pattern=r"\b(notes?|comments?|remarks?|body|messages?|feedback|bio|about|review|subject)"
-        r"( text)?$",
-        strong=False,
-        free_text=True,
-    ),
+_KINDS = (
+    (re.compile(r"char|text|clob|string|enum|name|json|inet|macaddr|^$", re.IGNORECASE), TEXT),
+    (re.compile(r"date|timestamp", re.IGNORECASE), DATE),
+    (re.compile(r"bool|^bit|interval|^time|uuid", re.IGNORECASE), ""),
+    (re.compile(r"blob|bytea|binary|image|point|geo", re.IGNORECASE), BINARY),
+    (re.compile(r"int|serial|num|dec|real|double|float|money|^year", re.IGNORECASE), NUMBER),
 )
-_COMPILED = tuple((re.compile(guess.pattern), guess) for guess in _GUESSES)
-_IDENTITY = re.compile(r"^((user|customer|client|person|member|contact|account|login|primary) )?")
+# A type that says by itself what it is for.
+_BY_TYPE = (
+    (re.compile(r"^inet[46]?$", re.IGNORECASE), "user.device.ip_address"),
+    (re.compile(r"^macaddr8?$", re.IGNORECASE), "user.device.device_id"),
+    (re.compile(r"^(point|geography|geometry)\b", re.IGNORECASE), "user.location.precise"),
+)
+# Facts about a value, not the value: email_verified, phone_id, last_name_changed_at, is_email.
+_ABOUT_AFTER = re.compile(
+    r" (verified|confirmed|valid|validated|at|count|ids?|status|type|typ|sent|opt|optin|flag|hash|"
+    r"template|format|enabled|frequency|length|lang|provider|domain|bestatigt|anzahl|verifie|"
+    r"verificado|verificato)\b"
+)
+_ABOUT_BEFORE = re.compile(r"^(is|has|hat|ist|count|anzahl|nb|can|allow|enable|send|show|hide)\b")
+_FIRST, _LAST = "user.name.first", "user.name.last"
+_BARE_NAME = next(g for g in GUESSES if g.bare)
+_PEOPLE_TERMS = (
+    "user,users,customer,customers,client,clients,person,persons,people,member,members,contact,"
+    "contacts,employee,employees,staff,patient,patients,student,students,teacher,teachers,guest,"
+    "guests,subscriber,subscribers,passenger,passengers,applicant,applicants,candidate,"
+    "candidates,donor,donors,kunde,kunden,benutzer,nutzer,personen,mitarbeiter,angestellte,"
+    "patienten,mitglied,mitglieder,schüler,studenten,lehrer,gast,gäste,kontakt,kontakte,"
+    "ansprechpartner,bewerber,teilnehmer,abonnent,abonnenten,mieter,utilisateur,utilisateurs,"
+    "personne,personnes,salarie,salaries,employe,employes,adherent,adherents,membre,membres,"
+    "eleve,eleves,etudiant,etudiants,abonne,abonnes,contacto,contactos,cliente,clientes,usuario,"
+    "usuarios,persona,personas,empleado,empleados,paciente,pacientes,miembro,miembros,alumno,"
+    "alumnos,estudiante,estudiantes,socio,socios,clienti,utente,utenti,persone,dipendente,"
+    "dipendenti,paziente,pazienti,studente,studenti,soci,klant,klanten,gebruiker,gebruikers,"
+    "persoon,personeel,medewerker,medewerkers,werknemer,werknemers,leden,leerling,leerlingen,"
+    "patienten,pessoa,pessoas,utilizador,utilizadores,funcionario,funcionarios,membro,membros,"
+    "aluno,alunos,klient,klienci,uzytkownik,uzytkownicy,osoba,osoby,pracownik,pracownicy,"
+    "pacjent,pacjenci,uczen,uczniowie,czlonek,czlonkowie"
+)
+_PEOPLE = pattern(",".join(f"{term}$" for term in _PEOPLE_TERMS.split(",")))
+# Words before "email" with which it is still the row's own: kunden_email, but not billing_email.
+_OWNER = re.compile(
+    rf"^(?:(?:{folded(_PEOPLE_TERMS).replace(',', '|')}|account|login|primary|my) )?"
+)
+_ADDRESS_OF_ROW = pattern(EMAIL_TERMS.replace("*", "") + ",email adresse,email address,mail")
 _ACTOR = re.compile(
     r"\b(created|updated|modified|changed|deleted|approved|reviewed|assigned|handled|processed|"
-    r"closed|reports)( by| to)\b|\b(assignee|reviewer|approver|manager|supervisor|rep|agent)\b"
+    r"closed|reports)( by| to)\b|\b(assignee|reviewer|approver|manager|supervisor|rep|agent|clerk)"
+    r"\b|\b(erstellt|angelegt|geandert|geaendert|bearbeitet|geloscht|geloescht|freigegeben|"
+    r"genehmigt)( von| durch)\b|\b(sachbearbeiter|bearbeiter|betreuer|verkaufer|verkaeufer|"
+    r"vorgesetzter?|vertreter)\b|\b(cree|modifie|supprime|valide|saisi)( par)\b|"
+    r"\b(vendeur|gestionnaire|responsable)\b|\b(creado|modificado|actualizado|criado)( por)\b|"
+    r"\b(vendedor|gestor)\b|\b(creato|modificato)( da)\b|\bvenditore\b|"
+    r"\b(aangemaakt|gewijzigd)( door)\b|\bverkoper\b|\b(utworzone|utworzony|zmienione)( przez)\b"
 )
 
 
-def words(name: str) -> str:
-    """``BillingPostalCode`` and ``billing_postal_code`` are ``billing postal code``."""
-    return " ".join(word.lower() for word in _WORDS.findall(name))
+def guess(column: Column, name: str | None = None) -> Guess | None:
+    """What the column seems to hold, None for nothing personal. ``name``: the words to go by,
+    where they are not the whole name's."""
+    text = words(column.name) if name is None else name
+    kind = _kind(column.data_type)
+    if kind and not _ABOUT_BEFORE.search(text):
+        for candidate in GUESSES:
+            match = candidate.found.search(text)
+            if match and kind in candidate.types and not _ABOUT_AFTER.search(text, match.end()):
+                return candidate
+    category = next((c for p, c in _BY_TYPE if p.search(column.data_type)), None)
+    return Guess(category=category, strong=False, note="by its type") if category else None
 
 
-def guess(column: Column) -> Guess | None:
-    """What the column seems to hold, None for nothing personal."""
-    name = words(column.name)
-    if _ABOUT.search(name):
-        return None
-    texty = bool(_TEXT_TYPES.search(column.data_type))
-    for pattern, candidate in _COMPILED:
-        if pattern.search(name) and (texty or candidate.any_type):
-            return candidate
-    return None
+def _kind(data_type: str) -> str:
+    return next((kind for found, kind in _KINDS if found.search(data_type)), "")
 
 
-def names_person(column: Column) -> bool:
+def guesses_of(table: Table) -> dict[str, Guess]:
+    """The guesses for a table's columns, each seen beside the others: a bare ``nom`` is the last
+    name beside ``prenom``, and a ``name`` in a table called ``customer`` is a person's."""
+    names = column_words(table)
+    found = {}
+    for column in table.columns:
+        one = guess(column, names[column.name])
+        if one is not None:
+            found[column.name] = one
+    known = {g.category for g in found.values() if g.category in (_FIRST, _LAST)}
+    bare = [name for name, g in found.items() if g == _BARE_NAME]
+    for name in bare:
+        if len(known) == 1 and len(bare) == 1:
+            (other,) = {_FIRST, _LAST} - known
+            note = "beside the other part of a name"
+            found[name] = replace(_BARE_NAME, category=other, strong=True, note=note)
+        elif names_people(table.name):
+            note = "in a table named after people"
+            found[name] = replace(_BARE_NAME, strong=True, note=note)
+    return found
+
+
+def names_people(name: str) -> bool:
+    """The name of a table in which each row is somebody."""
+    return _PEOPLE.search(words(name)) is not None
+
+
+def names_person(column: Column, name: str | None = None) -> bool:
     """An email column that says who the row is: not a billing or a support address."""
-    found = guess(column)
+    text = words(column.name) if name is None else name
+    found = guess(column, text)
     if found is None or found.category != "user.contact.email":
         return False
-    rest = _IDENTITY.sub("", words(column.name))
-    return re.fullmatch(r"e ?mail( address)?|mail address", rest) is not None
+    return _ADDRESS_OF_ROW.fullmatch(_OWNER.sub("", text)) is not None
 
 
 def names_actor(column: str) -> bool:

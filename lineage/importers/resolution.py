@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 from lineage.errors import CatalogueError, suggestion
-from lineage.graph import Dataset, Derivation, Reference, StoreEntry
+from lineage.graph import Dataset, Derivation, Pairs, Reference, StoreEntry
 from lineage.importers.entries import Catalogue, Placed
 
 T = TypeVar("T")
@@ -114,7 +114,9 @@ def _reference(
     for address, name in _splits(path):
         if address in fields:
             if name in fields[address]:
-                return replace(placed, value=replace(entry, target=address, target_field=name))
+                also = _also(placed, address, fields[address])
+                resolved = replace(entry, target=address, target_field=name, also=also)
+                return replace(placed, value=resolved)
             nearest = address
     if nearest is None:
         wanted = next((a for a, _ in _splits(path) if a.count(".") == 1), path)
@@ -123,6 +125,18 @@ def _reference(
     missing = path.removeprefix(f"{nearest}.")
     message = f"reference to '{path}': '{nearest}' has no field '{missing}'"
     raise CatalogueError(placed.place, f"{message}; {suggestion(missing, fields[nearest])}")
+
+
+def _also(placed: Placed[Reference], address: str, names: frozenset[str]) -> Pairs:
+    """The further pairs of a composite reference, their targets as fields of that address."""
+    found = []
+    for mine, theirs in placed.value.also:
+        name = f"{placed.value.target}.{theirs}".removeprefix(f"{address}.")
+        if name not in names:
+            message = f"composite: '{address}' has no field '{name}'"
+            raise CatalogueError(placed.place, f"{message}; {suggestion(name, names)}")
+        found.append((mine, name))
+    return tuple(found)
 
 
 def _splits(path: str) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 ``person``     has an email of its own
 ``child``      its rows belong to a person: they refer to one, or to a child
-``shared``     an address or the like that persons and children refer to
+``shared``     an address that persons and children refer to
 ``uncertain``  looks like people, but nothing says how they are asked for
 ``linked``     refers to people, but it is unclear whose its rows are
 ``plain``      nothing personal in it
@@ -10,14 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lineage.importers.guesses import Guess, guess, names_actor, names_person
-from lineage.schema import ForeignKey, Inspection, Table
+from lineage.importers.guesses import names_actor
+from lineage.importers.suggestions import Evidence, Role
+from lineage.schema import ForeignKey, Table
 
-Role = Literal["person", "child", "shared", "uncertain", "linked", "plain"]
 # deep: the row is the person's. cut: the row is somebody else's, or nobody knows. shared: the
 # target goes when nobody refers to it any more.
 Tie = Literal["deep", "cut", "shared"]
@@ -25,7 +25,7 @@ Tie = Literal["deep", "cut", "shared"]
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A foreign key of one column: what a catalogue reference can say."""
+    """A column that refers to another: what a catalogue reference can say."""
 
     holder: str
     column: str
@@ -59,18 +59,24 @@ def single(key: ForeignKey) -> bool:
     return len(key.columns) == 1 and len(key.target_columns) == 1
 
 
-class Roles:
-    """The role of every table and the tie of every link of an inspection."""
+Links = Mapping[str, Sequence[Link]]
 
-    def __init__(self, inspection: Inspection) -> None:
-        self.tables = inspection.tables
-        self.links = links_of(inspection.tables)
-        self._guesses = {name: self._strong(table) for name, table in self.tables.items()}
-        self._persons = {
-            name
-            for name, table in self.tables.items()
-            if any(names_person(column) for column in table.columns)
-        }
+
+class Roles:
+    """The role of every table and the tie of every link.
+
+    ``links``: by collection, the references that count; ``doubtful``: those that only a person
+    can confirm, which make a table worth a question and nothing more.
+    """
+
+    def __init__(
+        self, evidence: Mapping[str, Sequence[Evidence]], links: Links, doubtful: Links
+    ) -> None:
+        self.links = links
+        self._doubtful = doubtful
+        self._strong = {n: [e for e in found if e.strong] for n, found in evidence.items()}
+        self._asked = {n for n, found in evidence.items() if any(e.doubtful for e in found)}
+        self._persons = {n for n, found in evidence.items() if any(e.names_row for e in found)}
         self._uncertain = self._find_uncertain()
         self._people = self._persons | self._uncertain
         self._staff = self._find_staff()
@@ -89,7 +95,8 @@ class Roles:
             return "shared"
         if name in self._uncertain:
             return "uncertain"
-        return "linked" if name in self._linked or self._guesses[name] else "plain"
+        unclear = name in self._linked or name in self._asked or self._strong[name]
+        return "linked" if unclear else "plain"
 
     def tie(self, link: Link) -> Tie:
         """What happens along a link when the row it refers to goes."""
@@ -98,25 +105,20 @@ class Roles:
         owners = self._people | self._children | self._linked
         return "cut" if self._cut(link, owners) else "deep"
 
-    @staticmethod
-    def _strong(table: Table) -> list[Guess]:
-        found = (guess(column) for column in table.columns)
-        return [g for g in found if g is not None and g.strong]
-
     def _settled(self, name: str) -> bool:
         return name in self._persons or name in self._children or name in self._shared
 
     def _find_uncertain(self) -> set[str]:
         """Tables with names or the like but no email, unless they refer to another such table
         by a column that may name their owner: those are about what that person does."""
-        telling = {n for n, found in self._guesses.items() if any(g.telling for g in found)}
+        telling = {n for n, found in self._strong.items() if any(e.telling for e in found)}
         candidates = telling - self._persons
         return {
             name
             for name in candidates
             if not any(
                 link.target in telling - {name} and not names_actor(link.column)
-                for link in self.links[name]
+                for link in (*self.links[name], *self._doubtful[name])
             )
         }
 
@@ -135,7 +137,7 @@ class Roles:
             owners = persons | children
             grown = {
                 name
-                for name in self.tables.keys() - owners
+                for name in self._strong.keys() - owners
                 if any(
                     link.target in owners and not self._cut(link, owners)
                     for link in self.links[name]
@@ -170,8 +172,8 @@ class Roles:
             for name in self._persons | self._children
             for link in self.links[name]
             if not self._settled_owner(link.target)
-            and self._guesses[link.target]
-            and not any(g.telling for g in self._guesses[link.target])
+            and any(e.address for e in self._strong[link.target])
+            and not any(e.telling for e in self._strong[link.target])
         }
 
     def _settled_owner(self, name: str) -> bool:
@@ -184,12 +186,12 @@ class Roles:
         while True:
             grown = {
                 name
-                for name in self.tables
+                for name in self._strong
                 if not self._settled(name)
                 and name not in unclear
                 and any(
                     link.target in unclear or self._settled_owner(link.target)
-                    for link in self.links[name]
+                    for link in (*self.links[name], *self._doubtful[name])
                 )
             }
             if not grown:

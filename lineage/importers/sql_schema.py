@@ -1,5 +1,8 @@
-"""A catalogue draft from a live schema: a person reads it, decides where it says ``decide``, and
-imports it.
+"""A catalogue draft from a live schema: a person reads it, decides where it says ``decide``,
+looks again where it says ``to confirm``, and imports it.
+
+A suggestion of high and of medium confidence stands in the draft, with its reason in a comment;
+a low one, and a reference that is not sure, is a comment and nothing more.
 
 What it takes for granted: a table with an email of its own is about people and is deleted with
 them; so is a table that refers to such a table, except by a column that names who handled the
@@ -11,13 +14,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from lineage.graph import StoreEntry
-from lineage.importers.guesses import Guess, guess, names_person
-from lineage.importers.roles import Link, Role, Roles, single
-from lineage.schema import Column, Inspection, Table
+from lineage.importers.discovery import Findings
+from lineage.importers.overlaps import Suggested
+from lineage.importers.roles import Link, single
+from lineage.importers.suggestions import LEVELS, Confidence, Role, Suggestion
+from lineage.schema import Column, Table
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Words that YAML 1.1 reads as something else than text.
@@ -34,6 +40,9 @@ _ACTIONS: dict[Role, str] = {
     "shared": "erasure: {action: delete}",
     "plain": 'erasure: {action: ignore, because: "no personal column"}',
 }
+_DOUBTED = 'erasure: {action: ignore, because: "nothing personal but what is to confirm below"}'
+# Roles of tables that lack an identity.
+_ASKED: frozenset[Role] = frozenset(["uncertain", "linked"])
 _DECIDE: dict[Role, str] = {
     "child": "goes with the person; retain with until and exception where a law demands it",
     "shared": "goes when nobody refers to it any more",
@@ -42,9 +51,37 @@ _DECIDE: dict[Role, str] = {
 }
 
 
-def draft(inspection: Inspection, store: StoreEntry) -> str:
+_HEAD = (
+    "# A draft to finish. high: name or values tell. to confirm (medium): stands until somebody",
+    "# says otherwise. to confirm (low), and references to confirm: comments only. decide: open.",
+)
+
+
+def draft(findings: Findings, store: StoreEntry) -> str:
     """Catalogue YAML for a store; ``store.url`` is written as it is, so hand it in unresolved."""
-    return "\n".join(_Draft(inspection, store).lines()) + "\n"
+    return "\n".join(_Draft(findings, store).lines()) + "\n"
+
+
+def summary(findings: Findings, text: str) -> list[str]:
+    """What was found and what is left to decide, in lines of counts; ``text`` is the draft."""
+    tables = findings.inspection.tables.values()
+    columns = sum(len(table.columns) for table in tables)
+    levels = Counter(one.confidence for one in findings.suggestions.values())
+    references = Counter(one.confidence for group in findings.references.values() for one in group)
+    nothing = columns - sum(levels.values())
+    decide = sum("# decide:" in line for line in text.splitlines())
+    confirm = sum((levels + references).values()) - (levels + references)["high"]
+    return [
+        f"tables: {len(tables)}, {findings.sampled} of them sampled; columns: {columns}",
+        f"columns with a suggestion: {_levels(levels)}; without: {nothing}",
+        f"references: {findings.declared} declared; by name and values: {_levels(references)}",
+        f"left to a person: {decide} to decide, {confirm} to confirm",
+        *(f"not sampled: {name}: {why}" for name, why in sorted(findings.unread.items())),
+    ]
+
+
+def _levels(counts: Mapping[Confidence, int]) -> str:
+    return ", ".join(f"{counts.get(level, 0)} {level}" for level in LEVELS)
 
 
 def _quoted(text: str) -> str:
@@ -60,13 +97,15 @@ def fides_key(text: str) -> str:
 
 
 class _Draft:
-    def __init__(self, inspection: Inspection, store: StoreEntry) -> None:
-        self._tables = inspection.tables
+    def __init__(self, findings: Findings, store: StoreEntry) -> None:
+        self._tables = findings.inspection.tables
+        self._findings = findings
         self._store = store
-        self._roles = Roles(inspection)
+        self._roles = findings.roles
 
     def lines(self) -> Iterator[str]:
         entry = self._store
+        yield from _HEAD
         url = f", url: {_quoted(entry.url)}" if entry.url else ""
         options = f", options: {json.dumps(dict(entry.options))}" if entry.options else ""
         yield "store:"
@@ -89,7 +128,7 @@ class _Draft:
         return fides_key(f"{self._store.name}_{schema}" if schema else self._store.name)
 
     def _collection(self, name: str, table: Table) -> Iterator[str]:
-        role = self._roles.role(name)
+        role, hints = self._roles.role(name), self._findings.suggestions
         rows = f"  # about {table.rows} rows" if table.rows is not None else ""
         yield f"      - name: {_quoted(table.name)}{rows}"
         if not table.primary_key:
@@ -97,7 +136,8 @@ class _Draft:
         if role in _DECIDE:
             yield f"        # decide: {_DECIDE[role]}"
         if role in _ACTIONS:
-            yield f"        {_ACTIONS[role]}"
+            doubts = role == "plain" and any((name, c.name) in hints for c in table.columns)
+            yield f"        {_DOUBTED if doubts else _ACTIONS[role]}"
         yield from self._composite_keys(table)
         if not table.columns:
             yield "        fields: []"
@@ -116,32 +156,49 @@ class _Draft:
 
     def _field(self, name: str, column: Column, role: Role) -> Iterator[str]:
         links = [link for link in self._roles.links[name] if link.column == column.name]
-        found = self._guess(column, role)
+        suggestion = self._findings.suggestions.get((name, column.name))
+        references = self._findings.references.get((name, column.name), ())
+        live = suggestion if suggestion and suggestion.confidence != "low" else None
         parts = [f"name: {_quoted(column.name)}"]
-        if found is not None:
-            parts.append(f"data_categories: [{found.category}]")
-        meta = self._meta(column, role, links)
+        if live:
+            parts.append(_categories(live))
+        meta = self._meta(name, column, role, links)
         if meta:
             parts.append(f"fides_meta: {{{', '.join(meta)}}}")
-        erasure, question = self._erasure(found, links)
+        erasure, question = self._erasure(live, links)
         if erasure:
             parts.append(f"erasure: {{{erasure}}}")
-        if question:
-            yield _comment(f"          # decide: {question}")
-        yield _comment(f"          - {{{', '.join(parts)}}}  # {_facts(column)}")
+        above = [f"decide: {question}"] if question else []
+        if role in _ASKED and (name, column.name) in self._findings.logins:
+            above.append("decide: does this say who the row is? then fides_meta.identity: email")
+        above += self._asides(column, suggestion, references)
+        for line in above:
+            yield _comment(f"          # {line}")
+        reasons = [_reason(live)] if live else []
+        reasons += [f"high: reference, {r.reason}" for r in references if r.confidence == "high"]
+        yield _comment(
+            f"          - {{{', '.join(parts)}}}  # {'; '.join([*reasons, _facts(column)])}"
+        )
 
-    @staticmethod
-    def _guess(column: Column, role: Role) -> Guess | None:
-        found = guess(column)
-        if found is None or role == "plain":
-            return None
-        bare_name = found.category == "user.name" and not found.strong
-        # what a table is called by is a person's name only where the table is about persons
-        return None if bare_name and role not in ("person", "uncertain") else found
+    def _asides(
+        self, column: Column, suggestion: Suggestion | None, references: Sequence[Suggested]
+    ) -> Iterator[str]:
+        """What is only a comment: weak suggestions, unsure references, keys inside documents."""
+        if suggestion and suggestion.confidence == "low":
+            text = ", erasure: {free_text: true}" if suggestion.free_text else ""
+            yield f"to confirm (low): {_categories(suggestion)}{text}: {suggestion.reason}"
+        for unsure in references:
+            if unsure.confidence != "high":
+                reference = f"references: [{self._reference(unsure.link)}]"
+                yield f"to confirm ({unsure.confidence}): {reference}: {unsure.reason}"
+        # A store of rows takes a document as one value: its fields are no columns of their own.
+        for path, one in suggestion.nested if suggestion else ():
+            field = _quoted(f"{column.name}.{path}")
+            yield f"inside ({one.confidence}): {{name: {field}, {_categories(one)}}}: {one.reason}"
 
-    def _meta(self, column: Column, role: Role, links: list[Link]) -> list[str]:
+    def _meta(self, name: str, column: Column, role: Role, links: list[Link]) -> list[str]:
         meta = ["primary_key: true"] if column.primary_key else []
-        if role == "person" and names_person(column):
+        if role == "person" and (name, column.name) in self._findings.identities:
             meta.append("identity: email")
         kind = next((word for pattern, word in _TYPES if pattern.search(column.data_type)), None)
         if kind:
@@ -157,7 +214,7 @@ class _Draft:
         direction = "to" if self._roles.tie(link) == "shared" else "from"
         return f"{{dataset: {dataset}, field: {field}, direction: {direction}}}"
 
-    def _erasure(self, found: Guess | None, links: list[Link]) -> tuple[str, str]:
+    def _erasure(self, found: Suggestion | None, links: list[Link]) -> tuple[str, str]:
         """The erasure block of a field, and what is asked above it."""
         parts = ["free_text: true"] if found is not None and found.free_text else []
         question = ""
@@ -166,6 +223,15 @@ class _Draft:
             parts.append(f"on_erase: {'shallow' if cut[0].nullable else '{shallow: ghost}'}")
             question = f"does the row belong to its {cut[0].target}? then on_erase: deep"
         return ", ".join(parts), question
+
+
+def _categories(suggestion: Suggestion) -> str:
+    return f"data_categories: [{', '.join(suggestion.categories)}]"
+
+
+def _reason(suggestion: Suggestion) -> str:
+    sure = suggestion.confidence == "high"
+    return f"{'high' if sure else f'to confirm ({suggestion.confidence})'}: {suggestion.reason}"
 
 
 def _facts(column: Column) -> str:

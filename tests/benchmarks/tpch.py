@@ -45,7 +45,17 @@ KEYS = (
 def generated(folder: Path, table: str) -> Path:
     """A table's rows as CSV with a header."""
     tool = Path(sys.executable).with_name("tpchgen-cli")
-    command = [tool, "csv", "-s", SCALE, "--tables", table, "--output-dir", folder, "--quiet"]
+    command: list[str | Path] = [
+        tool,
+        "csv",
+        "-s",
+        SCALE,
+        "--tables",
+        table,
+        "--output-dir",
+        folder,
+        "--quiet",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return folder / f"{table}.csv"
 

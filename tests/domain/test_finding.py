@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasure.domain.finding import Answer, Findings, Lookup, Resolver, Seed, Wanted, add_wanted
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, Value, canonical
 from lineage.graph import Dataset, Edge, Effect, Field, Reference
 
 Rows = Mapping[str, Sequence[Mapping[str, Scalar]]]
@@ -41,10 +41,10 @@ def resolve(rows: Rows, edges: Sequence[Edge], emails: Mapping[str, str]) -> Fin
     """Search ``rows`` for everybody in ``emails`` (person → email)."""
     datasets = {name: dataset(name, Field(name="email", identity="email")) for name in rows}
 
-    def search(lookup: Lookup, values: Sequence[Scalar]) -> Iterator[Answer]:
+    def search(lookup: Lookup, values: Sequence[Value]) -> Iterator[Answer]:
         kind = "email" if lookup.mode == "email" else None
         for row in rows[lookup.dataset]:
-            held = row.get(lookup.field)
+            held = row.get(lookup.fields[0])
             matched = tuple(
                 v
                 for v in values
@@ -55,7 +55,7 @@ def resolve(rows: Rows, edges: Sequence[Edge], emails: Mapping[str, str]) -> Fin
 
     wanted: Wanted = {}
     for person, email in emails.items():
-        add_wanted(wanted, email, {person}, "email")
+        add_wanted(wanted, email, frozenset({person}), "email")
     resolver = Resolver(edges, datasets, search)
     resolver.start([Seed(dataset="customer", field="email", kind="email")], {"email": wanted})
     return resolver.findings

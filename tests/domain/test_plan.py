@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasure.domain.errors import UsageError
-from erasure.domain.plan import Draft, World, draft_steps, guard_fields, ranks, referrers
+from erasure.domain.plan import (
+    Draft,
+    World,
+    draft_steps,
+    guard_fields,
+    loose_paths,
+    ranks,
+    referrers,
+)
+from lineage.adjacency import neighbours_in
 from lineage.graph import (
     Dataset,
     Derivation,
@@ -18,7 +27,6 @@ from lineage.graph import (
     Reach,
     Reference,
     StoreEntry,
-    neighbours_in,
     walk,
 )
 from lineage.schema import Column, ForeignKey, Inspection, Table
@@ -95,6 +103,45 @@ def test_children_go_before_their_parents() -> None:
     )
 
 
+def test_children_go_first_also_behind_tables_that_nobody_declared() -> None:
+    """A row goes along with a customer, and a line still refers to it."""
+
+    def table(name: str, *targets: str) -> Table:
+        keys = tuple(
+            ForeignKey(name=t, columns=(f"{t}_id",), target=t, target_columns=("id",))
+            for t in targets
+        )
+        return Table(name=name, foreign_keys=keys)
+
+    tables = [table("customer"), table("box", "box", "customer"), table("zone", "box")]
+    zone = dataset("zone", Field(name="customer_id"))
+    inspection = Inspection(tables={t.name: t for t in tables}, fingerprint="")
+    known = world([CUSTOMER, zone], [], {"db": inspection})
+    order = ranks(known)
+    assert order["shop.zone"] < order["shop.customer"]
+    inspection = Inspection(tables={"zone": table("zone", "gone")}, fingerprint="")
+    assert set(ranks(world([CUSTOMER, zone], [], {"db": inspection}))) == set(order)
+
+
+def test_a_dataset_reached_only_over_nullable_references_is_told() -> None:
+    def column(name: str, *, nullable: bool) -> Column:
+        return Column(name=name, data_type="", nullable=nullable)
+
+    def told_of(**nullable: bool) -> list[str]:
+        columns = tuple(column(name, nullable=n) for name, n in nullable.items())
+        inspection = Inspection(
+            tables={"orders": Table(name="orders", columns=columns)}, fingerprint=""
+        )
+        orders = dataset("orders", Field(name="customer_id"), Field(name="payer_id"))
+        references = [refers("orders", name, "customer") for name in ("customer_id", "payer_id")]
+        known = world([CUSTOMER, orders], references, {"db": inspection})
+        return loose_paths(reach_of(known), known)
+
+    (warning,) = told_of(customer_id=True, payer_id=True)
+    assert "shop.orders (customer_id, payer_id)" in warning
+    assert told_of(customer_id=True, payer_id=False) == []
+
+
 def test_mentions_and_cuts_come_first_and_shared_rows_last() -> None:
     employee = dataset("employee", EMAIL)
     address = dataset("address", Field(name="street", categories=("user.contact",)))
@@ -121,19 +168,21 @@ def test_a_row_that_stays_loses_what_leads_to_shared_rows_and_to_rows_that_go() 
         refers("customer", "address_id", "address", direction="to"),
         refers("orders", "customer_id", "customer"),
     ]
-    steps = {
-        d.step.dataset.name: d.step
-        for d in drafts_of(world([address, customer, orders], references))
-    }
-    assert steps["orders"].cut == ("customer_id",)
-    assert steps["customer"].cut == ()  # it goes itself
+    drafts = drafts_of(world([address, customer, orders], references))
+    # A step of its own: the order may be theirs by another reference than this one.
+    assert [(d.step.dataset.name, d.step.via, d.step.cut) for d in drafts] == [
+        ("orders", "shallow", ("customer_id",)),
+        ("orders", "deep", ()),
+        ("customer", "deep", ()),  # it goes itself
+        ("address", "refcount", ()),
+    ]
     anonymous = dataset("customer", EMAIL, Field(name="address_id"), action="anonymize")
-    steps = {
-        d.step.dataset.name: d.step
-        for d in drafts_of(world([address, anonymous, orders], references))
-    }
-    assert steps["customer"].cut == ("address_id",)
-    assert steps["orders"].cut == ()  # its customer stays
+    drafts = drafts_of(world([address, anonymous, orders], references))
+    assert [(d.step.dataset.name, d.step.via, d.step.cut) for d in drafts] == [
+        ("orders", "deep", ()),  # its customer stays
+        ("customer", "deep", ("address_id",)),
+        ("address", "refcount", ()),
+    ]
 
 
 def test_each_reference_that_is_cut_is_a_step_of_its_own_and_its_own_guard() -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import Found, Image, Keeper, Receipt, Secrets, Selector, Work
 from erasure.stores.memory import MemoryStore
 from erasure.stores.sql import SqlStore
@@ -141,7 +141,7 @@ class Spied:
         if hook is not None:
             hook()
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         self._asked("find")
         yield from super().find(selector, values)  # type: ignore[misc]
 

@@ -9,6 +9,8 @@ import pytest
 
 from erasure.stores import registry
 from tests.flow.cast import KINDS, MemoryShop, Shop, Spied, SqliteShop
+from tests.flow.postgresql_shop import PostgresqlShop
+from tests.servers import postgresql_server
 
 
 @pytest.fixture(autouse=True)
@@ -49,5 +51,19 @@ def sqlite_shop(transactional_db: None, tmp_path: Path) -> Iterator[SqliteShop]:
     made = SqliteShop(tmp_path)
     made.describe()
     yield made
+    Spied.asked.clear()
+    Spied.before.clear()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def sql_shop(
+    request: pytest.FixtureRequest, transactional_db: None, tmp_path: Path
+) -> Iterator[SqliteShop]:
+    """The shop in SQLite files, and in databases of PostgreSQL."""
+    sqlite = request.param == "sqlite"
+    made = SqliteShop(tmp_path) if sqlite else PostgresqlShop(postgresql_server())
+    made.describe()
+    yield made
+    made.close()
     Spied.asked.clear()
     Spied.before.clear()

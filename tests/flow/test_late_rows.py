@@ -7,7 +7,18 @@ import itertools
 import pytest
 
 from erasure.flow import decide
-from tests.flow.cast import ANN, BEN, CLEO, NEIGHBOUR, OFFICER, SUBJECT, Row, Shop, Spied
+from tests.flow.cast import (
+    ANN,
+    BEN,
+    CLEO,
+    NEIGHBOUR,
+    OFFICER,
+    SUBJECT,
+    Row,
+    Shop,
+    Spied,
+    SqliteShop,
+)
 from tests.flow.deeds import act, approved, started, work_off
 
 NEWCOMER: Row = {
@@ -207,3 +218,15 @@ def test_a_mention_that_appears_between_search_and_act_is_redacted(shop: Shop) -
     message = shop.row("message", 80)
     assert message is not None
     assert message["body"] == "[erased] says hello"
+
+
+def test_a_reference_that_the_catalogue_does_not_follow_is_not_taken_for_late_rows(
+    sqlite_shop: SqliteShop,
+) -> None:
+    sqlite_shop.execute("shop_db", "CREATE TABLE visit (guest INTEGER REFERENCES orders)")
+    sqlite_shop.execute("shop_db", "INSERT INTO visit VALUES (1)")
+    request = started(approved(SUBJECT))
+    work_off(request)
+    assert request.state == "blocked"
+    assert request.blocked_because.startswith("shop_db.visit: rows refer to what is to go")
+    assert sqlite_shop.row("orders", 1) is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lineage.graph import Dataset, Derivation, Field, Reach, Reference, neighbours_in, walk
+from lineage.adjacency import neighbours_in
+from lineage.graph import Dataset, Derivation, Field, Reach, Reference, walk
 from lineage.graph import Edge as Edge
 
 # A catalogue file up to the collections of its only dataset, which begin at line 7.

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from erasure.management.commands.discover_lineage import find
 from erasure.stores import registry
 from lineage import catalog, gate, selectors
 from lineage.graph import Dataset, Reach, StoreEntry, walk
 from lineage.importers import fideslang, sql_schema
-from lineage.importers.guesses import guess, names_actor, words
+from lineage.importers.discovery import Discovery
+from lineage.importers.guesses import guess, names_actor
+from lineage.importers.words import words
 from lineage.schema import Column, ForeignKey, Inspection, Table
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -46,7 +49,12 @@ def table(name: str, *columns: str, **keys: str) -> tuple[str, Table]:
 
 
 def drafted(*tables: tuple[str, Table]) -> str:
-    return sql_schema.draft(Inspection(tables=dict(tables), fingerprint="x"), STORE)
+    return written(Inspection(tables=dict(tables), fingerprint="x"), STORE)
+
+
+def written(inspection: Inspection, entry: StoreEntry) -> str:
+    """The draft of a schema of which no row was seen."""
+    return sql_schema.draft(Discovery(inspection).findings(), entry)
 
 
 def read(text: str) -> dict[str, Dataset]:
@@ -192,6 +200,15 @@ def test_an_address_that_people_share_goes_when_the_last_has_gone() -> None:
     assert "# decide: goes when nobody refers to it any more" in text
 
 
+def test_a_firm_that_people_refer_to_is_asked_about_and_not_deleted() -> None:
+    text = drafted(
+        table("shipper", "phone", "fax"),
+        table("customer", "email", shipper="shipper"),
+    )
+    assert read(text)["shipper"].action is None
+    assert "# decide: whose rows are these?" in text
+
+
 def test_people_without_an_email_are_asked_about_and_nothing_is_deleted() -> None:
     text = drafted(
         table("patient", "first_name", "last_name"),
@@ -235,7 +252,7 @@ def test_keys_of_several_columns_and_tables_without_any_are_asked_about() -> Non
 def test_facts_of_a_column_are_noted_and_every_line_is_yaml() -> None:
     column = Column(name="c", data_type="ENUM('a\n', '#')", nullable=False, unique=True)
     made = Table(name="t", columns=(column,), rows=5)
-    text = sql_schema.draft(
+    text = written(
         Inspection(tables={"t": made}, fingerprint="x"),
         StoreEntry(name="s p", kind="sql", url="u: #", options={"purge": "none"}),
     )
@@ -309,15 +326,15 @@ def chinook(tmp_path: Path) -> Path:
 def test_the_chinook_draft_becomes_usable_with_at_most_ten_edited_lines(chinook: Path) -> None:
     entry = StoreEntry(name="chinook", kind="sql", url=f"sqlite:///{chinook}")
     store = registry.get("sql")(name=entry.name, url=entry.url, options={})
-    inspection = store.inspect()
+    found = find(store, 200, lambda _: None)
     store.close()
-    draft = sql_schema.draft(inspection, entry)
+    draft = sql_schema.draft(found, entry)
     final = edited(draft)
     assert edited_lines(draft, final) <= MOST_EDITS
     catalogue = fideslang.read_text(final, "chinook.yml")
     assert catalogue.warnings == ()
     catalog.upsert(catalogue)
-    assert gate.findings(_stored(), {"chinook": inspection}) == []
+    assert gate.findings(_stored(), {"chinook": found.inspection}) == []
     reach = walk(selectors.identity_start(["email"]), selectors.neighbours)
     with closing(sqlite3.connect(chinook)) as database:
         database.execute("pragma foreign_keys = on")
@@ -335,7 +352,11 @@ def test_the_chinook_draft_becomes_usable_with_at_most_ten_edited_lines(chinook:
 def test_erasing_a_chinook_employee_leaves_the_customers_they_served(chinook: Path) -> None:
     entry = StoreEntry(name="chinook", kind="sql", url=f"sqlite:///{chinook}")
     store = registry.get("sql")(name=entry.name, url=entry.url, options={})
-    catalog.upsert(fideslang.read_text(edited(sql_schema.draft(store.inspect(), entry)), "c.yml"))
+    catalog.upsert(
+        fideslang.read_text(
+            edited(sql_schema.draft(find(store, 200, lambda _: None), entry)), "c.yml"
+        )
+    )
     store.close()
     reach = walk({"chinook.Employee": ["Email"]}, selectors.neighbours)
     assert {s.address: s.effect for s in reach.stops} == {

@@ -46,6 +46,16 @@ BAD = [
     ("store: \x00", "c.yml: not valid YAML"),
     ("store: [{name: x, kind: sql, options: {max_concurrent: .inf}}]", "c.yml:1: must be a finite"),
     ('store: [{name: "x\\0", kind: sql}]', "c.yml:1: must not hold a NUL"),
+    # composite references
+    (_coll("{composite: [a]}"), "c.yml:9: erasure.composite[0] must be a list"),
+    (_coll("{composite: [[a]]}"), "c.yml:9: composite: name two or more fields, each with one"),
+    (
+        HEAD
+        + "      - name: t\n        erasure: {composite: [[a, b]]}\n        fields:\n"
+        + "          - {name: a, fides_meta: {references: [{dataset: shop, field: u.x}]}}\n"
+        + "          - {name: b, fides_meta: {references: [{dataset: shop, field: w.y}]}}\n",
+        "c.yml:8: composite: its references must be to one collection, alike",
+    ),
     # stores
     (_store("kind: sqll"), "c.yml:2: unknown store kind 'sqll'; did you mean 'sql'?"),
     (_store("role: controller"), "c.yml:2: store has no 'kind'; add it"),

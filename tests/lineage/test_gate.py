@@ -96,6 +96,27 @@ def test_a_foreign_key_that_is_no_reference() -> None:
     ]
 
 
+def test_a_foreign_key_of_two_columns_is_declared_only_together() -> None:
+    holder = table("k.line", Field(name="shop"), Field(name="order_id"), action="delete")
+    orders = table("k.orders", Field(name="shop"), action="delete")
+    key = ForeignKey(
+        name="fk", columns=("shop", "order_id"), target="orders", target_columns=("shop", "id")
+    )
+    plain = live(holder).tables["line"]
+    shapes = live(holder, orders, line=replace(plain, foreign_keys=(key,)))
+    shop = ref("k.line.shop > k.orders.shop", direction="from")
+    number = ref("k.line.order_id > k.orders.id", direction="from")
+    together = replace(shop, also=(("order_id", "id"),))
+
+    def told(*references: Reference) -> list[str]:
+        every = found([holder, orders], shapes, list(references))
+        return [f.code for f in every if f.place == "k.line.shop, order_id"]
+
+    assert told() == ["undeclared-foreign-key"]
+    assert told(shop, number) == ["reference-in-parts"]
+    assert told(together) == []
+
+
 def test_personal_fields_without_an_action() -> None:
     assert codes(found([replace(CUSTOMER, action=None)])) == [("undecided", "k.customer")]
 
@@ -149,6 +170,27 @@ def test_what_has_gone_from_the_store_is_named_with_the_references_it_breaks() -
     assert codes(result) == [
         ("field-gone", "k.invoice.customer_id"),
         ("reference-gone", "k.invoice.customer_id → k.customer.id"),
+    ]
+
+
+def test_a_view_in_the_catalogue_is_told_from_a_table_that_has_gone() -> None:
+    inspection = replace(live(), views={"customer": "view"})
+    (finding,) = found([CUSTOMER], inspection)
+    assert (finding.code, finding.place) == ("table-gone", "k.customer")
+    assert finding.reason == "'customer' is a view; name the tables it reads from instead"
+    schema = replace(CUSTOMER, schema="crm")
+    (finding,) = found([schema], replace(inspection, views={"crm.customer": "materialized view"}))
+    assert "is a materialized view" in finding.reason
+    (finding,) = found([CUSTOMER], live())
+    assert finding.reason == "'customer' is not in the store"
+
+
+def test_what_a_module_keeps_for_its_virtual_table_is_not_asked_for() -> None:
+    shadow = Table(name="mail_data", kind="shadow", columns=(Column(name="id", data_type=""),))
+    plain = replace(shadow, kind="table")
+    assert found([CUSTOMER], live(CUSTOMER, mail_data=shadow)) == []
+    assert codes(found([CUSTOMER], live(CUSTOMER, mail_data=plain))) == [
+        ("unclassified-table", "db: mail_data")
     ]
 
 

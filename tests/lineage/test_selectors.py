@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from lineage import catalog, selectors
+from lineage.adjacency import neighbours_in
 from lineage.errors import CatalogueError, UnknownIdentity
 from lineage.graph import (
     Dataset,
@@ -18,7 +19,6 @@ from lineage.graph import (
     Neighbours,
     Reference,
     StoreEntry,
-    neighbours_in,
     walk,
 )
 from lineage.importers.entries import Catalogue, Placed

@@ -30,14 +30,14 @@ class Installation:
         """``manage.py ARGUMENTS``."""
         return self.python(str(ROOT / "manage.py"), *arguments)
 
-    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, timeout: int = 240) -> subprocess.CompletedProcess[str]:
         """The interpreter with these arguments, in this installation's environment."""
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=timeout,
             check=False,
             env=self.variables(),
         )

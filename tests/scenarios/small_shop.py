@@ -49,7 +49,10 @@ def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, in order."""
     with closing(sqlite3.connect(path)) as connection:
         names = [
-            name for (name,) in connection.execute("select name from sqlite_schema order by name")
+            name
+            for (name,) in connection.execute(
+                "select name from sqlite_schema where type = 'table' order by name"
+            )
         ]
         return {
             name: connection.execute(f"select * from {name} order by 1").fetchall()

@@ -10,7 +10,8 @@ import pytest
 
 from erasure.demo import company as demo
 from erasure.demo.company import Company
-from lineage.graph import Reach, neighbours_in, walk
+from lineage.adjacency import neighbours_in
+from lineage.graph import Reach, walk
 from lineage.importers.entries import Catalogue
 from lineage.importers.fideslang import read
 from tests.scenarios.company_cast import (

@@ -15,7 +15,7 @@ import pytest
 from tests.scenarios.conftest import Installation
 from tests.scenarios.small_shop import EMAIL, NAME, dump, make_shop
 
-PARTS = 12
+PARTS = 4
 
 
 @pytest.fixture

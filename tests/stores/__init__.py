@@ -8,4 +8,5 @@ pytest.register_assert_rewrite(
     "tests.stores.anonymising_conformance",
     "tests.stores.sql_common",
     "tests.stores.sql_references",
+    "tests.stores.sql_schema",
 )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.stores.sql_harness import SqlHarness, quoted
+from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
 
-SERVER = os.environ.get("LETHE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
+SERVER = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
 
 
 def scratch_database(purpose: str = "test") -> Iterator[str]:
@@ -34,7 +35,6 @@ class PostgresqlHarness(SqlHarness):
 
     placeholder = "%s"
     blob = "BYTEA"
-    statements_for_500_tables = 25
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -72,6 +72,23 @@ class PostgresqlHarness(SqlHarness):
             f'CREATE TRIGGER watch BEFORE UPDATE ON "{table}" '
             "FOR EACH ROW EXECUTE FUNCTION nothing()"
         )
+
+    def folding(self) -> str:
+        self.execute(
+            "CREATE COLLATION IF NOT EXISTS folding "
+            "(provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
+        )
+        return "VARCHAR(40) COLLATE folding"
+
+    def raw(self, table: str) -> bytes:
+        self.execute("CHECKPOINT")
+        relations = (
+            "SELECT pg_relation_filepath(c.oid) FROM pg_class c, pg_class t "
+            "WHERE t.oid = %s::regclass AND (c.oid IN (t.oid, t.reltoastrelid) OR c.oid IN "
+            "(SELECT indexrelid FROM pg_index WHERE indrelid IN (t.oid, t.reltoastrelid)))"
+        )
+        ((folder,),) = self.execute("SHOW data_directory")
+        return bytes_at(Path(folder, p) for (p,) in self.execute(relations, [quoted(table)]))
 
     def columns(self, table: str) -> list[str]:
         statement = (

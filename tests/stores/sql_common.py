@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,24 +30,12 @@ from tests.stores.company import (
 )
 from tests.stores.conformance import Planted, assert_no_values, told
 from tests.stores.row_conformance import RowConformance
-from tests.stores.sql_harness import SqlHarness
+from tests.stores.sql_harness import SqlHarness, statements
 from tests.stores.sql_references import EMPTY, SqlReferences, number, text
+from tests.stores.sql_schema import SqlSchema
 
 
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """Every statement that SQLAlchemy sends meanwhile."""
-    sent: list[str] = []
-
-    def note(_c: object, _k: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    yield sent
-    sa.event.remove(sa.Engine, "before_cursor_execute", note)
-
-
-class SqlCommon(SqlReferences, RowConformance):
+class SqlCommon(SqlSchema, SqlReferences, RowConformance):
     """Names, schema features, errors, scans."""
 
     # names and schema
@@ -129,7 +114,7 @@ class SqlCommon(SqlReferences, RowConformance):
     def test_a_constraint_that_refuses_is_named_without_a_value(self, harness: SqlHarness) -> None:
         harness.create((), {})
         harness.execute(
-            "CREATE TABLE tag (id INTEGER PRIMARY KEY, label VARCHAR(60) "
+            "CREATE TABLE tag (id INTEGER PRIMARY KEY, label VARCHAR(60), "
             "CONSTRAINT no_blank CHECK (label <> 'blank'))"
         )
         harness.insert("tag", {"id": 1, "label": "mira.quell@example.com"})
@@ -205,6 +190,9 @@ class SqlCommon(SqlReferences, RowConformance):
                 text("owner", 5),
             ),
         )
+        if harness.folds:  # the table itself would refuse these as one key, twice
+            rows = {k: o for k, o in rows.items() if k[1] in ("", "a") or (k[0], "a") not in rows}
+            rows = {k: o for k, o in rows.items() if k[1] != "ä" or (k[0], "A") not in rows}
         harness.create(
             (table,), {"pair": [{"a": a, "b": b, "owner": o} for (a, b), o in rows.items()]}
         )
@@ -269,7 +257,7 @@ class SqlCommon(SqlReferences, RowConformance):
         with statements() as sent:
             assert len(store.inspect().tables) == 500
         store.close()
-        assert len(sent) <= harness.statements_for_500_tables
+        assert len(sent) <= 12
 
     def test_mailboxes_are_found_whatever_their_letters(self, harness: SqlHarness) -> None:
         odd = [

@@ -69,6 +69,28 @@ class SqlReferences:
         assert (harness.read("person"), harness.read("badge"), harness.read("post")) == before
         store.close()
 
+    def test_a_text_key_is_followed_with_its_blanks(self, harness: SqlHarness) -> None:
+        code = replace(text("code", 12), primary_key=True, nullable=False)
+        team = Table(name="team", columns=(code,))
+        member = Table(
+            name="member",
+            columns=(number("id", key=True), text("team", 12)),
+            foreign_keys=(
+                ForeignKey(name="", columns=("team",), target="team", target_columns=("code",),
+                           on_delete="CASCADE"),
+            ),
+        )  # fmt: skip
+        harness.create(
+            (team, member), {"team": [{"code": " A "}], "member": [{"id": 1, "team": " A "}]}
+        )
+        store = harness.store()
+        step = Step(dataset=dataset("team"), action="delete")
+        work = Work(step=step, keys=(Key(values=(" A ",)),))
+        with pytest.raises(StoreError, match=r"shop\.member"):
+            store.act([work], EMPTY)
+        assert len(harness.read("member")) == len(harness.read("team")) == 1
+        store.close()
+
     def test_a_late_row_under_a_planned_cascade_is_searched_again(
         self, harness: SqlHarness
     ) -> None:

@@ -268,3 +268,18 @@ def test_names_that_ignore_case_are_compared_so(harness: PostgresqlHarness) -> N
     found = list(store.find(by(dataset("member"), "login"), ["mIRAq", "other"]))
     assert [f.matched for f in found] == [("mIRAq",)]
     store.close()
+
+
+def test_dates_that_python_does_not_know_hide_nothing_from_the_scan(
+    harness: PostgresqlHarness,
+) -> None:
+    harness.clear()
+    harness.execute("CREATE TABLE pass (id int PRIMARY KEY, mail text, until date, at timestamptz)")
+    harness.execute(
+        "INSERT INTO pass VALUES (1, 'mira.quell@example.com', 'infinity', '-infinity')"
+    )
+    harness.execute("INSERT INTO pass VALUES (2, 'x', '11000-01-01', 'infinity')")
+    store = harness.store()
+    seen = list(store.scan([], SECRETS.needles))
+    assert [h.field for h in seen if isinstance(h, Hit)] == ["mail"]
+    store.close()

@@ -49,7 +49,7 @@ class Person:
         """Open a page."""
         return self._keep(address, self.client.get(address))
 
-    def post(self, address: str, **form: str) -> Any:
+    def post(self, address: str, **form: str | list[str]) -> Any:
         """Send a form, and stay where the answer leads."""
         return self._keep(address, self.client.post(address, form))
 

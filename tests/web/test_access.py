@@ -23,6 +23,7 @@ def deeds(case: ErasureRequest) -> dict[str, dict[str, str]]:
         page(case, "approve"): {"digest": case.plans.get().digest},
         page(case, "refuse"): {"because": "no"},
         page(case, "retry"): {},
+        page(case, "again"): {},
         f"{LIST}{case.pk}/told/{notice.pk}/": {},
         f"{LIST}add/": FORM,
         page(case, "change"): {"state": "completed"},
@@ -56,7 +57,7 @@ def test_even_an_officer_edits_and_deletes_nothing_by_hand(
     assert everything_written() == before
 
 
-@pytest.mark.parametrize("deed", ["approve", "refuse", "retry", "told/1"])
+@pytest.mark.parametrize("deed", ["approve", "refuse", "retry", "again", "told/1"])
 def test_a_deed_is_never_done_by_opening_its_address(
     officer: Person, planned: ErasureRequest, deed: str
 ) -> None:

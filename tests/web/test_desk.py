@@ -154,7 +154,7 @@ def test_a_plan_that_was_made_anew_is_not_approved_by_the_old_page(
     assert digest_shown(approver.case(planned)) == "f" * 64
 
 
-@pytest.mark.parametrize("deed", ["approve", "refuse", "retry"])
+@pytest.mark.parametrize("deed", ["approve", "refuse", "retry", "again"])
 def test_a_deed_that_the_state_does_not_allow_becomes_a_message(
     officer: Person, opened: ErasureRequest, deed: str
 ) -> None:

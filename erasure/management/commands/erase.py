@@ -9,12 +9,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
-from rich.table import Table
 
 from erasure.domain.errors import UsageError
-from erasure.flow import intake
+from erasure.flow import decide, intake
 from erasure.inline import approve, discard, open_case, run_inline
-from erasure.management.console import FAILED, USAGE, Progress, one_line_errors, operator
+from erasure.management.console import (
+    FAILED,
+    USAGE,
+    Progress,
+    add_accept,
+    one_line_errors,
+    operator,
+)
+from erasure.management.plan import print_plan
 from erasure.models import ErasureRequest
 from erasure.runs import report
 
@@ -22,7 +29,7 @@ _CONSOLE_CHECK = "asserted by the console operator"
 
 
 class Command(BaseCommand):
-    """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--no-undo] [--json]``"""
+    """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--no-undo] [--accept CODE…] [--json]``"""
 
     help = "Erase one person everywhere the catalogue leads, verify, and certify."
 
@@ -34,6 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="approve without asking, on record")
         parser.add_argument("--no-undo", action="store_true", help="without the undo window")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+        add_accept(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 0 once all it claims is verified, 1 blocked, 2 usage or catalogue error."""
@@ -72,12 +80,9 @@ class Command(BaseCommand):
                 law=options["law"],
                 undoable=not options["no_undo"],
             )
-        if request.state == "planned":
-            if not options["yes"] and not self._approved(request):
-                if existing is None:
-                    discard(request, by=by, because="not approved on the console")
-                return None
-            approve(request, by=by, because="approved on the console")
+        keep = existing is not None
+        if request.state == "planned" and not self._approve(request, options, keep=keep):
+            return None
         with self._progress.showing("erasing"):
             return run_inline(request, self._progress.job)
 
@@ -97,32 +102,36 @@ class Command(BaseCommand):
         if existing is None and request.state == "planned":
             discard(request, by=by, because="looked at only")
 
-    def _approved(self, request: ErasureRequest) -> bool:
+    def _approve(self, request: ErasureRequest, options: dict[str, Any], *, keep: bool) -> bool:
+        """Approve with what was accepted, or leave no case behind that was not there before."""
+        by, accept = operator(), list(options["accept"])
+        try:
+            if options["yes"] or self._agreed(request, accept):
+                approve(request, by=by, because="approved on the console", accept=accept)
+        finally:
+            if request.state == "planned" and not keep:
+                discard(request, by=by, because="not approved on the console")
+        return request.state == "approved"
+
+    def _agreed(self, request: ErasureRequest, accept: list[str]) -> bool:
+        """Show the plan and ask, first for everything that it sets off; adds to ``accept``."""
         self._tell_plan(request)
+        for finding in decide.to_accept(request.plans.get(state="draft")):
+            code = finding["code"]
+            if code not in accept:
+                if input(f"Accept {code}? Type yes: ").strip() != "yes":
+                    return False
+                accept.append(code)
         return input("Carry this out? Type yes: ").strip() == "yes"
 
     def _tell_plan(self, request: ErasureRequest) -> None:
         if request.state == "no_data":
             self._tell(request, 0)
-            return
-        if self._json:
+        elif self._json:
             self.stdout.write(json.dumps(report.plan_json(request)))
-            return
-        table = Table(title="What would be done")
-        for name in ("dataset", "action", "rows", "why", "path"):
-            table.add_column(name, overflow="fold")
-        plan = request.plans.latest("made_at")
-        for step in plan.steps.all():
-            if step.counted or step.via == "deep":
-                table.add_row(
-                    step.dataset, step.action, str(step.counted), step.reason, step.path[-1]
-                )
-        console = Console(file=self.stdout)  # type: ignore[arg-type]
-        console.print(table)
-        if plan.undo_seconds:
-            console.print(report.undo_words(plan))
-        for warning in plan.warnings:
-            console.print(f"warning: {warning}")
+        else:
+            plan = request.plans.latest("made_at")
+            print_plan(plan, Console(file=self.stdout))  # type: ignore[arg-type]
 
     def _tell(self, request: ErasureRequest, seconds: float) -> None:
         content = report.case_json(request, seconds)

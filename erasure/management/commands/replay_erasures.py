@@ -9,11 +9,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from erasure.domain.errors import UsageError
 from erasure.inline import replay
-from erasure.management.console import FAILED, Progress, one_line_errors, operator
+from erasure.management.console import FAILED, Progress, add_accept, one_line_errors, operator
 
 
 class Command(BaseCommand):
-    """``replay_erasures STORE --taken-at T``"""
+    """``replay_erasures STORE --taken-at T [--accept CODE…]``"""
 
     help = "After a restore: forget again everybody erased since the backup was taken."
 
@@ -23,13 +23,20 @@ class Command(BaseCommand):
         parser.add_argument(
             "--taken-at", required=True, help="when the backup was taken, ISO 8601 (UTC if no zone)"
         )
+        add_accept(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 0 when nobody who was erased is left in the store, else 1."""
         progress = Progress(quiet=not self.stderr.isatty())
         with one_line_errors(), progress.showing("recognising people"):
             taken_at = moment(options["taken_at"])
-            done = replay(options["store"], taken_at=taken_at, by=operator(), tell=progress.job)
+            done = replay(
+                options["store"],
+                taken_at=taken_at,
+                by=operator(),
+                tell=progress.job,
+                accept=options["accept"],
+            )
         blocked = [d for d in done if d.request.state == "blocked"]
         for item in done:
             self.stdout.write(f"request {item.original}: {item.request.state}")

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -25,6 +25,7 @@ from erasure.stores.base import (
     Secrets,
     Selector,
     Work,
+    single_values,
 )
 from erasure.stores.model_registry import training
 from erasure.stores.model_registry.folder import ModelFolder
@@ -82,16 +83,17 @@ class ModelRegistryStore:
         shape = json.dumps({name: [c.name for c in t.columns] for name, t in tables.items()})
         return Inspection(tables=tables, fingerprint=hashlib.sha256(shape.encode()).hexdigest())
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Who of ``values`` was in the training of which version: all versions, not only the
         current one. Raises StoreError where a manifest is missing: then nobody can tell."""
         if selector.mode == "text" or not values:
             return
         folder = self._model(selector.dataset)
+        given = single_values(folder.place, selector, values)
         hasher = Hasher(self._secret, folder.model)
         for version, found in folder.manifests().items():
             _require_key(folder.place, selector, found)
-            yield from _members(version, found, values, hasher)
+            yield from _members(version, found, given, hasher)
 
     def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
         """Manifests hold hashes, no values."""

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.values import Scalar
-from erasure.stores.base import Declared, Found, Hit, Key, Purged, Searched, Selector
+from erasure.domain.values import Scalar, Value
+from erasure.stores.base import Declared, Found, Hit, Key, Purged, Searched, Selector, single_values
 from erasure.stores.objects import swap
 from erasure.stores.objects.engine import Engine, Opened
 from erasure.stores.objects.faults import translated
@@ -110,9 +110,10 @@ class ObjectReader:
         table = Table(name=name, columns=tuple(columns.values()), rows=rows)
         return table, [list(pair) for pair in sorted(relied)]
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Keys per object and value; see the module for their shape. Raises StoreError."""
-        given = [v for v in values if v is not None]
+        sought = single_values(selector.dataset.address, selector, values)
+        given = [value for value in sought if value is not None]
         if not given or not selector.fields:
             return
         for obj in self.tree.of(selector.dataset.name):

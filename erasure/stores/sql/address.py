@@ -49,8 +49,8 @@ class Address:
 
 def compared(shape: Shape, name: str) -> sa.ColumnElement[Any]:
     """A column in the form in which it is read and compared."""
-    column = shape.clause.c[name]
-    return sa.cast(column, sa.Text()) if shape.kinds[name].as_text else column
+    column, kind = shape.clause.c[name], shape.kinds[name]
+    return sa.cast(column, kind.bind) if kind.as_text else column
 
 
 def address_of(store: str, schema: Schema, dataset: Dataset, needed: Iterable[str] = ()) -> Address:
@@ -73,6 +73,8 @@ def address_of(store: str, schema: Schema, dataset: Dataset, needed: Iterable[st
 def shape_of(place: str, schema: Schema, collection: str) -> Shape:
     """The table of that collection name. Raises StoreError."""
     shape = schema.shapes.get(collection)
+    if shape is None and collection in schema.inspection.views:
+        raise StoreError(place, schema.inspection.absent(collection))
     if shape is None:
         hint = suggestion(collection, schema.shapes)
         raise StoreError(place, f"the table is missing; {hint}")

@@ -44,5 +44,5 @@ def _still_referred(
     names = list(dict.fromkeys(c for link in links for c in link.target_columns))
     values = [key.values for key in keys]
     rows = dict(keyed_for(connection).rows(task.address, values, names))
-    kept = referred(connection, links, task.address, rows)
+    kept = referred(connection, links, task.address, rows, going=task.effect.removes)
     return [key for key in keys if key.values in kept]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +36,16 @@ _DRIVERS = {
     "mariadb": "mysql+pymysql",
 }
 _EXTRAS = {"mysql": "mysql", "mariadb": "mysql"}
+_MYSQL = ("mysql", "mariadb")
+# Set before anything else is asked of the server: nothing is cut or replaced without an error,
+# and quotes and backslashes mean one thing whatever the server's own mode is.
+_MYSQL_SESSION = {
+    "charset": "utf8mb4",
+    "sql_mode": "STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
+    "NO_ENGINE_SUBSTITUTION",
+}
+# As long as InnoDB can be told to wait: more than three years.
+_FOR_EVER = 100_000_000
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 # An execution option: this connection will write, so take the lock at once (SQLite).
@@ -79,6 +92,31 @@ def _seconds(place: str, name: str, value: object) -> float:
     return float(match[1]) * _SECONDS[match[2] or "s"]
 
 
+ENGINES = 32
+_Known = tuple[int, str, str, Options, bool]
+_engines: dict[_Known, sa.Engine] = {}
+_opening = threading.Lock()
+
+
+def engine_of(name: str, url: str, options: Options, *, pooled: bool = True) -> sa.Engine:
+    """The engine of that address, kept for the process: a worker compiles a statement once and
+    finds its connection open. Raises as :func:`make_engine`."""
+    known = (os.getpid(), name, url, options, pooled)  # a forked child never shares a connection
+    with _opening:
+        engine = _engines.pop(known, None) or make_engine(name, url, options, pooled=pooled)
+        _engines[known] = engine  # the latest used stands last
+        if len(_engines) > ENGINES:
+            _engines.pop(next(iter(_engines))).dispose()
+    return engine
+
+
+def release(engine: sa.Engine) -> None:
+    """Done with it for now. A file may be replaced by its backup, so no handle to it is kept; a
+    server's connection stays open for the next time."""
+    if engine.dialect.name == "sqlite":
+        engine.dispose()
+
+
 def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -> sa.Engine:
     """An engine that connects lazily. Raises StoreError for an address it cannot read, and
     DriverMissing."""
@@ -87,6 +125,8 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
     except ArgumentError:
         raise StoreError(name, "cannot read its url; write it as driver://…") from None
     kind = parsed.get_backend_name()
+    if kind in _MYSQL and not parsed.database:
+        raise StoreError(name, f"its url must name a database: {kind}://user@host:port/database")
     settings: dict[str, Any] = {"hide_parameters": True, "poolclass": NullPool}
     if pooled:
         # A worker uses one connection at a time; a generator still open may need a second.
@@ -98,10 +138,13 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
             parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername)),
             isolation_level="READ COMMITTED",
             pool_pre_ping=pooled,
+            connect_args=_MYSQL_SESSION if kind in _MYSQL else {},
             **settings,
         )
     except NoSuchModuleError:
-        raise StoreError(name, f"no dialect for '{kind}'; use sqlite, postgresql, mysql") from None
+        raise StoreError(
+            name, f"no dialect for '{kind}'; use sqlite, postgresql, mariadb, mysql"
+        ) from None
     except ImportError:
         raise DriverMissing(name, _EXTRAS.get(kind, kind)) from None
     if kind == "postgresql":
@@ -114,23 +157,34 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
 
 def _session(kind: str, options: Options) -> Callable[[Any, Any], None]:
     """What a server is told on every new connection: how long to wait."""
-    lock, statement = options.lock_timeout, options.statement_timeout
-    statements = {
-        "postgresql": [
-            f"SET lock_timeout = {int(lock * 1000)}",
-            f"SET statement_timeout = {int(statement * 1000)}",
-        ],
-        "mysql": [f"SET SESSION innodb_lock_wait_timeout = {max(1, int(lock))}"],
-    }.get("mysql" if kind == "mariadb" else kind, [])
 
     def tell(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        for text in statements:
+        for text in _waiting(kind, connection, options):
             cursor.execute(text)
         cursor.close()
         connection.commit()
 
     return tell
+
+
+def _waiting(kind: str, connection: Any, options: Options) -> list[str]:
+    lock, statement = options.lock_timeout, options.statement_timeout
+    if kind == "postgresql":
+        return [
+            f"SET lock_timeout = {int(lock * 1000)}",
+            f"SET statement_timeout = {int(statement * 1000)}",
+        ]
+    if kind not in _MYSQL:
+        return []
+    seconds = math.ceil(lock) or _FOR_EVER
+    told = [f"SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"]
+    if not statement:
+        return told
+    if "MariaDB" in connection.get_server_info():
+        return [*told, f"SET SESSION max_statement_time = {statement}"]
+    # MySQL can limit what reads only.
+    return [*told, f"SET SESSION max_execution_time = {math.ceil(statement * 1000)}"]
 
 
 def _sqlite_engine(name: str, url: URL, options: Options, settings: Mapping[str, Any]) -> sa.Engine:

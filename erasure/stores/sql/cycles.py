@@ -1,7 +1,8 @@
 """Tables that refer to each other, or to themselves, and go in one batch.
 
 Where a database tests references at the commit there is nothing to do. Where it tests at once,
-the nullable side is nulled in the rows that go later.
+or follows them at once (what it nulls by itself looks like somebody else's afterwards), the
+nullable side is nulled in the rows that go later.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from erasure.stores.base import Key
 from erasure.stores.rows import Effect
 from erasure.stores.sql.address import Address, KeyValues
+from erasure.stores.sql.along import kind_of
 from erasure.stores.sql.reflect import Child, Schema
 
 
@@ -56,7 +58,7 @@ class Removing(Protocol):
 
 
 def cycles_of(dialect: str, schema: Schema, tasks: Sequence[Removing]) -> Iterator[Cycle]:
-    """The references that would forbid a deletion because their own rows go later."""
+    """The references that would forbid, or change, a deletion because their own rows go later."""
     removing = [(i, t) for i, t in enumerate(tasks) if t.effect.removes and t.keys]
     for earlier, parent in removing:
         collection = parent.address.shape.collection
@@ -64,20 +66,23 @@ def cycles_of(dialect: str, schema: Schema, tasks: Sequence[Removing]) -> Iterat
             for later, task in removing:
                 if later < earlier or task.address.shape.collection != child.collection:
                     continue
-                if _tested_at_once(dialect, child, same=later == earlier):
-                    yield Cycle(
-                        position=later, parent=collection, columns=_nullable(child, task.address)
-                    )
+                columns = _nullable(child, task.address)
+                if not columns and kind_of(child.key):
+                    continue  # it goes along, or the database says no
+                if _acts_at_once(dialect, child, same=later == earlier):
+                    yield Cycle(position=later, parent=collection, columns=columns)
 
 
-def _tested_at_once(dialect: str, child: Child, *, same: bool) -> bool:
-    """True when the reference is tested before the rows that hold it are deleted.
+def _acts_at_once(dialect: str, child: Child, *, same: bool) -> bool:
+    """True when the reference is tested or followed before the rows that hold it are deleted.
 
     ``same``: both go in one work. PostgreSQL deletes those in one statement, at whose end it
     tests NO ACTION; RESTRICT it tests row by row. SQLite defers all but RESTRICT.
     """
-    if child.key.on_delete not in ("NO ACTION", "RESTRICT"):
-        return False
+    if child.key.on_delete == "CASCADE":
+        return not same  # before their turn, while others still refer to them
+    if child.key.on_delete in ("SET NULL", "SET DEFAULT"):
+        return not (same and dialect == "postgresql")
     restrict = child.key.on_delete == "RESTRICT"
     if dialect == "sqlite":
         return restrict

@@ -6,6 +6,7 @@ So no text of a driver is ever passed on; what is said here comes from codes and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ _LENGTH = Problem("a new value does not fit its column; declare another method f
 _KEPT = Problem("a foreign key forbids it; declare that reference in the catalogue")
 _DAMAGED = Problem("not a usable database; restore it or correct the store's url")
 _READ_ONLY = Problem("the store is read-only; give the product's user write access")
+_BINLOG = Problem(
+    "the server's binlog_format STATEMENT refuses READ COMMITTED; set it to MIXED or ROW"
+)
 _UNKNOWN = Problem("the store refused")
 
 # PostgreSQL and the SQL standard: whole codes first, then classes (their first two characters).
@@ -67,12 +71,44 @@ _SQLITE: dict[str, Problem] = {
     "SQLITE_CONSTRAINT_FOREIGNKEY": _KEPT, "SQLITE_TOOBIG": _LENGTH,
     "SQLITE_MISMATCH": _CHECK,
 }  # fmt: skip
-_MYSQL: dict[int, Problem] = {
-    1205: _BUSY, 1213: _BUSY, 3024: _SLOW, 1969: _SLOW, 2002: _LOST, 2003: _LOST, 2006: _LOST,
-    2013: _LOST, 1045: _LOGIN, 1044: _LOGIN, 1142: _DENIED, 1146: _MOVED, 1054: _MOVED,
-    1049: _DAMAGED, 1062: _DUPLICATE, 1048: _NOT_NULL, 1451: _KEPT, 1452: _KEPT, 3819: _CHECK,
-    4025: _CHECK, 1406: _LENGTH, 1264: _LENGTH, 1290: _READ_ONLY,
-}  # fmt: skip
+_MYSQL_CODES: tuple[tuple[Problem, tuple[int, ...]], ...] = (
+    (_BUSY, (1205, 1213, 1020, 1099, 1100, 1223, 1412, 1637)),
+    (_SLOW, (3024, 1969, 1317, 1028)),
+    (_LOST, (2002, 2003, 2005, 2006, 2013, 2014, 2055, 1040, 1042, 1043, 1053, 1077, 1078, 1080,
+             1129, 1152, 1156, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927, 4031)),
+    (_LOGIN, (1044, 1045, 1130, 1251, 1698, 1820, 1862, 3118, 4151)),
+    (_DENIED, (1142, 1143, 1227, 1370, 1419)),
+    (_MOVED, (1054, 1091, 1109, 1146, 1176, 1356)),
+    (_DAMAGED, (1046, 1049, 1033, 1034, 1035, 1194, 1195, 1932)),
+    (_FULL, (1021, 1037, 1038, 1041, 1114, 1135, 1206, 1534)),
+    (_DUPLICATE, (1022, 1062, 1169, 1586, 1761, 1762, 1859)),
+    (_NOT_NULL, (1048, 1364, 1830)),
+    (_KEPT, (1216, 1217, 1451, 1452)),
+    (_CHECK, (3819, 4025, 1265, 1292, 1366, 1369, 1411, 1526, 3140, 4038)),
+    (_LENGTH, (1264, 1406, 1118, 1301, 1690)),
+    (_READ_ONLY, (1036, 1290, 1792, 1836)),
+    (_BINLOG, (1665,)),
+)  # fmt: skip
+_MYSQL = {code: problem for problem, codes in _MYSQL_CODES for code in codes}
+# Messages that hold names only, or in which a name stands where no value can: whole, and in
+# English, or nothing of them is taken.
+_NAME = r"((?:[^`]|``)*)"
+_MYSQL_SUBJECTS: dict[int, re.Pattern[str]] = {
+    1048: re.compile(r"Column '([^']*)' cannot be null"),
+    1062: re.compile(r"Duplicate entry '.*' for key '([^']*)'", re.DOTALL),
+    1406: re.compile(r"Data too long for column '([^']*)' at row \d+"),
+    1264: re.compile(r"Out of range value for column '([^']*)' at row \d+"),
+    4025: re.compile(rf"CONSTRAINT `{_NAME}` failed for `{_NAME}`\.`{_NAME}`"),
+    3819: re.compile(r"Check constraint '([^']*)' is violated\."),
+    **dict.fromkeys(
+        (1451, 1452),
+        re.compile(
+            rf"Cannot [a-z ]+: a foreign key constraint fails "
+            rf"\(`{_NAME}`\.`{_NAME}`, CONSTRAINT `{_NAME}` .*\)",
+            re.DOTALL,
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -96,9 +132,7 @@ def diagnose(error: BaseException) -> Diagnosis:
     if kind == "sqlite3":
         return _sqlite(original)
     if kind == "pymysql":
-        number = original.args[0] if original.args else 0
-        number = number if isinstance(number, int) else 0
-        return Diagnosis(str(number), _MYSQL.get(number, _UNKNOWN))
+        return _mysql(original)
     return _standard(original, bool(getattr(error, "connection_invalidated", False)))
 
 
@@ -111,6 +145,22 @@ def _standard(original: Any, lost: bool) -> Diagnosis:
     diagnostics = getattr(original, "diag", None)
     subject = [getattr(diagnostics, name, None) for name in ("table_name", "constraint_name")]
     return Diagnosis(code, problem, ".".join(s for s in subject if s))
+
+
+def _mysql(original: Any) -> Diagnosis:
+    code, message = (*original.args, None, None)[:2]
+    if not isinstance(code, int) or not code:  # the driver's own words
+        lost = type(original).__name__ in ("OperationalError", "InterfaceError")
+        return Diagnosis("", _LOST if lost else _UNKNOWN)
+    problem = _MYSQL.get(code, _UNKNOWN)
+    pattern = _MYSQL_SUBJECTS.get(code)
+    match = pattern.fullmatch(message) if pattern and isinstance(message, str) else None
+    if match is None:
+        return Diagnosis(str(code), problem)
+    names = [name.replace("``", "`") for name in match.groups()]
+    if code == 4025:
+        names = [names[2], names[0]]
+    return Diagnosis(str(code), problem, ".".join(names[-2:]))
 
 
 def _sqlite(original: Any) -> Diagnosis:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import Found, Key, Selector
 from erasure.stores.rows import comparable, folded
 from erasure.stores.sql.address import Address, address_of
@@ -21,7 +21,7 @@ from lineage.graph import Dataset
 
 CHUNK = 500
 _SEPARATOR = "\x1f"  # is no letter, so no needle reaches from one value into the next
-Wanted = dict[Hashable, list[Scalar]]
+Wanted = dict[Hashable, list[Value]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Reading:
         guard = [self.names.index(n) for n in self.selector.guard]
         return guard, [(n, self.names.index(n)) for n in self.selector.carry]
 
-    def found(self, row: Sequence[Any], matched: tuple[Scalar, ...]) -> Found:
+    def found(self, row: Sequence[Any], matched: tuple[Value, ...]) -> Found:
         """A row as the protocol has it."""
         guard, carry = self.places
         return Found(
@@ -57,7 +57,7 @@ def find(
     store: str,
     schema: Schema,
     selector: Selector,
-    values: Sequence[Scalar],
+    values: Sequence[Value],
 ) -> Iterator[Found]:
     """Stream the rows that match any value; a row matching several comes once."""
     needed = (*selector.fields, *selector.carry, *selector.guard)
@@ -65,6 +65,9 @@ def find(
     reading = _Reading(address, selector, tuple(dict.fromkeys((*address.key, *needed))))
     if selector.mode == "text":
         yield from _by_text(connection, reading, values)
+    elif selector.mode == "together":
+        for batch in _batches(values, batch_size(connection)):
+            yield from _by_parts(connection, reading, batch)
     elif len(selector.fields) == 1:
         for batch in _batches(values, batch_size(connection)):
             yield from _by_value(connection, reading, batch)
@@ -77,9 +80,9 @@ def find(
         )
 
 
-def _batches(values: Sequence[Scalar], size: int) -> Iterator[list[Scalar]]:
+def _batches(values: Sequence[Value], size: int) -> Iterator[list[Value]]:
     # One value in all its spellings stays in one batch, so that its row comes once.
-    by_text: dict[str | None, list[Scalar]] = {}
+    by_text: dict[str | None, list[Value]] = {}
     for value in values:
         by_text.setdefault(folded(value), []).append(value)
     by_text.pop(None, None)
@@ -105,9 +108,9 @@ class _Test:
     position: int
     normal: Callable[[Any], Hashable]
     wanted: Wanted
-    known: dict[Any, list[Scalar]] = field(default_factory=dict)
+    known: dict[Any, list[Value]] = field(default_factory=dict)
 
-    def matched(self, row: Sequence[Any]) -> list[Scalar]:
+    def matched(self, row: Sequence[Any]) -> list[Value]:
         """The searched values, as given, that the row's value equals."""
         value = row[self.position]
         found = self.known.get(value)  # many rows hold one value: it is normalised once
@@ -118,7 +121,7 @@ class _Test:
         return found
 
 
-def _test(reading: _Reading, name: str, values: Sequence[Scalar]) -> _Test:
+def _test(reading: _Reading, name: str, values: Sequence[Value]) -> _Test:
     email = reading.selector.mode == "email"
     normal = folded if email else reading.address.kind(name).normal
     wanted: Wanted = {}
@@ -135,12 +138,47 @@ def _condition(
     if reading.selector.mode == "email":
         return _mailbox(connection, address, name, list(test.wanted))
     given = (value for values in test.wanted.values() for value in values)
-    probes = dict.fromkeys(p for value in given for p in address.kind(name).probes(value))
+    return _one_of(connection, address, name, given)
+
+
+def _one_of(
+    connection: sa.Connection, address: Address, name: str, values: Iterable[Any]
+) -> sa.ColumnElement[bool]:
+    probes = dict.fromkeys(p for value in values for p in address.kind(name).probes(value))
     return member_of(connection, address.shape, name, list(probes))
 
 
+def _by_parts(
+    connection: sa.Connection, reading: _Reading, values: Sequence[Any]
+) -> Iterator[Found]:
+    """Each column narrows by itself; which rows hold the parts of one value is told here."""
+    address, fields = reading.address, reading.selector.fields
+    kinds = [address.kind(name) for name in fields]
+
+    def normal(parts: Sequence[Any]) -> Hashable:
+        forms = tuple([kind.normal(part) for kind, part in zip(kinds, parts, strict=True)])
+        return None if None in forms else forms
+
+    wanted: Wanted = {}
+    for value in values:
+        if (form := normal(value)) is not None:
+            wanted.setdefault(form, []).append(value)
+    if not wanted:
+        return
+    places = [reading.names.index(name) for name in fields]
+    given: list[Any] = [value for spellings in wanted.values() for value in spellings]
+    conditions = [
+        _one_of(connection, address, name, {parts[i] for parts in given})
+        for i, name in enumerate(fields)
+    ]
+    for row in _stream(connection, reading.statement().where(*conditions)):
+        matched = wanted.get(normal([row[i] for i in places]))
+        if matched:
+            yield reading.found(row, tuple(matched))
+
+
 def _by_value(
-    connection: sa.Connection, reading: _Reading, values: Sequence[Scalar]
+    connection: sa.Connection, reading: _Reading, values: Sequence[Value]
 ) -> Iterator[Found]:
     tests = {name: _test(reading, name, values) for name in reading.selector.fields}
     tests = {name: test for name, test in tests.items() if test.wanted}
@@ -172,7 +210,7 @@ def _mailbox(
 
 
 def _by_text(
-    connection: sa.Connection, reading: _Reading, values: Sequence[Scalar]
+    connection: sa.Connection, reading: _Reading, values: Sequence[Value]
 ) -> Iterator[Found]:
     """Every row with text is read once and tested in one pass, however many needles there are."""
     texts = [text for value in values if (text := comparable(value))]

@@ -84,6 +84,7 @@ class Lists:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._plain = plain if connection.dialect.name == "sqlite" else _as_is
 
     def rows(
         self,
@@ -131,7 +132,7 @@ class Lists:
                 statement,
                 [
                     self._bound(r.key, r.guard)
-                    | {f"v{i}": plain(r.changes[n]) for i, n in enumerate(names)}
+                    | {f"v{i}": self._plain(r.changes[n]) for i, n in enumerate(names)}
                     for r in group
                 ],
             )
@@ -145,17 +146,21 @@ class Lists:
         return [*keys, *guards]
 
     def _bound(self, key: KeyValues, guard: tuple[Scalar, ...]) -> dict[str, Any]:
-        return {f"k{i}": plain(v) for i, v in enumerate(key)} | {
-            f"g{i}": plain(v) for i, v in enumerate(guard)
+        return {f"k{i}": self._plain(v) for i, v in enumerate(key)} | {
+            f"g{i}": self._plain(v) for i, v in enumerate(guard)
         }
 
 
 def plain(value: Scalar) -> Any:
-    """A value as every driver takes it: SQLite's knows neither decimals nor moments."""
+    """A value as SQLite's driver takes it, which knows neither decimals nor moments."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, datetime):
         return value.isoformat(" ")
     if isinstance(value, date | time | UUID):
         return str(value)
+    return value
+
+
+def _as_is(value: Scalar) -> Any:
     return value

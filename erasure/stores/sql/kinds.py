@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-import struct
-from collections.abc import Callable, Hashable, Iterable
+import unicodedata
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -20,23 +20,37 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import UnsupportedCompilationError
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
 from erasure.domain.values import Scalar
 from erasure.stores.rows import comparable, folded
+from erasure.stores.sql.quirks import Bits, Clock, Exact, Place, Single, single
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _BIGGEST = 2**63 - 1
+_UNSIGNED = 2**64 - 1
 _TRUE = ("true", "t", "1")
 _FALSE = ("false", "f", "0")
 
 
-def _whole(value: object) -> int | None:
+def _whole(value: object, biggest: int = _BIGGEST) -> int | None:
     text = comparable(value)
     if text is None or not _INTEGER.fullmatch(text):
         return None
     number = int(text)
-    return number if -_BIGGEST <= number <= _BIGGEST else None
+    return number if -_BIGGEST <= number <= biggest else None
+
+
+def _unsigned(value: object) -> int | None:
+    return _whole(value, _UNSIGNED)
+
+
+def _flag(value: object) -> int | None:
+    """A number that stands for yes or no."""
+    text = comparable(value)
+    return int(text == "true") if text in ("true", "false") else _whole(value)
 
 
 def _parsed(parse: Callable[[str], Hashable], value: object) -> Hashable:
@@ -63,11 +77,10 @@ def _float(text: str) -> float:
 
 def _real(text: str) -> float:
     """In single precision, as the column has it; what is too large for it is no value of it."""
-    try:
-        (number,) = struct.unpack("f", struct.pack("f", _float(text)))
-    except OverflowError:
-        raise ValueError from None
-    return float(number)
+    number = single(_float(text))
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _boolean(text: str) -> bool:
@@ -97,6 +110,14 @@ def _padded(value: object) -> Hashable:
     return text.rstrip(" ") if text is not None else None
 
 
+def _alike(value: object) -> Hashable:
+    text = comparable(value)
+    if text is None:
+        return None
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in letters if not unicodedata.combining(c)).rstrip()
+
+
 class Bpchar(UserDefinedType[str]):
     """``bpchar`` without a length: a cast to ``char(n)`` would cut a longer value to a match."""
 
@@ -110,14 +131,26 @@ class Bpchar(UserDefinedType[str]):
 @dataclass(frozen=True)
 class Kind:
     """``bind``: the type of a parameter compared with the column. ``as_text``: the column is
-    read through a cast to text. ``normal``: the form in which two values are equal, None where
-    the value cannot be one of this column. ``native``: the reflected type, for writing."""
+    read through a cast to that type, a text. ``normal``: the form in which two values are equal,
+    None where the value cannot be one of this column. ``native``: the reflected type, for
+    writing. ``column``: the column's type in statements where it is not that of parameters."""
 
     bind: TypeEngine[Any]
     native: TypeEngine[Any]
     normal: Callable[[object], Hashable]
     as_text: bool = False
     both: bool = False
+    column: TypeEngine[Any] | None = None
+
+    @property
+    def folds(self) -> bool:
+        """True where the column's collation holds different texts equal."""
+        return isinstance(self.column, Exact)
+
+    def alike(self, value: object) -> Hashable:
+        """The form in which a reference equals what it refers to: rather one too many is held
+        equal than one too few, since what is referred to stays."""
+        return _alike(value) if self.folds else self.normal(value)
 
     def probes(self, value: Scalar) -> Iterable[Any]:
         """The parameters that find ``value`` in SQL; none where it cannot be there."""
@@ -151,12 +184,14 @@ def _decimal_text(text: str) -> bool:
     return re.fullmatch(r"-?[0-9]+\.[0-9]+", text) is not None
 
 
-def loose(native: TypeEngine[Any], *, both: bool) -> Kind:
-    """The kind of a column outside PostgreSQL: values pass as the driver has them."""
-    return Kind(bind=NullType(), native=native, normal=comparable, both=both)
+def loose(native: TypeEngine[Any], *, both: bool, folds: bool = False) -> Kind:
+    """The kind of a column of SQLite or of an engine that is not known here: values pass as the
+    driver has them. ``folds``: its collation holds different texts equal."""
+    column = Exact() if folds else None
+    return Kind(bind=NullType(), native=native, normal=comparable, both=both, column=column)
 
 
-def strict(native: TypeEngine[Any]) -> Kind:
+def strict(native: TypeEngine[Any], *, folds: bool = False) -> Kind:
     """The kind of a PostgreSQL column, whose parameters are typed."""
     if isinstance(native, sa.DateTime):
         parse = _aware if native.timezone else _naive
@@ -165,7 +200,8 @@ def strict(native: TypeEngine[Any]) -> Kind:
         return Kind(bind=native, native=native, normal=folded)
     for types, bind, normal in _STRICT:
         if isinstance(native, types) and not isinstance(native, sa.Enum):
-            return Kind(bind=bind or native, native=native, normal=normal)
+            column = Exact() if folds else None
+            return Kind(bind=bind or native, native=native, normal=normal, column=column)
     return Kind(bind=sa.Text(), native=native, normal=comparable, as_text=True)
 
 
@@ -185,3 +221,63 @@ _STRICT: tuple[
     ((sa.Time,), None, _normal(time.fromisoformat)),
     ((sa.LargeBinary,), None, _normal(bytes.fromhex)),
 )
+
+
+def mysql(declared: str, *, folds: bool = True) -> Kind:
+    """The kind of a column of MariaDB or MySQL; ``declared`` as its COLUMN_TYPE is. These convert
+    whatever is compared (``'42x' = 42``), so parameters are of the column's own type."""
+    word = re.split(r"[( ]", declared, maxsplit=1)[0]
+    if declared in ("tinyint(1)", "bit(1)"):
+        bind = _MYSQL[word][0]
+        return Kind(bind=bind, native=bind, normal=_flag)
+    if word in _TEXTS:
+        column = Exact() if folds else None
+        return Kind(bind=sa.Text(), native=sa.String(), normal=comparable, column=column)
+    if word in _PLACES:
+        return Kind(bind=sa.Text(), native=NullType(), normal=comparable, column=Place())
+    if word in _MYSQL:
+        bind, normal = _MYSQL[word]
+        return Kind(bind=bind, native=bind, normal=normal)
+    # A network address, a document of MySQL: what is no value of the type could not be compared.
+    return Kind(bind=Exact(), native=NullType(), normal=comparable, as_text=True)
+
+
+_TEXTS = frozenset(["char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"])
+_PLACES = frozenset(
+    ["geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+     "geometrycollection", "geomcollection"]
+)  # fmt: skip
+_MYSQL: Mapping[str, tuple[TypeEngine[Any], Callable[[object], Hashable]]] = {
+    **dict.fromkeys(
+        ("tinyint", "smallint", "mediumint", "int", "bigint", "year"), (sa.BigInteger(), _unsigned)
+    ),
+    "bit": (Bits(), _unsigned),
+    "decimal": (sa.Numeric(), _normal(_decimal)),
+    "float": (Single(), _normal(_real)),
+    "double": (sa.Double(), _normal(_float)),
+    "date": (sa.Date(), _normal(date.fromisoformat)),
+    "datetime": (sa.DateTime(), _normal(_naive)),
+    "timestamp": (sa.DateTime(), _normal(_naive)),
+    "time": (Clock(), _normal(time.fromisoformat)),
+    "uuid": (sa.Text(), _normal(lambda text: str(UUID(text)))),
+    **dict.fromkeys(
+        ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"),
+        (sa.LargeBinary(), _normal(bytes.fromhex)),
+    ),
+}
+
+
+def type_name(native: TypeEngine[Any], dialect: Dialect) -> str:
+    """A reflected type in the words of its database; labels of an enumeration included."""
+    if isinstance(native, sa.Enum) and native.enums:
+        return "ENUM(" + ", ".join(f"'{_escaped(label)}'" for label in native.enums) + ")"
+    if isinstance(native, NullType):
+        return ""
+    try:
+        return native.compile(dialect).partition(" COLLATE")[0]
+    except UnsupportedCompilationError:
+        return type(native).__name__.upper()
+
+
+def _escaped(label: str) -> str:
+    return label.replace("'", "''")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -12,15 +12,18 @@ from erasure.domain.values import Scalar
 from erasure.stores.base import Key, Receipt, Secrets, Work
 from erasure.stores.rows import Effect, effect_of, receipt_of, unique_keys
 from erasure.stores.sql.address import Address, KeyValues, address_of
+from erasure.stores.sql.along import Counted, Following, take_along
 from erasure.stores.sql.arrays import Arrays
 from erasure.stores.sql.cycles import Cycle, cycles_of, defer
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.keyed import Keyed, Lists, Target
-from erasure.stores.sql.references import Planned, late_table, links_to, referred, refuse_cascades
+from erasure.stores.sql.references import Planned, late_table, links_to, referred
 from erasure.stores.sql.reflect import Schema
-from erasure.stores.sql.rekey import rewrite_keys
+from erasure.stores.sql.rekey import Rewrites, rewrite_keys
+from erasure.stores.sql.unchecked import Orphans, tests_at_once, unchecked
 
 Keys = Mapping[KeyValues, Key]
+Guards = Mapping[KeyValues, tuple[Scalar, ...]]
 
 
 def keyed_for(connection: sa.Connection) -> Keyed:
@@ -76,6 +79,11 @@ class Batch:
         # Guards of rows that this batch has itself changed on the way (a cycle's reference).
         self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
         self._stuck: dict[str, str] = {}
+        self._rewrites: list[tuple[Task, Rewrites]] = []
+        self._cycles: list[Cycle] = []
+        self._orphans = Orphans(connection, self._keyed, store, schema)
+        # What went along with the rows of the work that is being carried out.
+        self._along: Counted = {}
 
     def carry_out(self) -> list[Receipt]:
         """Act in order; a receipt per work."""
@@ -83,9 +91,16 @@ class Batch:
         for task in self._tasks:
             if not task.address.proven and task.keys:
                 self._refuse_doubles(task)
-        for cycle in cycles_of(self._connection.dialect.name, self._schema, self._tasks):
-            self._break(cycle)
-        return [self._act(task) for task in self._tasks]
+        self._cycles = list(cycles_of(self._connection.dialect.name, self._schema, self._tasks))
+        for task in self._tasks:
+            if task.work.step.via != "refcount":  # of shared rows it is not known yet which go
+                self._break_cycles(task, task.keys)
+        receipts = [self._act(task) for task in self._tasks]
+        # Last: keys and guards of all the other rows were found with the old keys in them.
+        for task, rewrites in self._rewrites:
+            self._rewrite(task, rewrites)
+        self._orphans.refuse()
+        return receipts
 
     def _refuse_doubles(self, task: Task) -> None:
         """The catalogue says that these fields identify a row; nothing in the store does."""
@@ -99,15 +114,19 @@ class Batch:
                 )
             seen.add(key)
 
-    def _break(self, cycle: Cycle) -> None:
+    def _break_cycles(self, task: Task, keys: Keys) -> None:
+        for cycle in self._cycles:
+            if self._tasks[cycle.position] is task:
+                self._break(cycle, task, keys)
+
+    def _break(self, cycle: Cycle, task: Task, keys: Keys) -> None:
         """Null the nullable side of a cycle in rows that this batch deletes later."""
-        task = self._tasks[cycle.position]
         if not cycle.columns:
             self._stuck[cycle.parent] = task.address.shape.collection
             return
         names = list(dict.fromkeys((*task.guard, *cycle.columns)))
         targets = []
-        for key, row in self._keyed.rows(task.address, list(task.keys), names, lock=True):
+        for key, row in self._keyed.rows(task.address, list(keys), names, lock=True):
             now = tuple(row[n] for n in task.guard)
             if now == self._guard(task, key) and any(row[c] is not None for c in cycle.columns):
                 targets.append(Target(key=key, guard=now, changes=dict.fromkeys(cycle.columns)))
@@ -128,16 +147,21 @@ class Batch:
         return task.keys[key].guard if task.guard else ()
 
     def _act(self, task: Task) -> Receipt:
-        if task.effect.untouched or not task.keys:
+        if not task.keys:
             return receipt_of(task.work, task.keys)
         kept = self._shared(task) if task.work.step.via == "refcount" else set()
         keys = {values: key for values, key in task.keys.items() if values not in kept}
+        if task.work.step.via == "refcount":
+            self._break_cycles(task, keys)
         reused: list[Key] = []
-        if keys:
+        self._along = {}
+        if keys and not task.effect.untouched:
             act = self._remove if task.effect.removes else self._change
             reused = act(task, keys)
         stay = [key for values, key in task.keys.items() if values in kept]
-        return receipt_of(task.work, task.keys, reused=reused, kept=stay)
+        receipt = receipt_of(task.work, task.keys, reused=reused, kept=stay)
+        along = {task.keys[values]: dict(counts) for values, counts in self._along.items()}
+        return replace(receipt, along=along) if along else receipt
 
     def _shared(self, task: Task) -> set[KeyValues]:
         """Lock shared rows, in key order, before counting who refers to them: two runs that each
@@ -145,26 +169,25 @@ class Batch:
         links = links_to(self._store, self._schema, task.address, task.work.step.referrers)
         names = list(dict.fromkeys(c for link in links for c in link.target_columns))
         rows = dict(self._keyed.rows(task.address, list(task.keys), names, lock=True))
-        return referred(self._connection, links, task.address, rows)
+        return referred(self._connection, links, task.address, rows, going=task.effect.removes)
 
     def _remove(self, task: Task, keys: Keys) -> list[Key]:
         place = task.address.place
         guards = {values: key.guard if task.guard else () for values, key in keys.items()}
         if self._changed:
             guards = {values: self._guard(task, values) for values in keys}
+        following = Following(
+            self._connection,
+            self._store,
+            self._schema,
+            self._planned,
+            allowed=frozenset(task.work.step.along),
+        )
         with translated(place):
-            refuse_cascades(
-                self._connection,
-                self._keyed,
-                self._schema,
-                self._planned,
-                task.address,
-                guards,
-                task.guard,
-            )
+            self._along = take_along(following, self._keyed, task.address, guards, task.guard)
         try:
             with translated(place, late=True):
-                left = self._keyed.delete(task.address, task.guard, guards)
+                left = self._delete(task, guards)
         except LateRows:
             self._refuse_order(task)
             raise
@@ -174,6 +197,15 @@ class Batch:
                 raise StoreError(place, "rows stayed; a trigger, rule or row policy keeps them")
             reused.append(keys[key])
         return reused
+
+    def _delete(self, task: Task, guards: Guards) -> list[KeyValues]:
+        collection = task.address.shape.collection
+        own = self._stuck.get(collection) == collection
+        if not (own and tests_at_once(self._connection)):
+            return self._keyed.delete(task.address, task.guard, guards)
+        self._orphans.expect(task.address, list(guards))
+        with unchecked(self._connection):
+            return self._keyed.delete(task.address, task.guard, guards)
 
     def _refuse_order(self, task: Task) -> None:
         """A reference that cannot be nulled is no late row: asking again would not help."""
@@ -202,11 +234,15 @@ class Batch:
         with translated(task.address.place):
             self._keyed.update(task.address, task.guard, targets)
             self._refuse_undone(task, [target.key for target in targets])
-            if rewrites:
-                referrers = task.work.step.referrers
-                links = links_to(self._store, self._schema, task.address, referrers)
-                rewrite_keys(self._connection, task.address, links, rewrites)
+        if rewrites:
+            self._rewrites.append((task, rewrites))
         return reused
+
+    def _rewrite(self, task: Task, rewrites: Rewrites) -> None:
+        referrers = task.work.step.referrers
+        links = links_to(self._store, self._schema, task.address, referrers)
+        with translated(task.address.place):
+            rewrite_keys(self._connection, task.address, links, rewrites)
 
     def _refuse_undone(self, task: Task, keys: Sequence[KeyValues]) -> None:
         """Read back what was written: a row that came out otherwise would look reused later."""
@@ -227,7 +263,7 @@ def _planned(tasks: Sequence[Task]) -> Planned:
     for task in tasks:
         keys.setdefault(task.address.shape.collection, set()).update(task.keys)
         fields.setdefault(task.address.shape.collection, set()).update(
-            (*task.guard, *task.work.step.cut)
+            (*task.guard, *task.work.step.cut, *task.work.step.reference)
         )
         if task.effect.removes:
             removed.setdefault(task.address.shape.collection, set()).update(task.keys)

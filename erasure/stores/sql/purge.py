@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from time import monotonic, sleep
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,11 +12,14 @@ import sqlalchemy as sa
 from erasure.domain.errors import StoreError
 from erasure.stores.base import Purged
 from erasure.stores.sql.connection import Options
-from erasure.stores.sql.reflect import Schema
+from erasure.stores.sql.reflect import Schema, Shape
 from lineage.graph import Dataset
 
-_WAL = "the server's write-ahead log and its backups keep old images until they expire"
-_BINLOG = "InnoDB removes old rows at its own purge; binary logs keep images until they expire"
+# How long to wait for transactions that can still see what was deleted, in seconds.
+PATIENCE = 10.0
+_VACUUM = "VACUUM leaves bytes in heap and index until they are overwritten"
+_INNODB = "InnoDB leaves bytes in its pages until they are overwritten"
+_UNDO = "its redo and undo logs keep old images until they are overwritten"
 
 
 def purge(
@@ -23,12 +28,17 @@ def purge(
     """Remove what deleted rows left behind, as far as the store's options allow."""
     if options.purge == "none":
         return Purged(residue="logically_deleted", note="the store's option 'purge' is none")
-    dialect = engine.dialect.name
-    if dialect == "sqlite":
+    if engine.dialect.name == "sqlite":
         return _sqlite(engine, store)
-    if dialect == "postgresql":
-        return _postgresql(engine, schema, options, datasets)
-    return Purged(residue="logically_deleted", note=_BINLOG)
+    names = {schema.collection(d.name, d.schema) for d in datasets} & schema.shapes.keys()
+    shapes = {name: schema.shapes[name] for name in sorted(names)}
+    full = options.purge == "vacuum_full"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            return _postgresql(connection, store, shapes, full=full)
+        if engine.dialect.name in ("mysql", "mariadb"):
+            return _innodb(connection, store, shapes, full=full)
+    return Purged(residue="logically_deleted", note="what this engine leaves is not known")
 
 
 def _sqlite(engine: sa.Engine, store: str) -> Purged:
@@ -50,25 +60,126 @@ def _sqlite(engine: sa.Engine, store: str) -> Purged:
     return Purged(residue="purged")
 
 
+# PostgreSQL
+
+# Even VACUUM FULL copies a deleted row that a transaction older than the deletion may ask for:
+# one that writes in any database of the server, or reads in this one, or on a standby.
+_SEEN = """
+SELECT pg_snapshot_xmin(pg_current_snapshot()) < CAST(:mark AS xid8) OR EXISTS (
+  SELECT 1 FROM pg_stat_activity
+  WHERE (datname = current_database() OR backend_type = 'walsender')
+    AND pid <> pg_backend_pid() AND age(backend_xmin) > age(CAST(CAST(:mark AS xid8) AS xid)))
+OR EXISTS (
+  SELECT 1 FROM pg_replication_slots WHERE age(xmin) > age(CAST(CAST(:mark AS xid8) AS xid)))
+"""
+_WAL = """
+SELECT current_setting('wal_keep_size'), current_setting('max_wal_size'),
+  current_setting('archive_mode') <> 'off', (SELECT count(*) FROM pg_replication_slots)
+"""
+
+
 def _postgresql(
-    engine: sa.Engine, schema: Schema, options: Options, datasets: Sequence[Dataset]
+    connection: sa.Connection, store: str, shapes: Mapping[str, Shape], *, full: bool
 ) -> Purged:
     """VACUUM frees the space but leaves bytes in heap and index; only a rewrite removes them.
     ANALYZE replaces the histograms, which hold values too."""
-    full = options.purge == "vacuum_full"
-    names = {schema.collection(d.name, d.schema) for d in datasets} & schema.shapes.keys()
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for name in sorted(names):
-            table = _quoted(engine, schema.shapes[name].clause)
-            connection.exec_driver_sql(f"VACUUM ({'FULL, ' if full else ''}ANALYZE) {table}")
     if full:
-        return Purged(residue="purged", note=_WAL)
-    return Purged(
-        residue="logically_deleted",
-        note=f"VACUUM leaves bytes in heap and index until they are overwritten; {_WAL}",
+        _wait_for_older(connection, store)
+    for shape in shapes.values():
+        table = _quoted(connection, shape)
+        connection.exec_driver_sql(f"VACUUM ({'FULL, ' if full else ''}ANALYZE) {table}")
+    log = _write_ahead_log(connection)
+    if full:
+        return Purged(residue="purged", note=log)
+    return Purged(residue="logically_deleted", note=f"{_VACUUM}; {log}")
+
+
+def _wait_for_older(connection: sa.Connection, store: str) -> None:
+    mark = connection.exec_driver_sql("SELECT pg_snapshot_xmax(pg_current_snapshot())").scalar_one()
+    until = monotonic() + PATIENCE
+    while connection.execute(sa.text(_SEEN), {"mark": str(mark)}).scalar_one():
+        if monotonic() > until:
+            raise StoreError(
+                store,
+                "older transactions of the server may still ask for the deleted rows; end them "
+                "and try again",
+                permanent=False,
+            )
+        sleep(0.05)
+
+
+def _write_ahead_log(connection: sa.Connection) -> str:
+    """What the server tells of its log, in words."""
+    kept, size, archived, slots = connection.exec_driver_sql(_WAL).one()
+    words = [
+        f"the write-ahead log keeps old images until it is recycled (max_wal_size {size}, "
+        f"wal_keep_size {kept})"
+    ]
+    if slots:
+        words.append(f"{slots} replication slots can hold it for longer")
+    words.append(
+        "it is archived, and the archive keeps them until it expires"
+        if archived
+        else "it is not archived"
     )
+    return "; ".join(words)
 
 
-def _quoted(engine: sa.Engine, clause: sa.TableClause) -> str:
-    preparer: Any = engine.dialect.identifier_preparer
-    return str(preparer.format_table(clause))
+# MariaDB and MySQL
+
+_VARIABLES = """
+SHOW GLOBAL VARIABLES
+WHERE Variable_name IN ('log_bin', 'binlog_expire_logs_seconds', 'expire_logs_days')
+"""
+# By the clock that removes the logs, and a day later, so that the date is never too early.
+_EXPIRY = "SELECT DATE(UTC_TIMESTAMP() + INTERVAL :seconds SECOND + INTERVAL 1 DAY)"
+
+
+def _innodb(
+    connection: sa.Connection, store: str, shapes: Mapping[str, Shape], *, full: bool
+) -> Purged:
+    """InnoDB removes deleted rows from its pages by itself, but not their bytes; a table that is
+    built anew holds none of them. The binary log holds every row that was deleted."""
+    versioned = [name for name, shape in shapes.items() if shape.table.kind == "versioned"]
+    for name, shape in shapes.items() if full else ():
+        if name not in versioned:
+            _optimise(connection, f"{store}.{name}", _quoted(connection, shape))
+    words = [] if full else [_INNODB]
+    if versioned:
+        words.append(f"the history of {', '.join(versioned)} keeps the rows; DELETE HISTORY there")
+    words.append(_UNDO)
+    seconds = _binary_log(connection)
+    if seconds is None:
+        done = full and not versioned
+        return Purged(residue="purged" if done else "logically_deleted", note="; ".join(words))
+    if not seconds:
+        words.append("its binary logs never expire; set binlog_expire_logs_seconds")
+        return Purged(residue="logically_deleted", note="; ".join(words))
+    until: date = connection.execute(sa.text(_EXPIRY), {"seconds": seconds}).scalar_one()
+    words.append("its binary logs keep the rows until they expire")
+    return Purged(residue="expires_on", until=until, note="; ".join(words))
+
+
+def _optimise(connection: sa.Connection, place: str, table: str) -> None:
+    """It tells of its errors in its answer."""
+    for answer in connection.exec_driver_sql(f"OPTIMIZE TABLE {table}").all():
+        if str(answer[2]).lower() == "error":
+            raise StoreError(
+                place,
+                "OPTIMIZE TABLE failed; grant INSERT on it and make room, then try again",
+                permanent=False,
+            )
+
+
+def _binary_log(connection: sa.Connection) -> int | None:
+    """Seconds after which a binary log is removed, 0 for never; None without one."""
+    told: dict[str, Any] = {row[0]: row[1] for row in connection.exec_driver_sql(_VARIABLES)}
+    if told.get("log_bin", "OFF") == "OFF":
+        return None
+    days = float(told.get("expire_logs_days") or 0)
+    return int(told.get("binlog_expire_logs_seconds") or 0) or int(days * 86_400)
+
+
+def _quoted(connection: sa.Connection, shape: Shape) -> str:
+    preparer: Any = connection.dialect.identifier_preparer
+    return str(preparer.format_table(shape.clause))

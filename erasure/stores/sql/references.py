@@ -1,4 +1,4 @@
-"""Who refers to a row: shared rows that stay, and cascades that nobody planned."""
+"""Who refers to a row: shared rows that stay, and rows that came too late."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.base import Referrer
 from erasure.stores.sql.address import Address, KeyValues, compared, require, shape_of
-from erasure.stores.sql.keyed import Keyed, Row
-from erasure.stores.sql.membership import batch_size, member_of
+from erasure.stores.sql.keyed import Row
+from erasure.stores.sql.membership import batch_size, one_of
 from erasure.stores.sql.reflect import Child, Schema, Shape
 
-CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 Values = tuple[Scalar, ...]
 Normal = tuple[Hashable, ...]
 
@@ -31,10 +29,22 @@ class Link:
     target_columns: tuple[str, ...]
 
     def normal(self, values: Sequence[Any]) -> Normal | None:
-        """The form in which two references are equal; None where a part is NULL."""
+        """The form in which a reference equals what it refers to; None where a part is NULL."""
         kinds = [self.shape.kinds[name] for name in self.columns]
-        forms = tuple(kind.normal(v) for kind, v in zip(kinds, values, strict=True))
+        forms = tuple(kind.alike(v) for kind, v in zip(kinds, values, strict=True))
         return None if None in forms else forms
+
+    def one_of(
+        self, connection: sa.Connection, position: int, values: Iterable[Any]
+    ) -> sa.ColumnElement[bool]:
+        """The column refers to one of ``values``, as the database itself sees it: a collation
+        that ignores case holds for references too."""
+        name = self.columns[position]
+        kind = self.shape.kinds[name]
+        column = compared(self.shape, name)
+        plain = sa.type_coerce(column, kind.bind) if kind.folds else column
+        probes = dict.fromkeys(p for value in values for p in kind.probes(value))
+        return one_of(connection, plain, list(probes), kind.bind)
 
 
 def links_to(
@@ -47,17 +57,20 @@ def links_to(
         collection = schema.collection(referrer.collection, referrer.schema)
         place = f"{store}.{collection}"
         shape = shape_of(place, schema, collection)
-        require(place, shape, (referrer.field,))
-        require(address.place, address.shape, (referrer.target_field,))
-        link = Link(shape=shape, columns=(referrer.field,), target_columns=(referrer.target_field,))
+        columns = (referrer.field, *(mine for mine, _ in referrer.also))
+        targets = (referrer.target_field, *(theirs for _, theirs in referrer.also))
+        require(place, shape, columns)
+        require(address.place, address.shape, targets)
+        link = Link(shape=shape, columns=columns, target_columns=targets)
         found[collection, link.columns, link.target_columns] = link
     for child in schema.children.get(address.shape.collection, ()):
-        link = _link(schema, child)
+        link = link_of(schema, child)
         found[child.collection, link.columns, link.target_columns] = link
     return list(found.values())
 
 
-def _link(schema: Schema, child: Child) -> Link:
+def link_of(schema: Schema, child: Child) -> Link:
+    """A reflected foreign key."""
     return Link(
         shape=schema.shapes[child.collection],
         columns=child.key.columns,
@@ -70,18 +83,18 @@ def referring(
 ) -> Iterator[tuple[Normal, Row]]:
     """Rows that refer to one of ``targets`` (values of the target columns), with those columns;
     without ``names`` each target that is referred to comes once."""
-    wanted = {n for t in targets if (n := link.normal(t)) is not None}
+    wanted: dict[Normal, list[Values]] = {}
+    for target in targets:
+        if (form := link.normal(target)) is not None:
+            wanted.setdefault(form, []).append(target)
     columns = [compared(link.shape, name) for name in (*link.columns, *names)]
     select = sa.select(*(c.label(f"c{i}") for i, c in enumerate(columns)))
     if not names:
         select = select.distinct()
     pending, width = iter(wanted), len(link.columns)
     while batch := list(islice(pending, batch_size(connection))):
-        conditions = []
-        for i, name in enumerate(link.columns):
-            kind = link.shape.kinds[name]
-            probes = dict.fromkeys(p for n in batch for p in kind.probes(n[i]))  # type: ignore[arg-type]
-            conditions.append(member_of(connection, link.shape, name, list(probes)))
+        given = [target for form in batch for target in wanted[form]]
+        conditions = [link.one_of(connection, i, [t[i] for t in given]) for i in range(width)]
         for row in connection.execute(select.where(*conditions)):
             normal = link.normal(row[:width])
             if normal in wanted and normal is not None:
@@ -93,10 +106,14 @@ def referred(
     links: Iterable[Link],
     address: Address,
     rows: Mapping[KeyValues, Row],
+    *,
+    going: bool,
 ) -> set[KeyValues]:
-    """Which of ``rows`` (with every link's target columns) somebody refers to. A row that refers
-    to itself does not keep itself alive."""
+    """Which of ``rows`` (with every link's target columns) somebody refers to. ``going``: those
+    that nobody refers to go, and set free what they refer to among ``rows``. A row that refers to
+    itself does not keep itself alive; rows that refer to each other do."""
     kept: set[KeyValues] = set()
+    among: dict[KeyValues, set[KeyValues]] = {}
     for link in links:
         by_target: dict[Normal, set[KeyValues]] = {}
         for key, row in rows.items():
@@ -107,9 +124,22 @@ def referred(
         names = address.key if own else ()
         targets = [tuple(row[n] for n in link.target_columns) for row in rows.values()]
         for normal, row in referring(connection, link, targets, names):
-            itself = {tuple(row[n] for n in names)} if own else set()
-            kept |= by_target[normal] - itself
-    return kept
+            holder = tuple(row[n] for n in names)
+            held = by_target[normal] - ({holder} if own else set())
+            if going and own and holder in rows:
+                for key in held:
+                    among.setdefault(key, set()).add(holder)
+            else:
+                kept |= held
+    return kept | _held(among, kept)
+
+
+def _held(among: Mapping[KeyValues, set[KeyValues]], kept: set[KeyValues]) -> set[KeyValues]:
+    """Of rows with those that refer to them: what is left once nobody goes any more."""
+    held = set(among)
+    while free := {key for key in held - kept if not among[key] & (held | kept)}:
+        held -= free
+    return held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,44 +152,6 @@ class Planned:
     keys: Mapping[str, frozenset[KeyValues]]
 
 
-def refuse_cascades(
-    connection: sa.Connection,
-    keyed: Keyed,
-    schema: Schema,
-    planned: Planned,
-    address: Address,
-    guards: Mapping[KeyValues, tuple[Scalar, ...]],
-    guard: Sequence[str],
-) -> None:
-    """Before rows go: nothing may go, or be changed, with them that the plan did not name.
-
-    ON DELETE CASCADE, SET NULL and SET DEFAULT act on children without a word. The parents are
-    locked first, so that no child can be added between this look and the deletion. Raises
-    LateRows where the plan knows that reference, else StoreError.
-    """
-    children = [
-        child
-        for child in schema.children.get(address.shape.collection, ())
-        if child.key.on_delete in CASCADING
-    ]
-    if not children:
-        return
-    targets = dict.fromkeys(c for child in children for c in child.key.target_columns)
-    parents = [
-        row
-        for key, row in keyed.rows(address, list(guards), [*targets, *guard], lock=True)
-        if tuple(row[name] for name in guard) == guards[key]
-    ]
-    for child in children:
-        link = _link(schema, child)
-        names = link.shape.table.primary_key or link.columns
-        values = [tuple(row[n] for n in link.target_columns) for row in parents]
-        gone = planned.removed.get(child.collection, frozenset())
-        for _, row in referring(connection, link, values, names):
-            if tuple(row.values()) not in gone:
-                raise _unplanned(address, child, planned)
-
-
 def late_table(
     connection: sa.Connection, schema: Schema, planned: Planned, addresses: Iterable[Address]
 ) -> str | None:
@@ -168,7 +160,7 @@ def late_table(
     for address in addresses:
         gone = planned.removed.get(address.shape.collection, frozenset())
         for child in schema.children.get(address.shape.collection, ()):
-            link = _link(schema, child)
+            link = link_of(schema, child)
             names = link.shape.table.primary_key or link.columns
             if not set(link.target_columns) <= set(address.key):
                 continue
@@ -179,16 +171,3 @@ def late_table(
                 if tuple(row.values()) not in known:
                     return child.collection
     return None
-
-
-def _unplanned(address: Address, child: Child, planned: Planned) -> StoreError:
-    store = address.place.partition(".")[0]
-    place = f"{store}.{child.collection}"
-    if set(child.key.columns) & planned.fields.get(child.collection, frozenset()):
-        return LateRows(place)
-    return StoreError(
-        place,
-        f"rows here would change with '{address.shape.collection}' (ON DELETE "
-        f"{child.key.on_delete}) and the plan does not name them; declare the table and its "
-        "reference in the catalogue, then plan again",
-    )

@@ -69,7 +69,7 @@ def _table(
     connection: sa.Connection, reading: _Reading, needles: Matcher
 ) -> Iterator[Hit | Searched]:
     columns: list[sa.Label[Any]] = [
-        compared(reading.shape, n).label(f"c{i}") for i, n in enumerate(reading.names)
+        _legible(connection, reading, n).label(f"c{i}") for i, n in enumerate(reading.names)
     ]
     streaming = connection.execution_options(stream_results=True, max_row_buffer=CHUNK * 4)
     count = 0
@@ -85,6 +85,16 @@ def _table(
                 for row in chunk:
                     yield from _hits(reading, row, needles)
     yield Searched(collection=reading.shape.collection, fields=len(reading.names), rows=count)
+
+
+def _legible(connection: sa.Connection, reading: _Reading, name: str) -> sa.ColumnElement[Any]:
+    """PostgreSQL has dates that Python has not (``infinity``): they are read as text, but where
+    a value is compared with those that were written down."""
+    column = compared(reading.shape, name)
+    moment = isinstance(column.type, (sa.Date, sa.DateTime))
+    odd = moment and connection.dialect.name == "postgresql"
+    told = name in (*reading.key, *reading.owners)
+    return sa.cast(column, sa.Text()) if odd and not told else column
 
 
 def _hits(reading: _Reading, row: Sequence[Any], needles: Matcher) -> Iterator[Hit]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine.reflection import ObjectKind
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
+    Approach,
     Declared,
+    Explanation,
     Failure,
     Found,
     Hit,
@@ -24,24 +25,32 @@ from erasure.stores.base import (
     Searched,
     Secrets,
     Selector,
+    SideEffect,
     Standing,
+    Step,
     Work,
 )
 from erasure.stores.sql.address import address_of
+from erasure.stores.sql.along import count_along
 from erasure.stores.sql.check import check
-from erasure.stores.sql.connection import OPTIONS, WRITING, make_engine, read_options
+from erasure.stores.sql.connection import OPTIONS, WRITING, engine_of, read_options, release
+from erasure.stores.sql.effects import side_effects
 from erasure.stores.sql.errors import translated
+from erasure.stores.sql.explain import explain
 from erasure.stores.sql.find import find, read
 from erasure.stores.sql.images import Images
 from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
 from erasure.stores.sql.restore import Restoring, constraints_named
+from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
+from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
 from lineage.graph import Dataset
-from lineage.schema import Inspection
+from lineage.schema import Inspection, Sample
 
 GATHERED = 1_000
+_SCHEMAS = Remembered[Schema]()
 
 
 class SqlStore:
@@ -54,16 +63,20 @@ class SqlStore:
         self.name = name
         self._url = url
         self._options = read_options(name, options)
-        self._engine = make_engine(name, url, self._options)
+        self._engine = engine_of(name, url, self._options)
         self._schema: Schema | None = None
 
     def inspect(self) -> Inspection:
-        """The live schema, read anew. Raises StoreUnreachable."""
+        """The live schema, read anew where it has changed. Raises StoreUnreachable."""
         with translated(self.name), self._engine.connect() as connection:
-            self._schema = self._read(connection)
+            self._schema = _SCHEMAS.get(
+                (address_key(self._url), self._options),
+                version_of(connection),
+                lambda: read_schema(connection, self._options),
+            )
         return self._schema.inspection
 
-    def find(self, selector: Selector, values: Sequence[Scalar]) -> Iterator[Found]:
+    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value; a row matching several comes once."""
         schema = self._known()
         place = self._place(schema, selector.dataset)
@@ -141,11 +154,23 @@ class SqlStore:
 
     def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
         """Open the database afresh and search every table and column by value."""
-        engine = make_engine(self.name, self._url, self._options, pooled=False)
+        engine = engine_of(self.name, self._url, self._options, pooled=False)
         with translated(self.name), engine.connect() as connection:
-            # A materialised view holds copies of rows; nobody acts on it, but it is searched.
-            schema = self._read(connection, ObjectKind.TABLE | ObjectKind.MATERIALIZED_VIEW)
+            # What holds copies of rows is not acted on, but it is searched.
+            schema = read_schema(connection, self._options, copies=True)
             yield from scan(connection, self.name, schema, declared, needles)
+
+    def sample(self, collections: Sequence[str], rows: int) -> Iterator[Sample]:
+        """Some rows of each table, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            yield from sample(connection, self.name, schema, collections, rows)
+
+    def present(self, collection: str, field: str, values: Sequence[object]) -> int | None:
+        """How many of the values a column holds, for a draft."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return present(connection, self.name, schema.shapes[collection], field, values)
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
         """Physical removal of what was deleted; says what stays."""
@@ -153,15 +178,30 @@ class SqlStore:
         with translated(self.name):
             return purge(self._engine, self.name, schema, self._options, datasets)
 
+    def explain(self, approaches: Sequence[Approach]) -> list[Explanation]:
+        """How each step would be carried out here; reads no row's value."""
+        schema = self._known()
+        with translated(self.name):
+            return explain(self._engine, self.name, schema, self._options, approaches)
+
+    def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
+        """What each step would set off beside itself, as the schema is now."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return side_effects(connection, self.name, schema, steps)
+
+    def along(self, works: Sequence[Work]) -> Mapping[str, int]:
+        """How many rows would go along with the works now, by code."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return count_along(connection, keyed_for(connection), self.name, schema, works)
+
     def close(self) -> None:
         """Release the connections."""
-        self._engine.dispose()
+        release(self._engine)
 
     def _writing(self) -> sa.Engine:
         return self._engine.execution_options(**{WRITING: True})
-
-    def _read(self, connection: sa.Connection, kind: ObjectKind = ObjectKind.TABLE) -> Schema:
-        return read_schema(connection, self._options.schema, self._options.rescan, kind)
 
     def _known(self) -> Schema:
         if self._schema is None:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('erasure', '0001_initial'),
+        ('erasure', '0002_explained_plans'),
     ]
 
     operations = [

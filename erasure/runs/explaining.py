@@ -1,0 +1,162 @@
+"""What a plan would do, told by the stores themselves, and what of it has to be accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from erasure.domain.errors import UsageError
+from erasure.domain.finding import mode_of
+from erasure.domain.steps import KEPT, Step
+from erasure.models import Plan
+from erasure.runs import journal
+from erasure.runs.journal import RunStep
+from erasure.runs.searching import Stores
+from erasure.runs.segments import Entry
+from erasure.stores.base import Approach, Explains, Explanation, Selector, SideEffect, Work
+from lineage.graph import Edge
+
+# By the ordinal of a step; a store that cannot explain leaves its steps out.
+Explanations = Mapping[int, Explanation]
+Seeds = Mapping[str, Mapping[str, str]]
+
+
+def explain_steps(
+    steps: Sequence[RunStep], edges: Sequence[Edge], seeds: Seeds, stores: Stores
+) -> dict[int, Explanation]:
+    """Ask every store that can explain how it would carry its steps out."""
+    told: dict[int, Explanation] = {}
+    for store, listed in _by_store(steps).items():
+        adapter = stores.get(store)
+        if isinstance(adapter, Explains):
+            approaches = [
+                Approach(step=s.step, searches=tuple(_searches(s.step, edges, seeds)))
+                for s in listed
+            ]
+            explained = adapter.explain(approaches)
+            told |= {s.ordinal: e for s, e in zip(listed, explained, strict=True)}
+    return told
+
+
+def _by_store(steps: Sequence[RunStep]) -> dict[str, list[RunStep]]:
+    found: dict[str, list[RunStep]] = {}
+    for step in steps:
+        found.setdefault(step.store, []).append(step)
+    return found
+
+
+def _searches(step: Step, edges: Sequence[Edge], seeds: Seeds) -> Iterator[Selector]:
+    """The searches that lead to a step's rows, each once."""
+    dataset = step.dataset
+    if step.via == "mention":
+        yield Selector(dataset=dataset, mode="text", fields=step.redact)
+        return
+    seeded = seeds.get(dataset.address, ()) if step.via == "deep" else ()
+    every: dict[tuple[str, ...], None] = {(name,): None for name in seeded}
+    every |= dict.fromkeys(
+        e.destination_fields
+        for e in edges
+        if e.destination == dataset.address
+        and e.effect == step.via
+        and step.reference in ((), e.destination_fields)
+    )
+    for fields in every:
+        found = dataset.get(fields[0])
+        mode = mode_of(found.identity if found else None) if len(fields) == 1 else "together"
+        yield Selector(dataset=dataset, mode=mode, fields=fields)
+
+
+def acceptable(effect: SideEffect, steps: Sequence[RunStep]) -> bool:
+    """Nobody can accept that rows which the law keeps go along: a store then refuses the step."""
+    return effect.kind == "trigger" or _kept(effect, steps) is None
+
+
+def _kept(effect: SideEffect, steps: Sequence[RunStep]) -> Step | None:
+    for s in steps:
+        dataset = s.step.dataset
+        names = {dataset.name, f"{dataset.schema}.{dataset.name}"}
+        if s.step.action in KEPT and effect.place in {f"{s.store}.{name}" for name in names}:
+            return s.step
+    return None
+
+
+def codes_along(told: Explanation, steps: Sequence[RunStep]) -> tuple[str, ...]:
+    """Codes of the cascades that a step may let happen once its plan is approved."""
+    return tuple(sorted(e.code for e in told.cascades if acceptable(e, steps)))
+
+
+def rows_along(
+    steps: Sequence[RunStep], entries: Sequence[Entry], told: Explanations, stores: Stores
+) -> dict[str, int]:
+    """How many rows would go along now, by code. Raises UsageError where the law keeps one."""
+    effects = {e.code: e for explanation in told.values() for e in explanation.cascades}
+    counts: dict[str, int] = {}
+    for store, listed in _by_store(steps).items():
+        if not any(told[s.ordinal].cascades for s in listed if s.ordinal in told):
+            continue
+        adapter = stores.get(store)
+        if isinstance(adapter, Explains):
+            works = journal.works_of(entries, steps, store)
+            every = [works.get(s.ordinal, Work(step=s.step, keys=())) for s in listed]
+            counts |= adapter.along(every)
+    for code, rows in counts.items():
+        kept = _kept(effects[code], steps)
+        if rows and kept is not None:
+            raise UsageError(
+                f"{kept.dataset.address}: is retained, and {rows} of its rows would change with "
+                f"rows that are deleted ({code}); declare that reference in the catalogue"
+            )
+    return counts
+
+
+def findings_of(
+    told: Explanations, steps: Sequence[RunStep], rows: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """What has to be accepted with the plan, as JSON, in the order of the steps."""
+    effects = {
+        effect.code: effect
+        for explanation in told.values()
+        for effect in explanation.effects
+        if acceptable(effect, steps)
+    }
+    return [
+        {**vars(effect), "rows": None if effect.kind == "trigger" else rows.get(code, 0)}
+        for code, effect in effects.items()
+    ]
+
+
+def warnings_of(told: Explanations, steps: Sequence[RunStep]) -> list[str]:
+    """What costs time or may be missed, and cascades that no one can accept."""
+    found = [warning for explanation in told.values() for warning in explanation.warnings]
+    found += [
+        f"{effect.place}: the law keeps rows here, and {effect.words.partition(';')[0]}; the "
+        "store refuses that step once there is such a row: declare the reference in the catalogue"
+        for explanation in told.values()
+        for effect in explanation.cascades
+        if not acceptable(effect, steps)
+    ]
+    return sorted(set(found))
+
+
+def to_json(told: Explanation, steps: Sequence[RunStep]) -> dict[str, Any]:
+    """An explanation as it is kept with its step."""
+    return {
+        "statement": told.statement,
+        "rows": told.rows,
+        "index": list(told.index),
+        "locks": told.locks,
+        "stays": told.stays,
+        "effects": [effect.code for effect in told.effects if acceptable(effect, steps)],
+    }
+
+
+def changed(plan: Plan, steps: Sequence[RunStep], stores: Stores) -> str:
+    """The code of a side effect that is another one now than what was approved; else empty."""
+    now = set()
+    for store, listed in _by_store(steps).items():
+        adapter = stores.get(store)
+        if isinstance(adapter, Explains):
+            effects = adapter.side_effects([s.step for s in listed])
+            now |= {(e.code, e.mark) for one in effects for e in one if acceptable(e, steps)}
+    approved = {(found["code"], found["mark"]) for found in plan.findings}
+    return min((code for code, _ in now ^ approved), default="")

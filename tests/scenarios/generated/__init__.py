@@ -1,0 +1,1 @@
+"""Generated databases, from which random people are forgotten."""

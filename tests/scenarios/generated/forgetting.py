@@ -1,0 +1,103 @@
+"""One example: a world is built and described, people leave through the product's public walk,
+and what must hold is asked of the database past the product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from erasure import inline
+from erasure.domain.errors import LetheError
+from erasure.models import ErasureRequest
+from lineage import catalog
+from lineage.importers import fideslang
+from tests.scenarios.generated import oracle
+from tests.scenarios.generated.catalogue import catalogue_of
+from tests.scenarios.generated.engines import Engine
+from tests.scenarios.generated.judging import broken, differences
+from tests.scenarios.generated.world import Rows, World
+
+OFFICER = "officer"
+CARRIED_OUT = "carried out"
+
+
+def hold(engine: Engine, world: World) -> list[str]:
+    """Build the world, let its people leave, and hold the invariants; returns what became of
+    each request or run. The control database is as before afterwards."""
+    engine.build(world)
+    became: list[str] = []
+    with transaction.atomic():
+        source = catalogue_of(world, engine.url)
+        catalog.upsert(fideslang.read_text(source, "generated.yml"), prune=True)
+        for emails in world.leavers:
+            became += _Leaving(engine, world).leave(emails)
+        transaction.set_rollback(True)
+    return became
+
+
+class _Leaving:
+    def __init__(self, engine: Engine, world: World) -> None:
+        self.engine, self.world = engine, world
+        self.before: Rows = engine.read(world)
+        self.became: list[str] = []
+
+    def leave(self, emails: Sequence[str]) -> list[str]:
+        """These people leave together."""
+        asked = {email: request for email in emails if (request := self._ask(email))}
+        if asked:
+            self._run(asked)
+        return self.became
+
+    def _ask(self, email: str) -> ErasureRequest | None:
+        """A case with an approved plan; None where nothing is known of them, or where it is
+        refused, which is then due."""
+        try:
+            request = inline.open_case([("email", email)], by=OFFICER, method="console")
+        except LetheError as error:
+            self._refused([email], str(error))
+            return None
+        outcome = oracle.forget(self.world, self.before, [email])
+        if request.state == "no_data":
+            assert not outcome.reached[email].deep, "somebody is known here"
+            assert not list(differences(outcome.rows, self.before)), "somebody is mentioned here"
+            return None
+        assert request.state == "planned", request.state
+        inline.approve(request, by=OFFICER, because="asked")
+        return request
+
+    def _refused(self, emails: Sequence[str], why: str) -> None:
+        outcome = oracle.forget(self.world, self.before, emails)
+        due = [
+            *outcome.refusals,
+            *oracle.contradictions(self.world),
+            *oracle.stuck(self.world, outcome, self.before, self.engine.at_once),
+        ]
+        self.became.append(f"refused: {why}")
+        assert self.engine.read(self.world) == self.before, f"refused and changed: {why}"
+        assert due, f"refused for no reason: {why}"
+
+    def _run(self, asked: dict[str, ErasureRequest]) -> None:
+        for request in asked.values():
+            request.refresh_from_db()
+            if request.state == "approved":
+                inline.run_inline(request)
+        for request in asked.values():
+            request.refresh_from_db()
+        stopped = [r.blocked_because for r in asked.values() if r.state == "blocked"]
+        if stopped:
+            self._refused(list(asked), stopped[0])
+            return
+        self._look(asked)
+        self.became.append(CARRIED_OUT)
+
+    def _look(self, asked: dict[str, ErasureRequest]) -> None:
+        outcome = oracle.forget(self.world, self.before, asked)
+        after = self.engine.read(self.world)
+        assert not outcome.refusals, f"was not refused: {outcome.refusals}"
+        for fault in (*differences(outcome.rows, after), *broken(self.world, after)):
+            raise AssertionError(fault)
+        assert not self.engine.violations(), "the database finds itself broken"
+        for email, request in asked.items():
+            state = "partly_granted" if email in outcome.retained else "completed"
+            assert request.state == state, request.state

@@ -1,0 +1,66 @@
+"""Comparing what a database holds with what it should hold, row by row and value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.scenarios.generated.oracle import Expected, Follows, Masked
+from tests.scenarios.generated.world import MARK, Column, Rows, Value, World
+
+Actual = dict[str, dict[Value, dict[str, Value]]]
+
+
+def by_mark(rows: Rows) -> Actual:
+    """Rows by table and mark."""
+    return {name: {row[MARK]: row for row in listed} for name, listed in rows.items()}
+
+
+def differences(expected: Expected, actual: Rows) -> Iterator[str]:
+    """Every row and value that is not as it should be."""
+    now = by_mark(actual)
+    for table, rows in expected.items():
+        for mark in sorted(rows.keys() | now[table].keys(), key=str):
+            if mark not in now[table]:
+                yield f"{table}#{mark}: is gone"
+            elif mark not in rows:
+                yield f"{table}#{mark}: is still there"
+            else:
+                for name, value in rows[mark].items():
+                    if not _as_told(value, now[table][mark][name], now):
+                        yield f"{table}#{mark}.{name}: {now[table][mark][name]!r}, not {value!r}"
+
+
+def _as_told(told: Value | Masked | Follows, value: Value, now: Actual) -> bool:
+    if isinstance(told, Masked):
+        return value is not None and value != told.before
+    if isinstance(told, Follows):
+        table, mark = told.place
+        return value == now[table][mark][told.field]
+    return value == told
+
+
+def broken(world: World, rows: Rows) -> Iterator[str]:
+    """Foreign keys, NOT NULL, uniqueness and lengths, asked of the rows themselves."""
+    for link in world.links:
+        held = {row[link.target_field] for row in rows[link.target]}
+        for row in rows[link.holder]:
+            value = row[link.field]
+            if link.on_delete and value is not None and value not in held:
+                yield f"{link.holder}#{row[MARK]}.{link.field} leads nowhere"
+    for table in world.tables:
+        keys = [tuple(row[n] for n in table.key) for row in rows[table.name]]
+        if len(set(keys)) < len(keys):
+            yield f"{table.name}: a key stands there twice"
+        for column in table.columns:
+            values = [row[column.name] for row in rows[table.name]]
+            yield from (f"{table.name}.{column.name}: {why}" for why in _unfit(column, values))
+
+
+def _unfit(column: Column, values: list[Value]) -> Iterator[str]:
+    filled = [value for value in values if value is not None]
+    if len(filled) < len(values) and (column.key or not column.nullable):
+        yield "NULL"
+    if column.unique and len(set(filled)) < len(filled):
+        yield "is not unique"
+    if column.length and any(len(str(value)) > column.length for value in filled):
+        yield "is too long"

@@ -1,0 +1,105 @@
+"""A scratch database on the MariaDB server, one per test session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
+
+SERVER = os.environ.get("LETHE_TEST_MARIADB", "mysql://root@127.0.0.1:3306")
+
+
+def connect(url: str) -> pymysql.Connection[Any]:
+    """A connection that takes the standard's quotes and commits at once."""
+    address = make_url(url)
+    return pymysql.connect(
+        host=address.host,
+        port=address.port or 3306,
+        user=address.username,
+        password=address.password or "",
+        database=address.database,
+        autocommit=True,
+        connect_timeout=5,
+        sql_mode="ANSI_QUOTES,STRICT_ALL_TABLES",
+    )
+
+
+def scratch_database(purpose: str = "test") -> Iterator[str]:
+    """The url of a new database; dropped afterwards. Skips without a server, fails in the gate."""
+    name = f"lethe_{purpose}_{os.getpid()}"
+    try:
+        server = connect(SERVER)
+    except pymysql.err.OperationalError:
+        stop = pytest.fail if os.environ.get("CI_GATE") else pytest.skip
+        stop("MariaDB does not answer at 127.0.0.1:3306")
+    with server, server.cursor() as cursor:
+        cursor.execute(f"CREATE OR REPLACE DATABASE {name}")
+        yield f"{SERVER}/{name}"
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+class MariadbHarness(SqlHarness):
+    """Tables in a scratch database, with the server's own collation, which ignores case."""
+
+    placeholder = "%s"
+    blob = "LONGBLOB"
+    folds = True
+    defers = False
+    versioned = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.database = str(make_url(url).database)
+        self._connection = connect(url)
+
+    def execute(self, statement: str, *rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+        self._connection.begin()
+        with self._connection.cursor() as cursor:
+            for row in rows or [None]:
+                cursor.execute(statement, row)
+            answer = list(cursor.fetchall())
+        self._connection.commit()
+        return answer
+
+    def clear(self) -> None:
+        self.execute("SET foreign_key_checks = 0")
+        self.execute(f"CREATE OR REPLACE DATABASE {self.database}")
+        self.execute("SET foreign_key_checks = 1")
+        self.execute(f"USE {self.database}")
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._connection.close()
+
+    def add_foreign_key(self, table: str, column: str, target: str, on_delete: str) -> None:
+        self.execute(
+            f'ALTER TABLE "{table}" ADD FOREIGN KEY ("{column}") REFERENCES "{target}" (id) '
+            f"ON DELETE {on_delete}"
+        )
+
+    def add_trigger(self, table: str) -> None:
+        self.execute(f'CREATE TRIGGER watch BEFORE UPDATE ON "{table}" FOR EACH ROW SET @seen = 1')
+
+    def folding(self) -> str:
+        return "VARCHAR(40)"
+
+    def analyse(self, table: str) -> None:
+        self.execute(f"ANALYZE TABLE {quoted(table)}")
+
+    def raw(self, table: str) -> bytes:
+        self.execute(f"FLUSH TABLES {quoted(table)} FOR EXPORT")  # the file is the table now
+        in_file = "SELECT @@datadir, CAST(CONVERT(%s USING filename) AS BINARY)"
+        ((folder, name),) = self.execute(in_file, [table])
+        raw = bytes_at([Path(folder, self.database, f"{name.decode()}.ibd")])
+        self.execute("UNLOCK TABLES")
+        return raw
+
+    def columns(self, table: str) -> list[str]:
+        return [row[0] for row in self.execute(f"SHOW COLUMNS FROM {quoted(table)}")]
