@@ -18,5 +18,6 @@ def enter() -> None:
         "LETHE_MASTER_KEYS",
         "LETHE_SIGNING_KEY",
         "LETHE_HASH_KEY",
+        "LETHE_UNDO_WINDOW",
     ):
         os.environ.pop(name, None)

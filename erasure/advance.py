@@ -91,7 +91,7 @@ def follow_up(job: Job) -> list[Job]:
 def _block(request: ErasureRequest, why: str) -> None:
     request.refresh_from_db()
     run = request.run
-    if request.state == "undoing":
+    if request.state in ("undoing", "awaiting_window"):
         undo.note_trouble(request, why)
     elif request.state in watch.WATCHED:
         watch.note_trouble(request, why)

@@ -20,7 +20,7 @@ from erasure.domain.outcome import Done, outcome_of
 from erasure.domain.states import SETTLED
 from erasure.domain.steps import last_day
 from erasure.evidence import certificate, ledger
-from erasure.models import DateDue, ErasureRequest, PlanStep, UndoWindow
+from erasure.models import DateDue, ErasureRequest, PlanStep, Run, UndoWindow
 from erasure.runs import addendum, journal, statement
 from erasure.runs.lease import Fence, lease
 from erasure.runs.segments import Entry
@@ -65,8 +65,8 @@ def act_on_dates(request: ErasureRequest, *, now: datetime) -> None:
     _Case(request).note_dates()
     over = request.dates.filter(done_at=None, on__lt=now.date())
     for store in sorted(set(over.values_list("store", flat=True))):
-        case = _Case(request)  # read anew: one store's date moves another's copies
-        with lease(case.run.id, store) as fence:
+        with lease(_run_of(request).id, store) as fence:
+            case = _Case(request)  # read anew: one store's date moves another's copies
             case.act_in(store, list(over.filter(store=store)), fence)
 
 
@@ -76,12 +76,16 @@ def note_trouble(request: ErasureRequest, why: str) -> None:
     request.dates.filter(done_at=None, on__lt=today).update(error=why)
 
 
+def _run_of(request: ErasureRequest) -> Run:
+    assert request.run is not None  # noqa: S101 - a decided case was carried out by a run
+    return request.run
+
+
 class _Case:
     """A decided case, its plan's steps as they stand, and the keys that were kept sealed."""
 
     def __init__(self, request: ErasureRequest) -> None:
-        assert request.run is not None  # noqa: S101 - a decided case was carried out by a run
-        self.request, self.run = request, request.run
+        self.request, self.run = request, _run_of(request)
         self._steps = {s.ordinal: s for s in statement.steps_of(request)}
         self._run_steps = {s.ordinal: s for s in journal.run_steps(self.run)}
         self._entries: dict[int, list[Entry]] = {}

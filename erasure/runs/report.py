@@ -52,6 +52,7 @@ def undo_words(plan: Plan) -> str:
     """What an officer approves about the undo window."""
     hours = plan.undo_seconds / 3600
     length = f"{hours:g} hours" if hours <= 48 else f"{hours / 24:g} days"
+    length = length if hours >= 1 else f"{plan.undo_seconds // 60} minutes"
     due = f"{plan.request.due_at:%d %b %Y}"
     return (
         f"can be undone for {length} after the run begins, but not beyond {due}; until then what "

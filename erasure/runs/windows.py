@@ -36,10 +36,16 @@ def cannot_undo(drafts: Sequence[Draft], counts: Sequence[int], stores: Stores) 
         for d, count in zip(drafts, counts, strict=True)
         if count and d.step.action not in _UNTOUCHED
     }
+    along = {code for d in drafts for code in d.step.along}
     return [
         f"{name}: what is done here cannot be undone, a store of kind '{kind}' keeps no images"
         for name, kind in sorted(touched.items())
         if not isinstance(stores.get(name), Captures)
+    ] + [
+        f"{name}.{table}: rows that go along here cannot be undone, the table has no primary key"
+        for name in sorted(touched)
+        for table, shape in sorted(stores.get(name).inspect().tables.items())
+        if not shape.primary_key and any(f":{name}.{table}." in code for code in along)
     ]
 
 

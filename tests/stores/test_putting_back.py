@@ -41,10 +41,11 @@ from tests.stores.conformance import assert_no_values, told
 from tests.stores.test_memory import MemoryHarness
 from tests.stores.test_sql_sqlite import SqliteHarness
 
+MARIADB = pytest.param("mariadb", marks=pytest.mark.mariadb)
 POSTGRES = pytest.param("postgresql", marks=pytest.mark.postgres)
 
 
-@pytest.fixture(params=["memory", "sqlite", POSTGRES])
+@pytest.fixture(params=["memory", "sqlite", POSTGRES, MARIADB])
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RowHarness]:
     if request.param == "memory":
         yield MemoryHarness()
@@ -52,7 +53,7 @@ def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RowHarne
     elif request.param == "sqlite":
         yield SqliteHarness(tmp_path)
     else:
-        yield request.getfixturevalue("postgresql")
+        yield request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,9 +12,10 @@ from erasure.domain.values import Scalar
 from erasure.stores.base import Image, Keeper, Left, Receipt
 from erasure.stores.images import digest, exact_key
 from erasure.stores.sql.address import KeyValues
+from erasure.stores.sql.along import kind_of
 from erasure.stores.sql.exact import Exact, Imaged
-from erasure.stores.sql.mutate import Task
-from erasure.stores.sql.references import links_to, referring
+from erasure.stores.sql.mutate import Task, keyed_for
+from erasure.stores.sql.references import link_of, links_to, referring
 from erasure.stores.sql.reflect import Schema
 
 Place = tuple[str, KeyValues]
@@ -22,12 +24,14 @@ Owner = tuple[int, KeyValues]
 
 @dataclass(kw_only=True)
 class _Group:
-    """Rows of one table that one task deals with last; ``task`` is None for rows that follow a
-    rewritten key. ``kept``: those of which an image was taken."""
+    """Rows of one table that one task deals with last; ``task`` is None for rows that follow: a
+    key that is rewritten, or rows that go. ``goes``: and they go with them. ``kept``: those of
+    which an image was taken."""
 
     address: Imaged
     position: int
     task: Task | None = None
+    goes: bool = False
     keys: list[KeyValues] = field(default_factory=list)
     kept: list[KeyValues] = field(default_factory=list)
 
@@ -40,6 +44,7 @@ class Images:
     ) -> None:
         self._connection, self._store, self._schema = connection, store, schema
         self._exact = Exact(connection, store, schema)
+        self._keyed = keyed_for(connection)
         self._tasks = tasks
         self._owners: dict[Place, list[Owner]] = {}
         self._moved: dict[Place, KeyValues] = {}
@@ -47,7 +52,8 @@ class Images:
 
     def hand_to(self, keeper: Keeper) -> None:
         """Read every row that is going to be deleted or changed, locked, in the order of acting."""
-        for group in [*self._groups, *self._followers()]:
+        self._groups = [*self._along(), *self._groups, *self._followers()]
+        for group in self._groups:
             names = group.task.effect.reads if group.task else ()
             for key, values, row in self._exact.rows(group.address, group.keys, names, lock=True):
                 place = (group.address.shape.collection, key)
@@ -123,8 +129,52 @@ class Images:
                     found[collection] = _Group(address=address, position=position)
                 found[collection].keys.append(key)
                 self._owners[place] = owners
-        self._groups += found.values()
         return list(found.values())
+
+    def _along(self) -> list[_Group]:
+        """Rows that go, or lose their reference, with rows that go: the furthest first, so that
+        they come back last. One without a key of its own cannot be put back; the plan says so."""
+        levels: list[list[_Group]] = []
+        going = [group for group in self._groups if group.task and group.task.effect.removes]
+        while going:
+            level = [child for parent in going for child in self._children(parent)]
+            levels.append(level)
+            going = [group for group in level if group.goes]
+        return [group for level in reversed(levels) for group in level]
+
+    def _children(self, parent: _Group) -> Iterator[_Group]:
+        collection = parent.address.shape.collection
+        for child in self._schema.children.get(collection, ()):
+            kind, link = kind_of(child.key), link_of(self._schema, child)
+            primary = link.shape.table.primary_key
+            if kind is None or not primary:
+                continue
+            owners: dict[Any, list[Owner]] = {}
+            targets = []
+            for key, values in self._going(parent, link.target_columns):
+                targets.append(values)
+                owners.setdefault(link.normal(values), []).extend(self._owners[collection, key])
+            address = self._exact.address(child.collection, primary)
+            group = _Group(address=address, position=parent.position, goes=kind == "cascade")
+            for normal, row in referring(self._connection, link, targets, primary):
+                place = (child.collection, tuple(row.values()))
+                if place not in self._owners:
+                    self._owners[place] = owners[normal]
+                    group.keys.append(place[1])
+            if group.keys:
+                yield group
+
+    def _going(
+        self, group: _Group, names: Sequence[str]
+    ) -> Iterator[tuple[KeyValues, tuple[Scalar, ...]]]:
+        """Rows of a group that go, locked, with those columns; not those that are somebody
+        else's by now."""
+        task, guard = group.task, group.task.guard if group.task else ()
+        rows = self._keyed.rows(group.address, group.keys, [*names, *guard], lock=True)
+        for key, row in rows:
+            theirs = task is None or tuple(row[n] for n in guard) == task.keys[key].guard
+            if theirs or not guard:
+                yield key, tuple(row[n] for n in names)
 
     def _referring(self, task: Task) -> Iterator[tuple[Place, list[Owner]]]:
         key_names, collection = task.address.key, task.address.shape.collection
