@@ -16,6 +16,7 @@ from erasure.inline import replay, undo_case
 from erasure.models import Capture, Certificate, ErasureRequest, Event, LedgerLeaf, SuppressionEntry
 from erasure.runs.images import Sealer
 from erasure.stores.base import Left
+from tests.flow.beside import LABELS, PARCELS, accepting, add_parcels, beside, plan_of
 from tests.flow.cast import (
     ANN,
     BEN,
@@ -32,7 +33,7 @@ from tests.flow.cast import (
     Spied,
     SqliteShop,
 )
-from tests.flow.deeds import act, approved, started, work_off
+from tests.flow.deeds import act, approved, planned, started, work_off
 from tests.flow.undoing_cast import (
     WHY,
     erased,
@@ -62,6 +63,14 @@ def test_every_row_and_value_comes_back(shop: Shop, email: str) -> None:
     assert shop.everything() != before
     undone(request)
     assert shop.everything() == before
+
+
+@pytest.mark.parametrize("email", [SUBJECT, EMPLOYEE])
+def test_every_row_comes_back_in_a_real_database(sql_shop: SqliteShop, email: str) -> None:
+    before = sql_shop.everything()
+    (request,) = erased(email)
+    undone(request)
+    assert sql_shop.everything() == before
 
 
 def test_nothing_of_the_case_is_left_but_its_record(shop: Shop) -> None:
@@ -336,3 +345,28 @@ def test_a_case_that_is_not_waiting_is_not_undone(shop: Shop, state: str) -> Non
     with pytest.raises(WrongState):
         undo.begin_undo(request, by=OFFICER, because=WHY)
     assert (shop.everything(), everything_written()) == (after, written)
+
+
+# what no step names
+
+
+def test_what_went_along_comes_back_with_what_took_it(sql_shop: SqliteShop) -> None:
+    add_parcels(sql_shop)
+    before = beside(sql_shop)
+    request = accepting(planned(SUBJECT), LABELS, PARCELS)
+    work_off(request)
+    assert request.state == "awaiting_window", request.blocked_because
+    assert beside(sql_shop) != before
+    undone(request)
+    assert beside(sql_shop) == before
+    assert report(request)["shop_db.parcel"] == {"put back": 2}
+
+
+def test_a_plan_says_what_goes_along_and_cannot_come_back(sqlite_shop: SqliteShop) -> None:
+    sqlite_shop.execute(
+        "shop_db", "CREATE TABLE scrap (order_id INTEGER REFERENCES orders (id) ON DELETE CASCADE)"
+    )
+    plan = plan_of(planned(SUBJECT))
+    assert [w for w in plan.warnings if "cannot be undone" in w] == [
+        "shop_db.scrap: rows that go along here cannot be undone, the table has no primary key"
+    ]
