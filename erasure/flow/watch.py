@@ -90,8 +90,7 @@ class _Case:
         self._run_steps = {s.ordinal: s for s in journal.run_steps(self.run)}
         self._entries: dict[int, list[Entry]] = {}
         for entry in journal.read_run(self.run, {str(request.id)}):
-            if entry.became != "reused":
-                self._entries.setdefault(entry.ordinal, []).append(entry)
+            self._entries.setdefault(entry.ordinal, []).append(entry)
         self._done: list[addendum.Done] = []
 
     def note_dates(self) -> None:

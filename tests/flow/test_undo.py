@@ -119,6 +119,24 @@ def test_late_rows_come_back_with_the_others(shop: Shop) -> None:
     assert {50, 51} <= {r["id"] for t in ("line", "orders") for r in after[f"shop_db.{t}"]}
 
 
+def test_of_two_rows_that_had_one_key_the_later_comes_back(shop: Shop) -> None:
+    request = started(approved(SUBJECT))
+    act(request)
+    later: Row = {"id": 2, "customer_id": ANN, "wish": "once more"}
+    shop.insert("orders", later)
+    work_off(request)
+    assert request.state == "awaiting_window", request.blocked_because
+    assert shop.row("orders", 2) is None
+    captures = Capture.objects.count()
+    undone(request)
+    assert [what for _, what in Spied.asked].count("restore") == captures, "none was refused"
+    assert shop.row("orders", 2) == later
+    assert report(request)["shop_db.orders"] == {
+        "left: its key or a unique value is another row's now": 1,
+        "put back": 1,
+    }
+
+
 def test_a_row_that_was_changed_twice_comes_back_as_it_was_first(shop: Shop) -> None:
     before = shop.row("customer", ANN)
     request = started(approved(SUBJECT))
