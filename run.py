@@ -53,8 +53,10 @@ def main(arguments: Sequence[str]) -> NoReturn:
         sys.exit(0)
     if command == "test":
         os.chdir(ROOT)
-        # All of them: spread over the processors, each file on one, as some share a server.
-        spread = [] if rest else ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
+        # All of them: spread over the processors, each file on one, as some share a server; in
+        # their own order, or the long ones with few tests would come last, one after the other.
+        count = str(min(os.cpu_count() or 1, 4))
+        spread = [] if rest else ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
         become([str(PYTHON), "-m", "pytest", *spread, *rest])
     if command not in WITHOUT_DATABASE and "--help" not in rest and "-h" not in rest:
         migrate()

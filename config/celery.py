@@ -1,11 +1,21 @@
 """The Celery application: ``celery -A config worker`` and ``celery -A config beat``."""
 
+import gc
 import os
 
 from celery import Celery
+from celery.signals import worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("lethe")
 # Read lazily: manage.py may still point the settings at the demo's sandbox.
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_process_init.connect
+def leave_out_of_collection(**_: object) -> None:
+    """What a worker has loaded lives as long as it does; every full garbage collection would walk
+    over it, and take longer than a small run."""
+    gc.collect()
+    gc.freeze()

@@ -12,8 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from zoneinfo import available_timezones
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.core.exceptions import ImproperlyConfigured
+
+from erasure.domain.clocks import holidays_of
+from erasure.domain.letters import LANGUAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY_BYTES = 32
@@ -56,9 +62,72 @@ def span(name: str, *, longest: timedelta) -> timedelta:
     return length
 
 
+def zone(name: str, default: str) -> str:
+    """A time zone by its IANA name."""
+    value = os.environ.get(name) or default
+    if value not in available_timezones():
+        raise ImproperlyConfigured(f"{name}: must be a time zone like Europe/Berlin")
+    return value
+
+
+def establishment(name: str) -> str:
+    """A country or a part of it whose public holidays are known; empty when unset."""
+    value = os.environ.get(name, "")
+    try:
+        holidays_of(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}: must be like DE, DE-BY or GB-ENG") from None
+    return value
+
+
+def public_key(name: str) -> str:
+    """A public key in PEM; empty when unset."""
+    value = os.environ.get(name, "").replace("\\n", "\n")
+    try:
+        if value:
+            load_pem_public_key(value.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ImproperlyConfigured(f"{name}: must be a public key in PEM") from None
+    return value
+
+
+def mail(name: str, *, wanted_by: str) -> dict[str, Any]:
+    """Django's settings for a mail server from ``smtp://`` (STARTTLS), ``smtps://`` (TLS) or
+    ``smtp+plain://`` (neither: a relay on this machine)."""
+    url = os.environ.get(name, "")
+    parts = urlsplit(url)
+    if not url:
+        if os.environ.get(wanted_by):
+            raise ImproperlyConfigured(f"{name}: must be set, for {wanted_by}")
+        return {}
+    try:
+        port = parts.port
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}: the port is not a number") from None
+    if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
+        raise ImproperlyConfigured(f"{name}: must be like smtp://user:password@host:587")
+    return {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": port or {"smtp": 587, "smtps": 465}.get(parts.scheme, 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_TIMEOUT": 30,
+    }
+
+
 def listed(name: str) -> list[str]:
     """A comma-separated list; empty when unset."""
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def languages(name: str) -> list[str]:
+    """Languages that there are letters in, the usual one first; all of them when unset."""
+    values = listed(name) or list(LANGUAGES)
+    if not set(values) <= set(LANGUAGES):
+        raise ImproperlyConfigured(f"{name}: must be some of {', '.join(LANGUAGES)}")
+    return values
 
 
 def home() -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
+from celery.schedules import crontab
+
 from config import environment as env
 
 PRODUCTION = env.choice("LETHE_ENV", "development", ("development", "production")) == "production"
@@ -21,6 +23,23 @@ LETHE_SIGNING_KEY = env.key("LETHE_SIGNING_KEY", production=PRODUCTION, home=LET
 LETHE_HASH_KEY = env.key("LETHE_HASH_KEY", production=PRODUCTION, home=LETHE_HOME)
 
 LETHE_CONTROLLER = os.environ.get("LETHE_CONTROLLER", "the controller of this installation")
+# What letters say: how to reach the controller or its data protection officer, and which authority
+# people can complain to. The first language is used unless another is chosen.
+LETHE_CONTACT = os.environ.get("LETHE_CONTACT", "")
+LETHE_AUTHORITY = os.environ.get("LETHE_AUTHORITY", "")
+LETHE_LANGUAGES = env.languages("LETHE_LANGUAGES")
+# Where the controller is, for its public holidays: DE, DE-BY, GB-ENG.
+LETHE_ESTABLISHMENT = env.establishment("LETHE_ESTABLISHMENT")
+# A confirmed mailbox proves the address and no more; 1: it is searched by without an officer.
+LETHE_MAILBOX_SUFFICES = env.choice("LETHE_MAILBOX_SUFFICES", "0", ("0", "1")) == "1"
+# A plan that touches more rows than this is accepted on its own: no person has that many.
+LETHE_MOST_ROWS = env.whole("LETHE_MOST_ROWS", 50_000)
+LETHE_LINK_HOURS = env.whole("LETHE_LINK_HOURS", 72, high=24 * 30)
+# Public key (PEM) of the controller's own login, which may vouch for people.
+LETHE_ACCOUNT_KEY = env.public_key("LETHE_ACCOUNT_KEY")
+# For how many months after its end the reasoning of a case can be read (11 CCR 7101: 24).
+LETHE_RECORD_MONTHS = env.whole("LETHE_RECORD_MONTHS", 36, low=24, high=1200)
+LETHE_LGPD_DAYS = env.whole("LETHE_LGPD_DAYS", 15, high=365)
 # Whoever opened a request may not approve its plan.
 LETHE_FOUR_EYES = env.choice("LETHE_FOUR_EYES", "1", ("0", "1")) == "1"
 ALLOWED_HOSTS = env.listed("LETHE_HOSTS") or ([] if PRODUCTION else ["localhost", "127.0.0.1"])
@@ -63,6 +82,8 @@ TEMPLATES = [
     }
 ]
 DATABASES = {"default": env.database("DATABASE_URL", LETHE_HOME)}
+globals().update(env.mail("LETHE_MAIL_URL", wanted_by="LETHE_DIGEST_TO"))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("LETHE_MAIL_FROM") or "lethe@localhost"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -74,7 +95,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = "UTC"
+# Days of receipt and deadlines are those of the controller's own zone.
+TIME_ZONE = env.zone("LETHE_TIME_ZONE", "UTC")
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = LETHE_HOME / "static"
@@ -105,10 +127,21 @@ CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
     )
 }
 LETHE_SWEEP_SECONDS = env.whole("LETHE_SWEEP_SECONDS", 60)
+# Who gets the daily digest of what is due, and at which hour of the controller's day.
+LETHE_DIGEST_TO = env.listed("LETHE_DIGEST_TO")
+LETHE_DIGEST_HOUR = env.whole("LETHE_DIGEST_HOUR", 7, low=0, high=23)
 # For how long after a run began an officer may undo it; longer than the law's month helps nobody.
 LETHE_UNDO_WINDOW = env.span("LETHE_UNDO_WINDOW", longest=timedelta(days=30))
 LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 300, low=5)
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "erasure.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS}}
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "erasure.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS},
+    "digest": {
+        "task": "erasure.tasks.digest_of_the_day",
+        "schedule": crontab(minute="0", hour=str(LETHE_DIGEST_HOUR)),
+    },
+}
+
 
 LOGGING = {
     "version": 1,

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from dateutil.relativedelta import relativedelta
+from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
 from erasure.domain.states import SETTLED, WAITING
-from erasure.flow import attest, execute, models, planning, undo, verify, watch
+from erasure.flow import attest, execute, letters, models, planning, undo, verify, watch
 from erasure.models import DataKey, ErasureRequest, Run
-from erasure.runs import case, windows
+from erasure.runs import case, tokens, windows
 from erasure.runs.lease import lease
 from erasure.transitions import move
 from lineage.errors import LineageError
@@ -29,12 +32,13 @@ _CARRIED = ("executing", "verifying")
 
 @dataclass(frozen=True)
 class Job:
-    """``advance`` a request, or ``act`` on one store of a run. Ids only: the broker sees no more.
+    """``advance`` a request, ``act`` on one store of a run, or ``send`` a letter. Ids only: the
+    broker sees no more.
 
     ``kind`` is the store's kind, which names the queue.
     """
 
-    name: Literal["advance", "act"]
+    name: Literal["advance", "act", "send"]
     id: UUID
     store: str = ""
     kind: str = ""
@@ -47,6 +51,9 @@ def perform(job: Job) -> list[Job]:
         if job.name == "act":
             execute.act_on_store(job.id, job.store)
             return follow_up(job)
+        if job.name == "send":
+            letters.send_again(job.id)
+            return []
         return _advance(ErasureRequest.objects.get(pk=job.id))
     except Fenced:
         return []  # somebody else is at it, and will say what follows
@@ -147,15 +154,22 @@ def _verify(request: ErasureRequest) -> list[Job]:
             verify.rescan_run(run, fence)
             attest.attest_run(run, fence)
             _close(run)
-    return []
+    left = run.requests.filter(state="verifying").first() if run.state == "verifying" else None
+    return [Job("advance", left.id)] if left else []
 
 
 def _close(run: Run) -> None:
-    """Everybody in the run was judged."""
-    if run.requests.filter(state="blocked").exists():
-        move(run, "blocked", by=_BY, because="something was seen again")
-    else:
-        execute.finish_run(run)
+    """Everybody in the run was judged. It stays open for whoever was tried again meanwhile, and
+    for whoever comes back to it if their undo puts nothing back."""
+    blocked = Q(state="blocked") | Q(state="undoing", undo_window__back_to="blocked")
+    with transaction.atomic():
+        Run.objects.select_for_update().get(pk=run.pk)
+        if run.requests.filter(state__in=_CARRIED).exists():
+            return
+        if run.requests.filter(blocked).exists():
+            move(run, "blocked", by=_BY, because="something was seen again")
+            return
+    execute.finish_run(run)
 
 
 def _undo(request: ErasureRequest) -> list[Job]:
@@ -201,6 +215,8 @@ def due_jobs() -> Iterator[Job]:
         yield Job("advance", request.id)
     for request in watch.dates_over(timezone.now()):
         yield Job("advance", request.id)
+    for letter in letters.due(timezone.now()):
+        yield Job("send", letter)
 
 
 def close_windows() -> None:
@@ -237,7 +253,20 @@ def finish_keys() -> int:
         attest.destroy_keys(request)
     for run in Run.objects.filter(state="verifying").exclude(requests__state__in=_CARRIED):
         _close_left(run)
+    tokens.forget_expired(timezone.now())
+    _end_records()
     return len(owners)
+
+
+def _end_records() -> None:
+    """The records of cases have a retention of their own: then nobody can read the reasons."""
+    over = timezone.now() - relativedelta(months=settings.LETHE_RECORD_MONTHS)
+    ended = ErasureRequest.objects.filter(state__in=SETTLED, closed_at__lt=over)
+    left = DataKey.objects.filter(destroyed_at=None, purpose="record", owner__in=ended.values("id"))
+    for request in ErasureRequest.objects.filter(id__in=left.values("owner")):
+        case.destroy_keys(request, ["record"])
+        request.reasoning.all().delete()
+        request.letters.all().delete()
 
 
 def _close_left(run: Run) -> None:

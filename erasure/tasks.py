@@ -15,15 +15,19 @@ from celery.app import app_or_default
 from celery.worker import WorkController
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from erasure.advance import ATTEMPTS, Job, due_jobs, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StoreError
+from erasure.flow import digest
 
 
 def enqueue(job: Job) -> None:
     """Send a job once the current transaction has committed. Ids only."""
     if job.name == "act":
         message = act_on_store.s(str(job.id), job.store, job.kind).set(queue=queue_of(job.kind))
+    elif job.name == "send":
+        message = send_letter.s(str(job.id))
     else:
         message = advance.s(str(job.id))
     # A broker that is down loses nothing: the sweep finds what is due.
@@ -48,11 +52,23 @@ def act_on_store(self: Task[[str, str, str], None], run_id: str, store: str, kin
 
 
 @shared_task
+def send_letter(letter_id: str) -> None:
+    """Send a letter on whose sender died, or whose mail server was away."""
+    perform(Job("send", UUID(letter_id)))
+
+
+@shared_task
 def sweep() -> None:
     """Beat: enqueue whatever is due, in case its message was lost."""
     finish_keys()
     for job in due_jobs():
         enqueue(job)
+
+
+@shared_task
+def digest_of_the_day() -> None:
+    """Beat: tell the officers what is due."""
+    digest.send_digest(timezone.now())
 
 
 def _carry_out(task: Task[..., None], job: Job) -> None:

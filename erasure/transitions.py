@@ -13,7 +13,7 @@ from erasure.evidence import ledger
 from erasure.models import Event
 
 # Kinds whose every move is a leaf of the ledger; a batch's leaf is its receipt.
-_IN_LEDGER = frozenset({"ErasureRequest", "Run", "StoreRun", "ModelJob", "Plan"})
+_IN_LEDGER = frozenset({"ErasureRequest", "Run", "StoreRun", "ModelJob", "Plan", "Letter"})
 
 
 Subject = TypeVar("Subject", bound=models.Model)

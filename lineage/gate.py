@@ -11,16 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lineage.adjacency import neighbours_in
-from lineage.graph import (
-    Dataset,
-    Derivation,
-    Reference,
-    StoreEntry,
-    walk,
-)
+from lineage.documents import misplaced
+from lineage.graph import Dataset, Derivation, Reference, StoreEntry, walk
 from lineage.importers.guesses import guess
 from lineage.schema import Column, ForeignKey, Inspection, Table
+from lineage.snapshot import Snapshot
 
 RULES: Mapping[str, str] = {
     "unclassified-table": "A table of the store is not in the catalogue",
@@ -74,30 +69,8 @@ class Broken:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Catalogue:
-    """The whole catalogue, as the selectors return it."""
-
-    stores: Sequence[StoreEntry]
-    datasets: Mapping[str, Dataset]
-    references: Sequence[Reference] = ()
-    derivations: Sequence[Derivation] = ()
-
-    def kind(self, dataset: Dataset) -> str:
-        """The kind of a dataset's store."""
-        return next(s.kind for s in self.stores if s.name == dataset.store)
-
-    def links(self) -> frozenset[Link]:
-        """Both ends of every reference, field by field, in either order: fideslang lets either
-        end declare it."""
-        found = [
-            _link(r.holder, r.holder_fields, r.target, r.target_fields) for r in self.references
-        ]
-        return frozenset(found) | frozenset(frozenset((b, a) for a, b in link) for link in found)
-
-
 def findings(
-    catalogue: Catalogue,
+    catalogue: Snapshot,
     live: Mapping[str, Inspection],
     broken: Mapping[str, Broken] | None = None,
 ) -> list[Finding]:
@@ -111,7 +84,7 @@ def findings(
         )
         for name, fault in (broken or {}).items()
     ]
-    links = catalogue.links()
+    links = _links(catalogue.references)
     gone: set[str] = set()
     for store in catalogue.stores:
         if store.name in live and store.kind in _COMPARED:
@@ -131,7 +104,7 @@ def findings(
 class _Compared:
     """One store: its datasets against its live tables. ``gone``: fields that are not there."""
 
-    catalogue: Catalogue
+    catalogue: Snapshot
     store: StoreEntry
     live: Inspection
     links: frozenset[Link]
@@ -191,12 +164,13 @@ class _Compared:
                 )
         # No columns at all: the store does not say, so nothing can be missing.
         for name in sorted(declared) if table.columns else ():
-            if table.get(name) is None and table.get(name.partition(".")[0]) is None:
+            reason = self._missing(dataset, table, name)
+            if reason:
                 self.gone.add(f"{dataset.address}.{name}")
                 yield Finding(
                     code="field-gone",
                     place=f"{dataset.address}.{name}",
-                    reason="the column is not in the store",
+                    reason=reason,
                     remedy="correct its name, or remove the field and import with --prune",
                 )
         keyless = not (table.primary_key or dataset.key) and dataset.action != "ignore"
@@ -207,6 +181,12 @@ class _Compared:
                 reason="the table has no primary key",
                 remedy="fides_meta: {primary_key: true}  # on the fields that tell rows apart",
             )
+
+    def _missing(self, dataset: Dataset, table: Table, name: str) -> str:
+        if "." in name and self.store.kind in _KEYED:
+            return misplaced(dataset, table, name)
+        there = table.get(name) or table.get(name.partition(".")[0])
+        return "" if there else "the column is not in the store"
 
     def _foreign_keys(
         self, by_table: Mapping[str, Dataset], name: str, table: Table
@@ -247,6 +227,13 @@ class _Compared:
         )
 
 
+def _links(references: Iterable[Reference]) -> frozenset[Link]:
+    """Both ends of every reference, field by field, in either order: fideslang lets either end
+    declare it."""
+    found = [_link(r.holder, r.holder_fields, r.target, r.target_fields) for r in references]
+    return frozenset(found) | frozenset(frozenset((b, a) for a, b in link) for link in found)
+
+
 def _link(holder: str, mine: Sequence[str], target: str, theirs: Sequence[str]) -> Link:
     ends = zip(mine, theirs, strict=False)
     return frozenset((f"{holder}.{a}", f"{target}.{b}") for a, b in ends)
@@ -262,7 +249,7 @@ def _field(column: Column) -> str:
     return f"{{name: {column.name}{category}}}"
 
 
-def _gone_references(catalogue: Catalogue, gone: set[str]) -> Iterator[Finding]:
+def _gone_references(catalogue: Snapshot, gone: set[str]) -> Iterator[Finding]:
     for reference in catalogue.references:
         holder = f"{reference.holder}.{reference.holder_field}"
         target = f"{reference.target}.{reference.target_field}"
@@ -276,7 +263,7 @@ def _gone_references(catalogue: Catalogue, gone: set[str]) -> Iterator[Finding]:
             )
 
 
-def _undecided(catalogue: Catalogue) -> Iterator[Finding]:
+def _undecided(catalogue: Snapshot) -> Iterator[Finding]:
     personal = {a for a, d in catalogue.datasets.items() if d.has_personal_fields}
     made_of = _downstream(personal, catalogue.derivations)
     for address, dataset in catalogue.datasets.items():
@@ -308,10 +295,11 @@ def _downstream(sources: Iterable[str], derivations: Iterable[Derivation]) -> di
     return found
 
 
-def _unreachable(catalogue: Catalogue) -> Iterator[Finding]:
+def _unreachable(catalogue: Snapshot) -> Iterator[Finding]:
     start = {a: [f.name for f in d.identities] for a, d in catalogue.datasets.items()}
-    neighbours = neighbours_in(catalogue.references, catalogue.derivations, catalogue.datasets)
-    reach = walk({address: names for address, names in start.items() if names}, neighbours)
+    reach = walk(
+        {address: names for address, names in start.items() if names}, catalogue.neighbours
+    )
     reached = {stop.address for stop in reach.stops}
     for address, dataset in catalogue.datasets.items():
         # Free text is searched by value wherever it is.
@@ -325,7 +313,7 @@ def _unreachable(catalogue: Catalogue) -> Iterator[Finding]:
             )
 
 
-def _unjustified(catalogue: Catalogue) -> Iterator[Finding]:
+def _unjustified(catalogue: Snapshot) -> Iterator[Finding]:
     for address, dataset in catalogue.datasets.items():
         missing = [
             word for word in ("purpose", "legal_basis", "retention") if not getattr(dataset, word)

@@ -4,8 +4,29 @@ draft is made from, and what a plan relies on. Pure: no Django, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
+
+DocumentKind = Literal["json", "array", "text"]
+_TEXTS = ("CHAR", "TEXT", "CLOB")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """A field inside a column: ``payload.user.id`` is the path ``user``, ``id`` in ``payload``; a
+    column of JSON or an array is all of itself, by the empty path.
+
+    ``kind``: JSON by the column's type, an array of the database, or a text that is JSON only if
+    the catalogue says so.
+    """
+
+    name: str
+    column: str
+    path: tuple[str, ...] = ()
+    kind: DocumentKind = "json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +101,35 @@ class Table:
         """The column of that name, or None."""
         return next((c for c in self.columns if c.name == name), None)
 
+    def inside(self, name: str) -> Inside | None:
+        """What a field's name says where it is no plain column: the longest column name that it
+        begins with, and the path inside. None for a plain column, and where there is no such
+        column or it holds no document."""
+        whole = self.get(name)
+        if whole is not None:
+            kind = self._kind(whole)
+            return None if kind in (None, "text") else Inside(name=name, column=name, kind=kind)
+        parts = name.split(".")
+        for end in range(len(parts) - 1, 0, -1):
+            column = self.get(".".join(parts[:end]))
+            if column is not None:
+                kind, path = self._kind(column), tuple(parts[end:])
+                if kind is None or kind == "array":
+                    return None
+                return Inside(name=name, column=column.name, path=path, kind=kind)
+        return None
+
+    def _kind(self, column: Column) -> DocumentKind | None:
+        declared = column.data_type.upper()
+        if declared.endswith("[]"):
+            return "array"
+        if declared in ("JSON", "JSONB") or any(
+            c.columns == (column.name,) and "json_valid" in c.expression.lower()
+            for c in self.checks
+        ):
+            return "json"
+        return "text" if any(word in declared for word in _TEXTS) else None
+
     @property
     def primary_key(self) -> tuple[str, ...]:
         """Names of the primary-key columns."""
@@ -91,14 +141,23 @@ class Inspection:
     """The live schema, keyed by collection name (``schema.name`` outside the default schema).
 
     ``fingerprint``: hex SHA-256 over what a plan relies on (names, types, keys, foreign keys,
-    checks), never over contents. ``small``: the whole store may be re-scanned inline. ``views``:
-    the kind of each view, which is no table and never acted on, by its name.
+    checks), never over contents. ``parts``: the same per collection (:func:`relied_on`); empty
+    where a store is relied on as a whole. ``small``: the whole store may be re-scanned inline.
+    ``views``: the kind of each view, which is no table and never acted on, by its name.
     """
 
     tables: Mapping[str, Table]
     fingerprint: str
+    parts: Mapping[str, str] = field(default_factory=dict)
     small: bool = True
     views: Mapping[str, str] = field(default_factory=dict)
+
+    def fingerprint_of(self, collections: Iterable[str]) -> str:
+        """What a plan that acts on these collections relies on: a change elsewhere in the store
+        does not change it."""
+        if not self.parts:
+            return self.fingerprint
+        return _digest([[name, self.parts.get(name, "")] for name in sorted(set(collections))])
 
     def absent(self, *names: str) -> str:
         """Why there is no table of any of these names, in words for people."""
@@ -116,3 +175,42 @@ class Sample:
     collection: str
     values: Mapping[str, tuple[object, ...]] = field(default_factory=dict, repr=False)
     unread: str = ""
+
+
+def relied_on(tables: Mapping[str, Table]) -> dict[str, str]:
+    """Per collection, a digest over what a step there relies on: the table's kind, columns, keys,
+    references and checks; and what other tables do to it, by referring to it or inheriting."""
+    beside: dict[str, list[Any]] = {}
+    for name, table in tables.items():
+        for key in table.foreign_keys:
+            beside.setdefault(key.target, []).append([name, *_reference(key)])
+        for parent in table.inherits:
+            beside.setdefault(parent, []).append([name])
+    return {
+        name: _digest([name, *_own(table), sorted(beside.get(name, ()), key=repr)])
+        for name, table in tables.items()
+    }
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    """The digest over all collections of :func:`relied_on`."""
+    return _digest(sorted(parts.items()))
+
+
+def _own(table: Table) -> list[Any]:
+    columns = [
+        [c.name, c.data_type, c.nullable, c.length, c.unique, c.generated, c.assigned]
+        for c in table.columns
+    ]
+    keys = sorted((_reference(key) for key in table.foreign_keys), key=repr)
+    checks = sorted([c.expression, c.columns] for c in table.checks)
+    return [table.kind, columns, table.primary_key, keys, checks, sorted(table.inherits)]
+
+
+def _reference(key: ForeignKey) -> list[Any]:
+    ends = [key.columns, key.target, key.target_columns]
+    return [*ends, key.on_delete, key.on_update, key.deferrable]
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()

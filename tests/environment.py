@@ -20,7 +20,10 @@ for _name in [
     if (name.startswith(_OWN) and not name.startswith("LETHE_TEST_")) or name == "DATABASE_URL"
 ]:
     del os.environ[_name]
-_home = tempfile.mkdtemp(prefix="lethe-test-")
+# In memory where there is room: the product waits for the disk after every commit and every key.
+_memory = "/dev/shm"
+_roomy = os.path.isdir(_memory) and shutil.disk_usage(_memory).free > 2**30
+_home = tempfile.mkdtemp(prefix="lethe-test-", dir=_memory if _roomy else None)
 os.environ["LETHE_HOME"] = _home
 if _url := os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = _url

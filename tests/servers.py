@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import psycopg
+import pymysql
 import pytest
 
 
@@ -23,6 +24,17 @@ def postgresql_server() -> str:
     except psycopg.OperationalError:
         absent(f"PostgreSQL at {server.rpartition('@')[2]} (TEST_POSTGRESQL)")
     return server
+
+
+def mariadb_server() -> str:
+    """Address of a server without a database name, ``mysql://user@host:port``."""
+    from tests.stores.mariadb import SERVER, connect
+
+    try:
+        connect(SERVER).close()
+    except pymysql.err.OperationalError:
+        absent("MariaDB at 127.0.0.1:3306 (LETHE_TEST_MARIADB)")
+    return SERVER
 
 
 def redis_server() -> str:

@@ -42,6 +42,16 @@ def settings() -> dict[str, Any]:
         ("LETHE_SWEEP_SECONDS", "1.5"),
         ("LETHE_SWEEP_SECONDS", "9" * 5000),
         ("LETHE_LEASE_SECONDS", "4"),
+        ("LETHE_TIME_ZONE", "Berlin"),
+        ("LETHE_ESTABLISHMENT", "Germany "),
+        ("LETHE_ESTABLISHMENT", "DE-ZZ"),
+        ("LETHE_LANGUAGES", "en,nl"),
+        ("LETHE_LGPD_DAYS", "0"),
+        ("LETHE_RECORD_MONTHS", "12"),
+        ("LETHE_DIGEST_HOUR", "24"),
+        ("LETHE_MAIL_URL", "http://mail.example.org"),
+        ("LETHE_MAIL_URL", "smtp://"),
+        ("LETHE_MAIL_URL", "smtp://mail.example.org:many"),
         ("DATABASE_URL", "mysql://root@127.0.0.1/x"),
         ("DATABASE_URL", "postgresql://user@127.0.0.1"),
         ("DATABASE_URL", "postgresql://user@127.0.0.1:many/x"),
@@ -174,3 +184,35 @@ def test_without_an_address_everything_stays_at_home(tmp_path: Path) -> None:
     assert read["DATABASES"]["default"]["NAME"] == str(home / "control.sqlite3")
     assert read["MEDIA_ROOT"].is_relative_to(home)
     assert read["STATIC_ROOT"].is_relative_to(home)
+
+
+def test_a_digest_needs_a_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETHE_DIGEST_TO", "officers@example.org")
+    with pytest.raises(ImproperlyConfigured, match="LETHE_MAIL_URL"):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "ssl"),
+    [
+        ("smtp://u%40x:p%2Fw@mail.example.org", 587, True, False),
+        ("smtps://u%40x:p%2Fw@mail.example.org", 465, False, True),
+        ("smtp+plain://u%40x:p%2Fw@mail.example.org:2525", 2525, False, False),
+    ],
+)
+def test_a_mail_server_is_encrypted_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, url: str, port: int, tls: bool, ssl: bool
+) -> None:
+    monkeypatch.setenv("LETHE_MAIL_URL", url)
+    found = settings()
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"]) == ("mail.example.org", port)
+    assert (found["EMAIL_USE_TLS"], found["EMAIL_USE_SSL"]) == (tls, ssl)
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("u@x", "p/w")
+
+
+def test_deadlines_are_those_of_the_controllers_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETHE_TIME_ZONE", "Europe/Berlin")
+    monkeypatch.setenv("LETHE_ESTABLISHMENT", "DE-BY")
+    found = settings()
+    assert found["TIME_ZONE"] == found["CELERY_TIMEZONE"] == "Europe/Berlin"
+    assert found["LETHE_ESTABLISHMENT"] == "DE-BY"

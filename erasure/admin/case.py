@@ -37,9 +37,10 @@ _NOW: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Deadline:
-    """When the answer is due, how far away that is in words, and whether it hurts."""
+    """When the answer is due, how far away that is in words, and whether it hurts; no date while
+    the clock stands still."""
 
-    at: datetime
+    at: datetime | None
     words: str
     tone: str
 
@@ -48,7 +49,9 @@ def deadline(case: ErasureRequest, now: datetime) -> Deadline:
     """The answer's due date as an officer needs it."""
     if case.state in states.SETTLED:
         return Deadline(at=case.due_at, words="answered", tone="quiet")
-    days = (case.due_at.date() - now.date()).days
+    if case.due_at is None:
+        return Deadline(at=None, words="the clock waits for the person", tone="quiet")
+    days = (timezone.localdate(case.due_at) - timezone.localdate(now)).days
     if case.due_at < now:
         late = f"{-days} days overdue" if days < -1 else "overdue"
         return Deadline(at=case.due_at, words=late, tone="late")

@@ -15,20 +15,24 @@ _TICKS: Mapping[str, str] = {
     "set_null": "References in {place} are emptied",
     "set_default": "References in {place} get their default",
     "trigger": "The trigger {name} on {place} runs",
+    "people": "The rows of {place} are one person's; I have made sure",
+    "many": "So many rows are this person's; I have made sure",
 }
 _KINDS: Mapping[str, str] = {
     "cascade": "Rows go along",
     "set_null": "References are emptied",
     "set_default": "References get their default",
     "trigger": "A trigger runs",
+    "people": "Several people?",
+    "many": "Very many rows",
 }
 _NOTHING_STAYS = "nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FindingShown:
-    """Something that the plan would set off: ``rows`` says how many, ``tick`` what an officer
-    accepts, ``accepted`` by whom and when it was, empty until then."""
+    """Something that has to be accepted with a plan: ``rows`` says how many, ``tick`` what an
+    officer accepts, ``accepted`` by whom and when it was, empty until then."""
 
     code: str
     kind: str
@@ -62,15 +66,16 @@ class Staying:
 
 
 def findings(plan: Plan, steps: Sequence[PlanStep]) -> list[FindingShown]:
-    """Everything that a plan sets off, what has still to be accepted first."""
+    """Everything to be accepted with a plan, what has still to be accepted first."""
     entries = {e["code"]: e for e in plan.accepted} or decide.remembered(plan)
     asked = {f["code"] for f in decide.to_accept(plan)} if plan.state == "draft" else set()
     done = any(step.rows is not None for step in steps)
     shown = []
     for finding in plan.findings:
         code = finding["code"]
-        rows = _rows(sum(s.along.get(code, 0) for s in steps) if done else finding["rows"])
-        when = "went along" if done else "when it was planned"
+        along = done and finding["kind"] not in ("people", "many")
+        rows = _rows(sum(s.along.get(code, 0) for s in steps) if along else finding["rows"])
+        when = "went along" if along else "when it was planned"
         counted = f"{rows} {when}" if finding["rows"] is not None else ""
         shown.append(_finding(finding, counted, entries.get(code), code in asked))
     return sorted(shown, key=lambda one: not one.asked)

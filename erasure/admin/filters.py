@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
@@ -15,15 +14,10 @@ from erasure.admin import words
 from erasure.advance import DUE
 from erasure.domain import states
 from erasure.models import ErasureRequest
+from erasure.runs import dues
 
-_SOON = timedelta(days=7)
 # What is answered needs nobody: it stands below what is still due.
 ANSWERED_LAST = Case(When(state__in=states.SETTLED, then=Value(1)), default=Value(0))
-
-
-def overdue(requests: QuerySet[ErasureRequest]) -> QuerySet[ErasureRequest]:
-    """Those that should have been answered by now."""
-    return requests.exclude(state__in=states.SETTLED).filter(due_at__lt=timezone.now())
 
 
 def running(requests: QuerySet[ErasureRequest]) -> QuerySet[ErasureRequest]:
@@ -58,10 +52,12 @@ class DueFilter(SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Any]
     ) -> Iterable[tuple[str, str]]:
-        """Overdue, soon, running, answered."""
+        """What hurts first."""
         return (
             ("overdue", "Overdue"),
             ("soon", "Within a week"),
+            ("confirm", "Receipt to be confirmed"),
+            ("still", "Waiting for the person"),
             ("running", "Running now"),
             ("open", "Everything open"),
         )
@@ -70,11 +66,15 @@ class DueFilter(SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[ErasureRequest]
     ) -> QuerySet[ErasureRequest]:
         """The chosen part."""
-        unanswered = queryset.exclude(state__in=states.SETTLED)
+        now = timezone.now()
         if self.value() == "overdue":
-            return overdue(queryset)
+            return dues.overdue(queryset, now)
         if self.value() == "soon":
-            return unanswered.filter(due_at__lt=timezone.now() + _SOON)
+            return dues.overdue(queryset, now) | dues.due_soon(queryset, now)
+        if self.value() == "confirm":
+            return dues.unacknowledged(queryset, now)
+        if self.value() == "still":
+            return dues.standing_still(queryset)
         if self.value() == "running":
             return running(queryset)
-        return unanswered if self.value() == "open" else queryset
+        return dues.unanswered(queryset) if self.value() == "open" else queryset

@@ -6,12 +6,15 @@ an error the kinds stand in the field again, their values do not.
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from erasure.admin import words
-from erasure.flow.intake import LAWS
+from erasure.domain.clocks import LAWS
+from erasure.domain.identity import ASKERS
 from lineage import selectors
 
 _TELLING = 3  # a value shorter than this stands in too many innocent words
@@ -25,14 +28,50 @@ class NewRequest(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
     )
     law = forms.ChoiceField(choices=[(law, words.law(law)) for law in LAWS])
+    channel = forms.ChoiceField(
+        label="How it came in",
+        required=False,
+        choices=[("desk", "At this desk"), *words.DOORS.items()],
+    )
+    received = forms.DateField(
+        label="Received on",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="The true day; the time to answer counts from it. Empty: now.",
+    )
+    asked_by = forms.ChoiceField(
+        label="Who asks",
+        required=False,
+        choices=[(code, words.ASKERS[code]) for code in ASKERS],
+    )
+    mandate = forms.CharField(
+        label="How an agent's or a guardian's mandate was checked",
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="For example: power of attorney, seen and returned. No name, address or number.",
+    )
+    child = forms.BooleanField(
+        label="The data were collected from a child",
+        required=False,
+    )
     identity_check = forms.CharField(
         label="How you know that it is this person",
         max_length=200,
+        required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         help_text=(
             "For example: rang back on the number on file. This stands in the certificate, "
             "so write no name, address or number."
         ),
+    )
+
+    doubt = forms.CharField(
+        label="Or: why you doubt that it is this person",
+        max_length=1000,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Then proof is asked for, and nothing is searched until it is there.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,13 +97,28 @@ class NewRequest(forms.Form):
             pairs.append((kind, value))
         return pairs
 
+    def clean_received(self) -> datetime | None:
+        """The beginning of that day; None for today."""
+        day, today = self.cleaned_data["received"], timezone.localdate()
+        if day is None or day == today:
+            return None
+        if day > today:
+            raise forms.ValidationError("This day lies in the future.")
+        return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
+
     def clean(self) -> dict[str, Any]:
-        """Refuse a description of the check that repeats what was given to be found by."""
-        check = self.data.get("identity_check", "").casefold()
-        if any(part in check for part in self._values()):
-            self.add_error(
-                "identity_check", "This repeats what the person is known by; leave that out."
-            )
+        """Refuse a description of the check that repeats what was given to be found by; ask for
+        either a check or a doubt."""
+        checked, doubted = (bool(self.data.get(n, "").strip()) for n in ("identity_check", "doubt"))
+        for_another = self.data.get("asked_by", "") not in ("", "self")
+        if checked and for_another and not self.data.get("mandate", "").strip():
+            self.add_error("mandate", "Say how the mandate was checked.")
+        if checked == doubted:
+            self.add_error("identity_check", "Say either how you know it, or why you doubt it.")
+        for name in ("identity_check", "mandate"):
+            text = self.data.get(name, "").casefold()
+            if any(part in text for part in self._values()):
+                self.add_error(name, "This repeats what the person is known by; leave that out.")
         return self.cleaned_data
 
     def without_values(self) -> NewRequest:
@@ -72,8 +126,10 @@ class NewRequest(forms.Form):
         typed = [line.partition("=")[0].strip() for line in self._lines()]
         kept = {name: self.data.get(name, "") for name in self.fields}
         kept["identifiers"] = "\n".join(f"{kind}=" for kind in typed if kind in self._kinds)
-        if "identity_check" in self.errors:
-            kept["identity_check"] = ""
+        for name in ("identity_check", "mandate"):
+            if name in self.errors:
+                kept[name] = ""
+        kept["doubt"] = ""  # free words about a person
         self.data = kept
         return self
 

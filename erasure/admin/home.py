@@ -8,9 +8,11 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 
-from erasure.admin.filters import overdue, running
-from erasure.models import DateDue, ErasureRequest, Notice
+from erasure.admin.filters import running
+from erasure.models import DateDue, ErasureRequest, Letter, Notice
+from erasure.runs import dues
 
 _ORDER = ("erasure", "lineage")
 _LIST = "admin:erasure_erasurerequest_changelist"
@@ -50,7 +52,7 @@ def waiting() -> list[Waiting]:
     told = reverse("admin:erasure_notice_changelist")
     return [
         Waiting(
-            count=overdue(requests).count(),
+            count=dues.overdue(requests, timezone.now()).count(),
             words="overdue",
             address=f"{listed}?due=overdue",
             tone="stop",
@@ -98,6 +100,12 @@ def _standing_still(listed: str) -> list[Waiting]:
             count=undoing.count(),
             words="undos that stand still",
             address=f"{listed}?state=undoing",
+            tone="stop",
+        ),
+        Waiting(
+            count=Letter.objects.filter(state="blocked").count(),
+            words="letters not sent",
+            address=f"{reverse('admin:erasure_letter_changelist')}?state__exact=blocked",
             tone="stop",
         ),
     ]

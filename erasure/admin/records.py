@@ -13,6 +13,7 @@ from erasure.models import (
     Certificate,
     DateDue,
     LedgerLeaf,
+    Letter,
     ModelJob,
     Notice,
     Plan,
@@ -37,17 +38,29 @@ _register(Certificate, ["id", "kind", "digest", "issued_at"], ["kind"])
 _register(LedgerLeaf, ["index", "kind", "request", "created_at"], ["kind"])
 
 
-@admin.register(Notice)
-class NoticeAdmin(ReadOnly):
-    """Recipients to tell by hand; it is confirmed on the page of the case."""
+class OfCase(ReadOnly):
+    """What is looked at and changed on the page of its case."""
 
-    list_display = ("dataset", "case", "made_at", "told_at", "told_by")
     list_display_links = None
-    list_filter = ("store", ("told_at", admin.EmptyFieldListFilter))
-    list_select_related = ("request",)
 
     @admin.display(description="case", ordering="request")
-    def case(self, row: Notice) -> SafeString:
+    def case(self, row: Notice | Letter) -> SafeString:
         """The way to the case."""
         address = reverse("admin:erasure_erasurerequest_change", args=[row.request_id])
         return format_html('<a href="{}">{}</a>', address, str(row.request_id)[:8])
+
+
+@admin.register(Notice)
+class NoticeAdmin(OfCase):
+    """Recipients to tell."""
+
+    list_display = ("dataset", "case", "made_at", "told_at", "told_by", "acknowledged_at")
+    list_filter = ("store", ("told_at", admin.EmptyFieldListFilter))
+
+
+@admin.register(Letter)
+class LetterAdmin(OfCase):
+    """Letters: what became of them, never what they say."""
+
+    list_display = ("code", "case", "language", "state", "made_at", "sent_at", "error")
+    list_filter = ("state", "code")

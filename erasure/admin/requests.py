@@ -25,10 +25,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from erasure.admin import case as cases
+from erasure.admin import clock as clock_part
+from erasure.admin import letters as letter_part
 from erasure.admin import undo as undo_page
 from erasure.admin import words
+from erasure.admin.clock import Times
 from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
 from erasure.admin.forms import NewRequest
+from erasure.admin.letters import Letters
 from erasure.admin.readonly import ReadOnly
 from erasure.admin.undo import Undoes
 from erasure.advance import Job
@@ -47,7 +51,7 @@ Deed = Callable[[ErasureRequest, str], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(Undoes, ReadOnly):
+class RequestAdmin(Undoes, Times, Letters, ReadOnly):
     """Requests: what is still open first, by the day the answer is due."""
 
     list_display = ("person", "status", "due", "received", "law_name")
@@ -76,9 +80,9 @@ class RequestAdmin(Undoes, ReadOnly):
     def due(self, row: ErasureRequest) -> SafeString:
         """The due date; what is overdue cannot be overlooked."""
         due = cases.deadline(row, timezone.now())
+        day = f"{timezone.localdate(due.at):%d %b %Y}" if due.at else "no date"
         return format_html(
-            '<span class="due due-{}">{}<small>{}</small></span>',
-            *(due.tone, f"{due.at:%d %b %Y}", due.words),
+            '<span class="due due-{}">{}<small>{}</small></span>', due.tone, day, due.words
         )
 
     @admin.display(description="Received", ordering="received_at")
@@ -86,7 +90,8 @@ class RequestAdmin(Undoes, ReadOnly):
         """The day it came in, how, and who recorded it."""
         how = words.channel(row.channel)
         by = f"{how}, {row.opened_by}" if row.opened_by else how
-        return format_html("{}<small>{}</small>", f"{row.received_at:%d %b %Y}", by)
+        day = timezone.localdate(row.received_at)
+        return format_html("{}<small>{}</small>", f"{day:%d %b %Y}", by)
 
     @admin.display(description="Law", ordering="law")
     def law_name(self, row: ErasureRequest) -> str:
@@ -107,7 +112,8 @@ class RequestAdmin(Undoes, ReadOnly):
                 ("report/", "report", self.report),
             )
         ]
-        return [*own, *self.undo_urls(), *super().get_urls()]
+        parts = (self.undo_urls(), self.clock_urls(), self.letter_urls(), super().get_urls())
+        return [*own, *(address for part in parts for address in part)]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -141,13 +147,25 @@ class RequestAdmin(Undoes, ReadOnly):
     def _opened(self, request: HttpRequest, form: NewRequest) -> HttpResponse:
         by = request.user.get_username()
         given = form.cleaned_data
-        case = intake.open_request(given["identifiers"], by=by, law=given["law"], channel="desk")
-        if case.state == "received":
-            identify.confirm_identity(case, by=by, method=given["identity_check"])
+        case = intake.open_request(
+            given["identifiers"],
+            by=by,
+            law=given["law"],
+            channel=given["channel"] or "desk",
+            received_at=given["received"],
+            asked_by=given["asked_by"] or "self",
+            child=given["child"],
+        )
+        if case.state != "received":
+            messages.info(request, "This person has an open case already; here it is.")
+        elif given["doubt"]:
+            identify.ask_identity(case, by=by, doubt=given["doubt"])
+            messages.success(request, "Recorded. Nothing is searched until identity is proved.")
+        else:
+            check, mandate = given["identity_check"], given["mandate"]
+            identify.confirm_identity(case, by=by, method=check, mandate=mandate)
             enqueue(Job("advance", case.id))
             messages.success(request, "Recorded. The plan is being made.")
-        else:
-            messages.info(request, "This person has an open case already; here it is.")
         return _back(case)
 
     def change_view(
@@ -168,7 +186,10 @@ class RequestAdmin(Undoes, ReadOnly):
         return {
             **context,
             **undo_page.shown(case, context["plan"]),
+            **clock_part.shown(case),
+            **letter_part.shown(case),
             "may_decide": _may_decide(request),
+            "reasons": clock_part.reasons(case) if _may_decide(request) else [],
             "needs_another": decide.needs_another(case, by=by),
             "title": f"Case {str(case.pk)[:8]}",
             "subtitle": None,

@@ -14,6 +14,7 @@ from erasure.evidence.report import RESIDUE_IN_WORDS
 STATES: Mapping[str, tuple[str, str]] = {
     "received": ("Received, identity not checked", "decide"),
     "confirmed": ("Mailbox confirmed", "decide"),
+    "identity_required": ("Waiting for proof of identity", "decide"),
     "identified": ("Being planned", "running"),
     "planned": ("Waiting for approval", "decide"),
     "approved": ("Approved, starting", "running"),
@@ -29,6 +30,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "awaiting_rescan": ("Erased, deep re-scan is due", "done"),
     "no_data": ("Nothing known of this person", "ended"),
     "refused": ("Refused", "ended"),
+    "unidentifiable": ("Cannot be identified", "ended"),
     "withdrawn": ("Withdrawn", "ended"),
     "reopened": ("Reopened", "decide"),
 }
@@ -47,7 +49,19 @@ LAWS: Mapping[str, str] = {
     "ccpa": "CCPA (California), 45 days",
     "lgpd": "LGPD (Brazil), 15 days",
 }
+ASKERS: Mapping[str, str] = {
+    "self": "The person",
+    "agent": "An agent of the person",
+    "guardian": "A parent or guardian",
+}
+DOORS: Mapping[str, str] = {
+    "phone": "By phone",
+    "post": "By post",
+    "person": "In person",
+    "email": "By email",
+}
 CHANNELS: Mapping[str, str] = {
+    **{code: words.lower() for code, words in DOORS.items()},
     "console": "console",
     "desk": "this desk",
     "demo": "demo",

@@ -8,15 +8,37 @@
   ``Fenced``                 another worker took this run over; stop without writing
   ``KeyDestroyed``           a vault key is gone, so what it sealed is gone too
   ``EvidenceError``          the ledger or a certificate may not be written like that
+  ``CannotForget``           a trained model cannot forget in place; it is as it was
+    ``UnknownPerson``        was not in its training, or is forgotten already
+    ``RowsDiffer``           the rows handed over are not those of its training
+    ``RetrainNeeded``        not exactly or not provably; train again without the person
+    ``NothingLeft``          nobody would be left; retire the model
   ``StoreError``             a store said no; ``permanent`` tells whether a retry can help
     ``LateRows``             rows appeared after the search; search again, then retry
     ``StoreUnreachable``     no connection; retry later
     ``DriverMissing``        the optional driver is not installed; names the extra
 """
 
+from __future__ import annotations
+
+import re
+
+_LONG = re.compile(r"\S{400,}")
+_CUT = 100
+
+
+def one_line(text: str) -> str:
+    """What is told stays one line, whatever stands in a name: control characters are written
+    out, and a word that nobody would read to its end is cut."""
+    told = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return _LONG.sub(lambda word: f"{word[0][:_CUT]}…", told)
+
 
 class LetheError(Exception):
     """Base of the tree."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(LetheError):
@@ -45,6 +67,26 @@ class KeyDestroyed(LetheError):
 
 class EvidenceError(LetheError):
     """Evidence is written once, in one form, under one pinned key."""
+
+
+class CannotForget(LetheError):
+    """A trained model cannot forget in place. Nothing in it was changed."""
+
+
+class UnknownPerson(CannotForget):
+    """Somebody who was not in the training, or is forgotten already."""
+
+
+class RowsDiffer(CannotForget):
+    """The rows handed over are not those that the model was trained on."""
+
+
+class RetrainNeeded(CannotForget):
+    """Forgetting in place would not be exact, or could not be proven so."""
+
+
+class NothingLeft(CannotForget):
+    """Without these people there is nobody to learn from: the model is to be retired."""
 
 
 class StoreError(LetheError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from erasure.domain.values import Scalar, Value, canonical
+from erasure.domain.values import Many, Scalar, Value, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
 
 Person = str
@@ -44,18 +44,23 @@ class Lookup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A row that a lookup found; ``values`` identify it, ``payload`` is the store's own key."""
+    """A row that a lookup found; ``values`` identify it, ``payload`` is the store's own key.
+    ``parts``: of the fields looked up that hold several values, those that were looked for."""
 
     values: tuple[Scalar, ...]
     matched: tuple[Value, ...]
     carry: Mapping[str, Scalar]
     payload: object
+    parts: Mapping[str, Many] = field(default_factory=dict)
 
 
 Search = Callable[[Lookup, Sequence[Value]], Iterator[Answer]]
 # People by the fields of a reference that leads to them.
 By = Mapping[tuple[str, ...], People]
 _NONE: By = {}
+# Of a field that holds several values: the people whom each of them leads to.
+Parts = Mapping[str, Mapping[Scalar, People]]
+_WHOLE: Parts = {}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -64,7 +69,8 @@ class Row:
 
     ``deep_for``: whose own it is; ``owners``: theirs, or shared by them (refcount);
     ``shallow_by``: a reference's fields → the people it refers to, in a row of somebody else's;
-    ``deep_by``: likewise, where that makes it their own.
+    ``deep_by``: likewise, where that makes it their own; ``parts``: of fields that hold several
+    values, those that led here.
     """
 
     payload: object
@@ -74,6 +80,7 @@ class Row:
     owners: People = NOBODY
     shallow_by: By = field(default_factory=lambda: _NONE)
     deep_by: By = field(default_factory=lambda: _NONE)
+    parts: Parts = field(default_factory=lambda: _WHOLE)
 
     @property
     def people(self) -> People:
@@ -88,7 +95,14 @@ class Findings:
     rows: dict[str, dict[KeyText, Row]] = field(default_factory=dict)
     _alone: dict[tuple[tuple[str, ...], People], By] = field(default_factory=dict)
 
-    def add(self, lookup: Lookup, answer: Answer, via: Effect, people: People) -> People:
+    def add(
+        self,
+        lookup: Lookup,
+        answer: Answer,
+        via: Effect,
+        people: People,
+        parts: Parts = _WHOLE,
+    ) -> People:
         """Keep the row; returns the people for whom it is newly reached over deep."""
         table = self.rows.setdefault(lookup.dataset, {})
         text = key_text(answer.values)
@@ -97,6 +111,8 @@ class Findings:
             row = table[text] = Row(payload=answer.payload, via=via, carry=answer.carry)
         elif STRENGTH[via] > STRENGTH[row.via]:
             row.via = via
+        if parts:
+            row.parts = _with_parts(row.parts, parts)
         if via == "shallow":
             row.shallow_by = self._joined(row.shallow_by, lookup.fields, people)
             return NOBODY
@@ -129,6 +145,15 @@ class Findings:
         for dataset, table in self.rows.items():
             for text, row in table.items():
                 yield dataset, text, row
+
+
+def _with_parts(known: Parts, more: Parts) -> Parts:
+    found = {name: dict(items) for name, items in known.items()}
+    for name, items in more.items():
+        mine = found.setdefault(name, {})
+        for item, people in items.items():
+            mine[item] = mine.get(item, NOBODY) | people
+    return found
 
 
 def key_text(values: Iterable[Scalar]) -> KeyText:
@@ -207,7 +232,8 @@ class Resolver:
             people = whose[canonical(answer.matched[0])]
             for match in answer.matched[1:]:
                 people |= whose[canonical(match)]
-            new = self.findings.add(lookup, answer, via, people)
+            parts = _parts(lookup, answer, whose, people) if answer.parts else _WHOLE
+            new = self.findings.add(lookup, answer, via, people, parts)
             if new:
                 self._spread(lookup.dataset, answer.carry, new, grown)
 
@@ -231,6 +257,19 @@ def _by_spelling(values: Wanted) -> dict[str, People]:
     return people
 
 
+def _parts(lookup: Lookup, answer: Answer, whose: Mapping[str, People], people: People) -> Parts:
+    """Which of several values leads to whom; all of them, where the store's spelling is another."""
+    kind = "email" if lookup.mode == "email" else None
+    spelled: dict[str, People] = {}
+    for match in answer.matched:
+        text = canonical(match, kind)
+        spelled[text] = spelled.get(text, NOBODY) | whose[canonical(match)]
+    return {
+        name: {item: spelled.get(canonical(item, kind), people) for item in many.items}
+        for name, many in answer.parts.items()
+    }
+
+
 def led_on(edge: Edge, carry: Mapping[str, Scalar]) -> Value:
     """What leads on from a row over ``edge``; NULL where any part of it is NULL (SQL's MATCH
     SIMPLE: such a reference refers to nothing)."""
@@ -241,7 +280,12 @@ def led_on(edge: Edge, carry: Mapping[str, Scalar]) -> Value:
 
 
 def add_wanted(wanted: Wanted, value: Value, people: People, kind: str | None = None) -> None:
-    """Note that ``people`` are looked for by ``value``; NULL leads nowhere, 0 does."""
+    """Note that ``people`` are looked for by ``value``, or by each of several; NULL leads nowhere,
+    0 does."""
+    if isinstance(value, Many):
+        for item in value.items:
+            add_wanted(wanted, item, people, kind)
+        return
     if value is None:
         return
     text = canonical(value, kind)

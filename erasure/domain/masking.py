@@ -1,5 +1,8 @@
 """What anonymising puts in the place of a value. Pure; the run's sealed seed is an argument.
 
+A method offers values, the best one first: a column may have constraints that only its database
+can judge, and what is refused is followed by the next.
+
 Random values come from ``HMAC-SHA256(seed, key)``: a second execution of the run puts the same
 value there, and once the seed is destroyed nobody can say what was there before. Every method
 leaves its own result unchanged, so "nothing would change any more" is the postcondition.
@@ -13,20 +16,23 @@ import hmac
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
-from erasure.domain.placing import MAIL_LOCAL, TOKEN, Family, Slot, random_value, token
+from erasure.domain.candidates import random_candidates
+from erasure.domain.expressions import NO_HINTS, Hints
+from erasure.domain.placing import MAIL_LOCAL, TOKEN, Family, Slot, token
 from erasure.domain.placing import CannotMask as CannotMask
 from erasure.domain.values import Scalar
 from erasure.domain.vocabulary import pick
 from lineage.graph import Dataset, Field, Method
 
 _PSEUDONYM_BODY = 10
+_FAKES = 3
 
 
 def replacement(
@@ -40,14 +46,7 @@ def replacement(
     seed: bytes,
     key: Sequence[Scalar],
 ) -> Scalar:
-    """What stands there afterwards. ``key`` names the place: collection, field and row key.
-
-    Without a method: NULL where the column takes it, else random. ``null`` on a column that
-    refuses NULL is random too: the value goes in any case. Nothing stands for nothing: NULL stays.
-    Raises CannotMask.
-    """
-    if value is None:
-        return None
+    """What stands there afterwards: the first of :func:`candidates`. Raises CannotMask."""
     slot = Slot(
         value=value,
         data_type=data_type or "",
@@ -57,23 +56,43 @@ def replacement(
         seed=seed,
         key=tuple(key),
     )
-    if method is None or method.name == "null":
-        return _default(slot, None)
-    maker = _METHODS.get(method.name)
+    return next(candidates(method, slot))
+
+
+def candidates(method: Method | None, slot: Slot, hints: Hints = NO_HINTS) -> Iterator[Scalar]:
+    """What may stand there afterwards, best first. ``slot.key`` names the place: collection,
+    field and row key.
+
+    Without a method: NULL where the column takes it, else random. ``null`` on a column that
+    refuses NULL is random too: the value goes in any case. Nothing stands for nothing: NULL stays.
+    Raises CannotMask.
+    """
+    if slot.value is None:
+        return iter((None,))
+    name = method.name if method else "null"
+    maker = _METHODS.get(name)
     if maker is None:
-        raise CannotMask(f"unknown method '{method.name}'; known: {', '.join(sorted(_METHODS))}")
-    return maker(slot, method.argument)
+        raise CannotMask(f"unknown method '{name}'; known: {', '.join(sorted(_METHODS))}")
+    return maker(slot, method.argument if method else None, hints)
 
 
-def _default(slot: Slot, _: str | None) -> Scalar:
-    return None if slot.nullable else random_value(slot)
+def _default(slot: Slot, _: str | None, hints: Hints) -> Iterator[Scalar]:
+    if slot.nullable:
+        yield None
+    yield from random_candidates(slot, hints)
 
 
-def _keep(slot: Slot, _: str | None) -> Scalar:
-    return slot.value
+def _random(slot: Slot, _: str | None, hints: Hints) -> Iterator[Scalar]:
+    yield from random_candidates(slot, hints)
+    if slot.nullable:
+        yield None
 
 
-def _constant(slot: Slot, argument: str | None) -> Scalar:
+def _keep(slot: Slot, _: str | None, hints: Hints) -> Iterator[Scalar]:
+    yield slot.value
+
+
+def _constant(slot: Slot, argument: str | None, hints: Hints) -> Iterator[Scalar]:
     if slot.unique:
         raise CannotMask("a unique column cannot hold one constant in many rows; use 'random'")
     text = "" if argument is None else str(argument)
@@ -81,13 +100,14 @@ def _constant(slot: Slot, argument: str | None) -> Scalar:
         raise CannotMask(f"the constant is longer than the column's {slot.length} characters")
     reader = _READERS.get(slot.family)
     try:
-        return reader(text) if reader and not isinstance(slot.value, str) else text
+        yield reader(text) if reader and not isinstance(slot.value, str) else text
     except (ValueError, ArithmeticError):
         raise CannotMask(f"the constant is no {slot.family}") from None
 
 
 _READERS: Mapping[Family, Callable[[str], Scalar]] = {
     "integer": int,
+    "year": int,
     "decimal": Decimal,
     "float": float,
     "boolean": lambda text: text.strip().lower() in ("true", "1", "t", "yes"),
@@ -99,7 +119,7 @@ _READERS: Mapping[Family, Callable[[str], Scalar]] = {
 }
 
 
-def _generalize(slot: Slot, argument: str | None) -> Scalar:
+def _generalize(slot: Slot, argument: str | None, hints: Hints) -> Iterator[Scalar]:
     """Coarser, or gone: what cannot be made coarser does not stay as it is."""
     name, _, size = (argument or "").partition(":")
     maker = _GENERALIZE.get(name)
@@ -110,11 +130,11 @@ def _generalize(slot: Slot, argument: str | None) -> Scalar:
     if name == "bucket" and not (size.isdigit() and int(size) > 0):
         raise CannotMask("generalize takes bucket:N with N a whole number above 0")
     coarser = maker(slot.value, int(size or 1))
-    if coarser is None:
+    if coarser is not None:
+        yield coarser
+    for made in _default(slot, None, hints):
         # Made coarser as well, where it can be: it would be the next time, and must not change.
-        made = _default(slot, None)
-        coarser = made if made is None else maker(made, int(size or 1)) or made
-    return coarser
+        yield made if made is None else maker(made, int(size or 1)) or made
 
 
 def _period(value: Scalar, *, months: bool) -> Scalar:
@@ -170,27 +190,27 @@ _GENERALIZE: Mapping[str, Callable[[Scalar, int], Scalar]] = {
 }
 
 
-def _fake(slot: Slot, argument: str | None) -> Scalar:
-    if slot.family != "text":
-        return random_value(slot)
-    made = pick(argument or "", slot.noise())
-    if made is None:
-        raise CannotMask(f"cannot fake '{argument}'; use name, email, address, city, phone …")
-    if slot.unique:  # a vocabulary is small: make it unique by a part that is drawn, too
-        made = f"{token(slot.noise('unique'), MAIL_LOCAL)}.{made}"
-    return slot.fitting(made)
+def _fake(slot: Slot, argument: str | None, hints: Hints) -> Iterator[Scalar]:
+    for attempt in range(_FAKES if slot.family == "text" else 0):
+        again = slot.again(attempt)
+        made = pick(argument or "", again.noise())
+        if made is None:
+            raise CannotMask(f"cannot fake '{argument}'; use name, email, address, city, phone …")
+        if slot.unique:  # a vocabulary is small: make it unique by a part that is drawn, too
+            made = f"{token(again.noise('unique'), MAIL_LOCAL)}.{made}"
+        yield slot.fitting(made)
+    yield from _random(slot, None, hints)
 
 
-def _pseudonymize(slot: Slot, _: str | None) -> Scalar:
+def _pseudonymize(slot: Slot, _: str | None, hints: Hints) -> Iterator[Scalar]:
     """Equal values get equal names while the seed lives; it knows its own results again."""
     if slot.family != "text" or (slot.length is not None and slot.length < TOKEN):
         raise CannotMask(f"a pseudonym needs a text column of {TOKEN} characters; use 'random'")
     text = str(slot.value)
     body = text[:_PSEUDONYM_BODY]
-    if text == body + _check(slot.seed, body):
-        return slot.value
-    body = token(_keyed(slot.seed, "body", text), _PSEUDONYM_BODY)
-    return body + _check(slot.seed, body)
+    if text != body + _check(slot.seed, body):
+        body = token(_keyed(slot.seed, "body", text), _PSEUDONYM_BODY)
+    yield body + _check(slot.seed, body)
 
 
 def _check(seed: bytes, body: str) -> str:
@@ -201,17 +221,17 @@ def _keyed(seed: bytes, label: str, text: str) -> bytes:
     return hmac.digest(seed, f"pseudonym:{label}:{text}".encode("utf-8", "surrogatepass"), "sha256")
 
 
-def _drop_key(slot: Slot, argument: str | None) -> Scalar:
+def _drop_key(slot: Slot, argument: str | None, hints: Hints) -> Iterator[Scalar]:
     """The document without that dotted path; what is no document does not stay."""
     if not argument:
         raise CannotMask("drop_key needs the path of the key, like 'contact.email'")
     try:
         document = json.loads(slot.value) if isinstance(slot.value, str | bytes) else None
     except ValueError:
-        return _default(slot, None)
-    if not _dropped(document, argument.split(".")):
-        return slot.value
-    return json.dumps(document, ensure_ascii=False)
+        yield from _default(slot, None, hints)
+        return
+    dropped = _dropped(document, argument.split("."))
+    yield json.dumps(document, ensure_ascii=False) if dropped else slot.value
 
 
 def _dropped(document: Any, path: Sequence[str]) -> bool:
@@ -225,11 +245,11 @@ def _dropped(document: Any, path: Sequence[str]) -> bool:
     return True
 
 
-_METHODS: Mapping[str, Callable[[Slot, str | None], Scalar]] = {
+_METHODS: Mapping[str, Callable[[Slot, str | None, Hints], Iterator[Scalar]]] = {
     "null": _default,
     "keep": _keep,
     "constant": _constant,
-    "random": lambda slot, _: random_value(slot),
+    "random": _random,
     "generalize": _generalize,
     "fake": _fake,
     "pseudonymize": _pseudonymize,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import ahocorasick
 
-from erasure.domain.values import Scalar, canonical, fold
+from erasure.domain.values import Scalar, canonical, each, fold
 from lineage.graph import Dataset, Field, in_category
 
 SHORTEST = 4
@@ -53,14 +53,24 @@ def needles_of_row(dataset: Dataset, row: dict[str, Scalar]) -> Iterator[Needle]
     """The needles in one of the person's rows (field name → value)."""
     names: dict[str, list[str]] = {"first": [], "last": [], "full": []}
     for field in dataset.fields:
-        value = row.get(field.name)
-        if value is None or not field.needle:
+        if not field.needle:
             continue
-        if field.identity is None and in_category(field.categories, ("user.name",)):
-            names[_name_part(field)].append(str(value))
-            continue
-        yield from value_needles(field, value)
+        for value in each(row.get(field.name)):
+            if _masked_before(field, value):
+                continue
+            if field.identity is None and in_category(field.categories, ("user.name",)):
+                names[_name_part(field)].append(str(value))
+            else:
+                yield from value_needles(field, value)
     yield from full_names(names)
+
+
+def _masked_before(field: Field, value: Scalar) -> bool:
+    """What anonymising puts into everybody's row is nobody's value, also where it stands already:
+    looked for, it would be found again wherever it has just been put."""
+    method = field.method
+    constant = method.argument if method and method.name == "constant" else None
+    return constant is not None and canonical(value).strip() == constant.strip()
 
 
 def _name_part(field: Field) -> str:

@@ -12,7 +12,7 @@ from typing import cast
 
 from erasure.domain.errors import UsageError
 from erasure.domain.ordering import in_order
-from erasure.domain.steps import Action, Referrer, Step, Via
+from erasure.domain.steps import Action, Ghost, Referrer, Step, Via
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
 from lineage.schema import ForeignKey, Inspection, Table
 
@@ -73,7 +73,7 @@ def _position(draft: Draft, order: Mapping[str, int]) -> tuple[str, int, int, st
         _VIA_ORDER[step.via],
         order[step.dataset.address],
         step.dataset.address,
-        step.cut,
+        step.cut or step.reference,
     )
 
 
@@ -120,7 +120,7 @@ def _shallow_steps(dataset: Dataset, into: Sequence[Edge], world: World) -> list
     in somebody else's row, and in their own that stays while what it refers to goes.
     The reference itself is the guard: whoever's row it is, it is cut while it leads there."""
     shallow = [e for e in into if e.effect == "shallow" or _left_behind(dataset, e, world)]
-    ghosts = {e.destination_fields for e in shallow if e.reference.ghost}
+    ghosts = {e.destination_fields: _ghost(dataset, e, world) for e in shallow if e.reference.ghost}
     return [
         Step(
             dataset=dataset,
@@ -128,12 +128,32 @@ def _shallow_steps(dataset: Dataset, into: Sequence[Edge], world: World) -> list
             via="shallow",
             guard=tuple(n for n in names if n not in dataset.key),
             reference=names,
-            cut=cuttable(dataset, names, world),
-            ghost=cuttable(dataset, names, world) if names in ghosts else (),
+            cut=() if names in ghosts else cuttable(dataset, names, world),
+            ghost=ghosts.get(names),
             redact=dataset.free_text,
         )
         for names in sorted({e.destination_fields for e in shallow})
     ]
+
+
+def _ghost(dataset: Dataset, edge: Edge, world: World) -> Ghost:
+    """Where the row is made that takes the person's place. Raises UsageError where none can."""
+    target = world.datasets[edge.origin]
+    place = f"{dataset.address}.{', '.join(edge.destination_fields)}"
+    if edge.reference.also:
+        raise UsageError(
+            f"{place}: a reference of several fields gets no ghost row; make one of them nullable "
+            "and declare `on_erase: shallow`"
+        )
+    if edge.destination_field in dataset.key:
+        raise UsageError(
+            f"{place}: is part of the key and cannot lead elsewhere; declare `on_erase: deep`"
+        )
+    if target.store != dataset.store:
+        raise UsageError(
+            f"{place}: a ghost row is made in the same store only; declare `on_erase: shallow`"
+        )
+    return Ghost(dataset=target, field=edge.reference.target_field)
 
 
 def cuttable(dataset: Dataset, names: tuple[str, ...], world: World) -> tuple[str, ...]:
@@ -171,10 +191,11 @@ def _decided(dataset: Dataset, world: World) -> Action:
 def guard_fields(dataset: Dataset, references: Iterable[Reference]) -> tuple[str, ...]:
     """Fields that say whose row it is: identities and references that rows are reached by.
 
-    Taken from the catalogue, not from one person's reach, so that everybody's steps agree.
+    Taken from the catalogue, not from one person's reach, so that everybody's steps agree. None
+    that leads to a ghost row once the row's own step looks: nobody knows its key before.
     """
     names = {f.name for f in dataset.identities}
-    names |= set(_reached_by(dataset, references))
+    names |= set(_reached_by(dataset, (r for r in references if not r.ghost)))
     return tuple(sorted(names - set(dataset.key)))
 
 
@@ -266,7 +287,8 @@ def _reason(step: Step) -> str:
     if step.via == "mention":
         return "somebody's text may mention the person"
     if step.via == "shallow":
-        return "refers to the person; the row is somebody else's and stays"
+        words = "refers to the person; the row is somebody else's and stays"
+        return f"{words}; a ghost row takes the person's place" if step.ghost else words
     words = step.dataset.because
     if step.via == "refcount":
         return words or "goes if the person's reference was the last"
@@ -297,8 +319,9 @@ def loose_paths(reach: Reach, world: World) -> list[str]:
         into = [e for e in reach.edges if e.destination == stop.address and e.effect == "deep"]
         if table is None or stop.seeds or not into or dataset.action == "ignore":
             continue
-        nullable = {column.name for column in table.columns if column.nullable}
         ways = {e.destination_fields for e in into}
+        nullable = {column.name for column in table.columns if column.nullable}
+        nullable |= {name for way in ways for name in way if table.inside(name)}
         # One NULL makes a composite reference void.
         if not any(e.forward for e in into) and all(nullable & set(way) for way in ways):
             loose.append(f"{dataset.address} ({', '.join(sorted(map('+'.join, ways)))})")

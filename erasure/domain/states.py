@@ -15,10 +15,11 @@ def _table(**moves: str) -> Table:
 
 
 REQUEST = _table(
-    received="confirmed identified refused withdrawn",
-    confirmed="identified refused withdrawn",
-    identified="planned no_data blocked refused withdrawn",
-    planned="approved identified no_data refused withdrawn",
+    received="confirmed identity_required identified refused withdrawn",
+    confirmed="identity_required identified refused withdrawn",
+    identity_required="identified unidentifiable refused withdrawn",
+    identified="planned no_data blocked identity_required refused withdrawn",
+    planned="approved identified no_data identity_required refused withdrawn",
     approved="executing identified blocked withdrawn",
     executing="verifying identified blocked",
     verifying="completed partly_granted awaiting_copies awaiting_rescan awaiting_window executing "
@@ -33,8 +34,9 @@ REQUEST = _table(
     completed="reopened",
     no_data="reopened",
     refused="reopened",
+    unidentifiable="reopened",
     withdrawn="",
-    reopened="identified",
+    reopened="identity_required identified",
 )
 PLAN = _table(draft="approved stale", approved="stale carried_out", stale="", carried_out="")
 RUN = _table(
@@ -50,6 +52,13 @@ RUN = _table(
 STORE_RUN = _table(pending="done blocked", blocked="pending", done="pending")
 BATCH = _table(found="intent", intent="done", done="")
 MODEL_JOB = _table(queued="done blocked", blocked="queued", done="")
+LETTER = _table(
+    drafted="sending by_hand",
+    sending="sent blocked",
+    blocked="sending by_hand",
+    sent="",
+    by_hand="",
+)
 
 # Nothing is left to do by itself in these; a person or a date moves them on.
 SETTLED = frozenset(
@@ -60,6 +69,7 @@ SETTLED = frozenset(
         "awaiting_rescan",
         "no_data",
         "refused",
+        "unidentifiable",
         "withdrawn",
         "undone",
     }

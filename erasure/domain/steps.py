@@ -58,14 +58,23 @@ class Referrer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ghost:
+    """Where a row is made that takes the person's place, and by which of its fields it is referred
+    to: a row for each row that refers to the person, and shared by no two."""
+
+    dataset: Dataset
+    field: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """What is done in one dataset to the rows reached in one way. Frozen into the plan.
 
     ``reference``: the fields by which the rows refer to the person; ``cut``: reference fields set
-    to NULL (or, with ``ghost``, to a ghost row's key) because the row stays; ``redact``:
-    free-text fields; ``referrers``: who keeps a refcounted row alive, or follows a key that is
-    rewritten; ``along``: codes of the cascades that the store may let happen, because whoever
-    approves the plan accepts them.
+    to NULL because the row stays; ``ghost``: where there is one, ``reference`` leads to a row of
+    it instead; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive, or
+    follows a key that is rewritten; ``along``: codes of the cascades that the store may let
+    happen, because whoever approves the plan accepts them.
     """
 
     dataset: Dataset
@@ -74,7 +83,7 @@ class Step:
     guard: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
-    ghost: tuple[str, ...] = ()
+    ghost: Ghost | None = None
     redact: tuple[str, ...] = ()
     referrers: tuple[Referrer, ...] = ()
     along: tuple[str, ...] = ()
@@ -83,6 +92,8 @@ class Step:
         """JSON-serialisable; holds no value of any person."""
         plain = dict(vars(self))
         plain["dataset"] = self.dataset.to_json()
+        if self.ghost:
+            plain["ghost"] = {"dataset": self.ghost.dataset.to_json(), "field": self.ghost.field}
         plain["referrers"] = [vars(r) for r in self.referrers]
         return plain
 
@@ -103,6 +114,10 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
     values["referrers"] = tuple(
         Referrer(**{**r, "also": tuple(map(tuple, r.get("also", ())))}) for r in plain["referrers"]
     )
-    for name in ("guard", "reference", "cut", "ghost", "redact", "along"):
+    for name in ("guard", "reference", "cut", "redact", "along"):
         values[name] = tuple(values.get(name, ()))
+    ghost = plain.get("ghost")
+    values["ghost"] = (
+        Ghost(dataset=dataset_from_json(ghost["dataset"]), field=ghost["field"]) if ghost else None
+    )
     return Step(**values)

@@ -7,14 +7,23 @@ written ``Person@Example.COM`` or ``person@example.com``.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from math import isfinite
 from typing import Any
 from uuid import UUID
 
-Scalar = str | int | float | bool | bytes | Decimal | datetime | date | time | UUID | None
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """What one field holds where that may be several values: an array, a list in a document."""
+
+    items: tuple[Any, ...] = ()
+
+
+Scalar = str | int | float | bool | bytes | Decimal | datetime | date | time | UUID | Many | None
 
 # A composite reference leads on by several values together.
 Value = Scalar | tuple[Scalar, ...]
@@ -26,6 +35,15 @@ NORMALISER_VERSION = 1
 def fold(text: str) -> str:
     """Unicode NFKC, case-folded: the form in which texts are compared."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def finite(value: float | Decimal) -> bool:
+    """False for an infinity and for what is no number; a large Decimal is finite."""
+    return value.is_finite() if isinstance(value, Decimal) else isfinite(value)
+
+
+def _whole(value: float | Decimal) -> bool:
+    return value == value.to_integral_value() if isinstance(value, Decimal) else value.is_integer()
 
 
 def canonical(value: Value, kind: str | None = None) -> str:
@@ -40,15 +58,33 @@ def canonical(value: Value, kind: str | None = None) -> str:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, tuple):
-        return _TOGETHER.join([canonical(part) for part in value])
+    if isinstance(value, tuple | Many):
+        parts = value.items if isinstance(value, Many) else value
+        return _TOGETHER.join([canonical(part, kind) for part in parts])
     if plain is not str:
-        if isinstance(value, (float, Decimal)) and isfinite(value) and value == int(value):
-            return str(int(value))
+        if isinstance(value, (float, Decimal)) and finite(value) and _whole(value):
+            return f"{value:.0f}" if value else "0"  # may have more digits than int() tells
         if isinstance(value, (datetime, date, time)):
             return value.isoformat()
     text = str(value).strip()
     return fold(text) if kind == "email" else text
+
+
+def holds(now: Scalar, then: Scalar) -> bool:
+    """Whether a guard's value still holds: it is the same, or, of a field with several values,
+    what was met then is among them."""
+    if isinstance(now, Many):
+        texts = {canonical(item) for item in now.items}
+        return all(canonical(item) in texts for item in each(then))
+    return now == then
+
+
+def each(value: Scalar) -> Iterator[Scalar]:
+    """The values that a field holds; none for NULL."""
+    if isinstance(value, Many):
+        yield from value.items
+    elif value is not None:
+        yield value
 
 
 _PLAIN = frozenset({int, str, type(None)})
@@ -64,6 +100,8 @@ _TAGS: dict[type, str] = {
 
 def to_json(value: Scalar) -> Any:
     """JSON has no dates, decimals or bytes: those become ``{"tag": text}``."""
+    if isinstance(value, Many):
+        return {"many": all_to_json(value.items)}
     tag = _TAGS.get(type(value))
     if tag is None:
         return value
@@ -87,6 +125,8 @@ def from_json(plain: Any) -> Scalar:
     if not isinstance(plain, dict):
         return plain  # type: ignore[no-any-return]
     ((tag, text),) = plain.items()
+    if tag == "many":
+        return Many(all_from_json(text))
     return _READERS[tag](text)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from erasure.domain.finding import KeyText
 from erasure.domain.needles import Matcher
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, canonical, each
 from lineage.graph import Dataset
 
 Verdict = Literal["residue", "shared", "retained"]
@@ -78,7 +78,7 @@ def _declared(dataset: Dataset, name: str) -> bool:
 def _is_own(seen: Sighting, dataset: Dataset, knowledge: Knowledge) -> bool:
     for name, value in seen.owner.items():
         values = knowledge.own.get((dataset.address, name))
-        if values and value is not None and _text(dataset, name, value) in values:
+        if values and any(_text(dataset, name, one) in values for one in each(value)):
             return True
     return False
 
@@ -86,8 +86,9 @@ def _is_own(seen: Sighting, dataset: Dataset, knowledge: Knowledge) -> bool:
 def _somebody_else(seen: Sighting, knowledge: Knowledge) -> bool:
     """An owner field with a value that is not one of this person's own values."""
     return any(
-        value is not None and not knowledge.needles.equals(canonical(value))
+        not knowledge.needles.equals(canonical(one))
         for value in seen.owner.values()
+        for one in each(value)
     )
 
 

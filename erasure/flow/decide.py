@@ -61,15 +61,14 @@ def _accepted(plan: Plan, accept: Sequence[str], by: str) -> list[dict[str, str]
     codes = [finding["code"] for finding in plan.findings]
     if not given <= set(codes):  # not repeated: whatever was given may stand there
         raise UsageError(
-            f"{place}: accepts what the plan does not set off; "
-            f"it sets off: {', '.join(codes) or 'nothing'}"
+            f"{place}: accepts what is not in the plan; "
+            f"to be accepted there is: {', '.join(codes) or 'nothing'}"
         )
     missing = {finding["code"] for finding in to_accept(plan)} - given
     if missing:
         raise UsageError(
-            f"{place}: would set off more than its steps: {', '.join(sorted(missing))}; accept "
-            "each (a tick at the desk, --accept CODE on the console), or declare it in the "
-            "catalogue and plan again"
+            f"{place}: must be accepted with the plan: {', '.join(sorted(missing))}; read what "
+            "each means, then accept it (a tick at the desk, --accept CODE on the console)"
         )
     now = {"by": by, "at": timezone.now().isoformat()}
     entries = remembered(plan) | {code: {"code": code, **now} for code in given}
@@ -122,14 +121,14 @@ def refuse_request(request: ErasureRequest, *, by: str, because: str) -> Erasure
         raise UsageError(
             f"request {request.id}: the reason repeats what the person is known by; leave that out"
         )
-    move(request, "refused", by=by, because=because)
+    move(request, "refused", by=by, because=because, also={"closed_at": timezone.now()})
     case.forget_identifiers(request)
     return request
 
 
 def withdraw_request(request: ErasureRequest, *, by: str, because: str = "") -> ErasureRequest:
     """The person no longer wants it; possible until the run has begun."""
-    move(request, "withdrawn", by=by, because=because)
+    move(request, "withdrawn", by=by, because=because, also={"closed_at": timezone.now()})
     case.forget_identifiers(request)
     return request
 
@@ -143,14 +142,14 @@ def retry_blocked(request: ErasureRequest, *, by: str) -> ErasureRequest:
         run = request.run
         if run is None or run.state == "abandoned":
             return move(request, "identified", by=by, because="tried again", also=_UNBLOCKED)
-        run = Run.objects.get(pk=run.pk)
+        run = Run.objects.select_for_update().get(pk=run.pk)  # it may be closed just now
         if run.state == "blocked":
             for store_run in run.stores.filter(state="blocked"):
                 move(store_run, "pending", by=by)
             for job in run.model_jobs.filter(state="blocked"):
                 move(job, "queued", by=by)
             run = move(run, "acting", by=by, because="tried again", also={"rounds": 0})
-        to = "verifying" if run.state in ("verifying", "finished") else "executing"
+        to = "verifying" if run.state == "verifying" else "executing"
         move(request, to, by=by, because="tried again", also=_UNBLOCKED)
         for other in run.requests.filter(state="blocked"):
             move(other, to, by=by, because="tried again", also=_UNBLOCKED)

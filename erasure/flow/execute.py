@@ -55,7 +55,7 @@ def start_run(request: ErasureRequest) -> Run | None:
         for s in plan.steps.all()
     ]
     with Stores() as stores:
-        changed = opening.schema_changed(plan, stores)
+        changed = opening.schema_changed(plan, steps, stores)
         if changed:
             _send_back(requests, f"the schema of {changed} has changed")
             return None

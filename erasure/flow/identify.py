@@ -1,11 +1,138 @@
-"""Who is asking? What was proved, and how, is recorded before anything is searched for."""
+"""Who is asking? What was proved, and how, is recorded before anything is searched for.
+
+What a check does not prove is not searched by: see ``domain.identity``.
+"""
 
 from __future__ import annotations
 
-from erasure.models import ErasureRequest
+from collections.abc import Collection
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from erasure import vault
+from erasure.domain.errors import UsageError
+from erasure.domain.identity import Proof, proved_kinds, refuse_without_mandate
+from erasure.models import ErasureRequest, Identifier
+from erasure.runs import case, clock, reasoning, tokens
 from erasure.transitions import move
 
 
-def confirm_identity(request: ErasureRequest, *, by: str, method: str) -> ErasureRequest:
-    """Record how identity was checked, and move the request to ``identified``."""
-    return move(request, "identified", by=by, because=method, also={"identity_check": method})
+def ask_identity(
+    request: ErasureRequest, *, by: str, doubt: str, at: datetime | None = None
+) -> ErasureRequest:
+    """Ask for what proves who asks, on a reasonable doubt that is recorded (Art. 12(6)).
+
+    The clock waits where the law lets it. Raises UsageError without a doubt.
+    """
+    with transaction.atomic():
+        move(request, "identity_required", by=by, because="asked for what proves who asks")
+        reasoning.write_down(request, "identity_doubt", doubt, by=by)
+        request.identifiers.exclude(proved_by="mailbox").update(proved_by="")
+        clock.pause(request, "identity", at=at or timezone.now())
+    return request
+
+
+def confirm_identity(
+    request: ErasureRequest,
+    *,
+    by: str,
+    method: str,
+    proves: Collection[str] | None = None,
+    mandate: str = "",
+    at: datetime | None = None,
+) -> ErasureRequest:
+    """Record how an officer has checked who asks, and move the request to ``identified``.
+
+    ``proves``: the kinds of identifiers that the check has shown to be the person's; all, unless
+    told. ``mandate``: how an agent's or a guardian's was checked. Both texts stand in clear. Raises
+    UsageError when one is missing or repeats what the person is known by.
+    """
+    kinds = proved_kinds(request.identifiers.values_list("kind", flat=True), proves)
+    proved = request.identifiers.filter(kind__in=kinds)
+    return _identified(request, proved, "officer", by, method, mandate, at or timezone.now())
+
+
+def confirm_by_login(
+    request: ErasureRequest, assertion: str, *, now: datetime | None = None
+) -> ErasureRequest:
+    """The controller's own login vouches for the person: what it names and the request holds is
+    theirs. Raises UsageError, also when the two have nothing in common; nothing was changed then,
+    but the assertion is used up."""
+    now = now or timezone.now()
+    vouched = {vault.pseudonym(k, v) for k, v in tokens.asserted(assertion, now=now)}
+    proved = request.identifiers.filter(keyed_hash__in=vouched)
+    if not proved.exists():
+        raise UsageError(f"request {request.id}: was not made for whoever has logged in")
+    return _identified(request, proved, "account", "the person", "logged in", "", now)
+
+
+def _identified(
+    request: ErasureRequest,
+    proved: QuerySet[Identifier],
+    proof: Proof,
+    by: str,
+    method: str,
+    mandate: str,
+    at: datetime,
+) -> ErasureRequest:
+    place = f"request {request.id}"
+    if not method.strip():
+        raise UsageError(f"{place}: say how identity was checked")
+    refuse_without_mandate(request.asked_by, mandate)
+    if any(case.repeats_identifier(request, text) for text in (method, mandate)):
+        raise UsageError(f"{place}: the words repeat what the person is known by; leave that out")
+    with transaction.atomic():
+        also = {"identity_check": method, "mandate": mandate}
+        move(request, "identified", by=by, because=method, also=also)
+        proved.update(proved_by=proof)
+        clock.resume(request, "identity", at=at)
+    return request
+
+
+def ask_mailbox(request: ErasureRequest, *, now: datetime | None = None) -> str:
+    """The secret for a link that is sent to the address that was given; it works once, until it
+    expires, and makes earlier ones void. Raises UsageError where there is nothing to confirm."""
+    emails = request.identifiers.filter(kind="email").count()
+    if request.state != "received" or emails != 1:
+        raise UsageError(f"request {request.id}: has no one mailbox to be confirmed")
+    with transaction.atomic():
+        return tokens.issue(request, now=now or timezone.now())
+
+
+def confirm_mailbox(token: str, *, now: datetime | None = None) -> ErasureRequest:
+    """Somebody who reads that mailbox has followed the link: the address is theirs, nothing else.
+
+    The request waits for an officer, unless LETHE_MAILBOX_SUFFICES says that this address may be
+    searched by. Raises UsageError, alike for whatever is wrong with a token.
+    """
+    with transaction.atomic():
+        request = tokens.redeem(token, now=now or timezone.now())
+        move(request, "confirmed", by="the person", because="mailbox confirmed")
+        emails = request.identifiers.filter(kind="email")
+        emails.update(proved_by="mailbox")
+        if settings.LETHE_MAILBOX_SUFFICES and request.asked_by == "self":
+            at = now or timezone.now()
+            _identified(request, emails, "mailbox", "the person", "mailbox confirmed", "", at)
+    return request
+
+
+def give_up_identifying(request: ErasureRequest, *, by: str, because: str) -> ErasureRequest:
+    """The controller shows that it cannot tell who asks (Art. 11(2)); what was given is shredded.
+
+    Raises UsageError without a reason.
+    """
+    with transaction.atomic():
+        move(
+            request,
+            "unidentifiable",
+            by=by,
+            because="cannot be identified",
+            also={"closed_at": timezone.now()},
+        )
+        reasoning.write_down(request, "unidentifiable", because, by=by)
+    case.forget_identifiers(request)
+    return request

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -13,12 +12,13 @@ from django.utils import timezone
 from erasure import vault
 from erasure.domain import states
 from erasure.domain.errors import UsageError
+from erasure.domain.identity import ASKERS, Asker
 from erasure.domain.values import canonical
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier
+from erasure.runs import clock
 from lineage import selectors
 
-LAWS = ("gdpr", "uk", "ccpa", "lgpd")
 _LONGEST = 1000
 
 
@@ -28,31 +28,41 @@ def open_request(
     by: str,
     law: str = "gdpr",
     channel: str = "console",
+    received_at: datetime | None = None,
+    asked_by: Asker = "self",
+    child: bool = False,
     only_store: str = "",
     replay_of: UUID | None = None,
 ) -> ErasureRequest:
     """Record a request to be forgotten, or return the open case of the same person.
 
-    ``identifiers``: (identity kind, value) pairs of one person. Raises UsageError and
-    UnknownIdentity; then nothing was recorded.
+    ``identifiers``: (identity kind, value) pairs of one person; ``received_at``: now, unless it
+    came by phone, by post or in person before; ``asked_by``: who asks for the person; ``child``:
+    whether the data were collected from one. Nothing is searched by these identifiers before they
+    are proved. Raises UsageError and UnknownIdentity; then nothing was recorded.
     """
-    cleaned = checked(identifiers)
+    cleaned, now = checked(identifiers), timezone.now()
+    if asked_by not in ASKERS:
+        raise UsageError(f"asked_by: must be one of {', '.join(ASKERS)}")
+    if received_at and received_at > now:
+        raise UsageError("received: the day of receipt lies in the future")
     subject = _subject(cleaned)
     with transaction.atomic():
         existing = _open_case(subject, only_store)
         if existing:
             return existing
-        now = timezone.now()
         request = ErasureRequest.objects.create(
             law=law,
             channel=channel,
             opened_by=by,
             subject=subject,
-            received_at=now,
-            due_at=answer_by(law, now),
+            received_at=received_at or now,
+            asked_by=asked_by,
+            child=child,
             only_store=only_store,
             replay_of=replay_of,
         )
+        clock.wind(request)
         key = vault.make_key(request.id, "identifiers")
         vault.make_key(request.id, "deferred")  # so that sealing row keys later cannot fail
         for kind, value in cleaned:
@@ -69,8 +79,22 @@ def open_request(
     return request
 
 
+def acknowledge(request: ErasureRequest, *, by: str, at: datetime | None = None) -> ErasureRequest:
+    """Record that the person was told that the request has come in; once. Raises WrongState."""
+    clock.acknowledge(request, by=by, at=at or timezone.now())
+    return request
+
+
 def checked(identifiers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Identifiers with surplus space removed. Raises UsageError for what cannot be one."""
+    """Identifiers with surplus space removed. Raises UsageError for what cannot be one, and
+    UnknownIdentity for a kind that no field carries."""
+    cleaned = tidied(identifiers)
+    selectors.identity_start({kind for kind, _ in cleaned})
+    return cleaned
+
+
+def tidied(identifiers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """As :func:`checked`, without asking whether the kinds are known."""
     if not identifiers:
         raise UsageError("no identifier given; say for example email=person@example.com")
     cleaned: list[tuple[str, str]] = []
@@ -82,7 +106,6 @@ def checked(identifiers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
             raise UsageError("email: the value is not an email address")
         if (kind, canonical(text, kind)) not in {(k, canonical(v, k)) for k, v in cleaned}:
             cleaned.append((kind, text))
-    selectors.identity_start({kind for kind, _ in cleaned})
     return cleaned
 
 
@@ -96,6 +119,14 @@ def open_case_of(identifiers: Sequence[tuple[str, str]]) -> ErasureRequest | Non
     return _open_case(_subject(checked(identifiers)), "")
 
 
+def open_cases_of(people: Sequence[Sequence[tuple[str, str]]]) -> list[bool]:
+    """For each of many people, :func:`tidied`, whether they have an open case; one query."""
+    subjects = [_subject(person) for person in people]
+    found = ErasureRequest.objects.filter(subject__in=set(subjects), only_store="")
+    known = set(found.exclude(state__in=states.CLOSED).values_list("subject", flat=True))
+    return [subject in known for subject in subjects]
+
+
 def _subject(cleaned: Sequence[tuple[str, str]]) -> str:
     """A keyed pseudonym over everything that was given."""
     return vault.keyed_hash("|".join(sorted(vault.pseudonym(k, v) for k, v in cleaned)))
@@ -107,18 +138,3 @@ def _open_case(subject: str, only_store: str) -> ErasureRequest | None:
         .exclude(state__in=states.CLOSED)
         .first()
     )
-
-
-def answer_by(law: str, received: datetime) -> datetime:
-    """The raw deadline of LAW.md's table: one calendar month, 45 days, or 15 days.
-
-    Weekends and holidays are not rolled over yet, so this is never later than the law's date.
-    """
-    if law == "ccpa":
-        return received + timedelta(days=45)
-    if law == "lgpd":
-        return received + timedelta(days=15)
-    year, month = divmod(received.month, 12)
-    year, month = received.year + year, month + 1
-    day = min(received.day, calendar.monthrange(year, month)[1])
-    return received.replace(year=year, month=month, day=day)

@@ -1,31 +1,26 @@
-"""A recipient without an interface is told by a person, who confirms it here."""
+"""A recipient is told by hand, or answers: a person says so here. Letters tell them otherwise."""
 
 from __future__ import annotations
 
-from django.db import transaction
+from datetime import datetime
+
 from django.utils import timezone
 
-from erasure.domain.errors import WrongState
-from erasure.evidence import ledger
+from erasure.domain.errors import UsageError
 from erasure.models import Notice
+from erasure.runs import notices
 
 
 def confirm_told(notice: Notice, *, by: str) -> Notice:
     """Record that ``by`` has told the recipient, once. Raises WrongState when it was recorded
     before. The caller's object is updated."""
+    return notices.record_told(notice, by=by, at=timezone.now())
+
+
+def confirm_answer(notice: Notice, *, by: str, at: datetime | None = None) -> Notice:
+    """Record that the recipient has acknowledged, ``at`` (now, unless said) and once. Raises
+    UsageError for the future, and WrongState before it was told or when it was recorded before."""
     now = timezone.now()
-    with transaction.atomic():
-        waiting = Notice.objects.filter(pk=notice.pk, told_at=None)
-        if not waiting.update(told_at=now, told_by=by):
-            raise WrongState(f"{notice.dataset}: was confirmed before; nothing is left to do")
-        ledger.append(
-            "told",
-            {
-                "request": str(notice.request_id),
-                "store": notice.store,
-                "dataset": notice.dataset,
-                "by": by,
-            },
-        )
-    notice.told_at, notice.told_by = now, by
-    return notice
+    if at and at > now:
+        raise UsageError("answered: the day lies in the future")
+    return notices.record_answer(notice, by=by, at=at or now)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from erasure.domain.errors import StoreError
 from erasure.domain.parts import refuse_parts
@@ -18,12 +20,14 @@ from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
 from erasure.runs import case, explaining, opening, windows
 from erasure.runs.journal import RunStep
-from erasure.runs.roots import refuse_conflict, roots_hashes
+from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
 from erasure.stores.base import Explanation
 from erasure.transitions import move
 from lineage import selectors
+from lineage.documents import misplaced
 from lineage.graph import Dataset, Edge, Neighbours, Reach, walk
+from lineage.snapshot import Snapshot
 
 # A plan stays true while rows grow a little; beyond this an officer must look again.
 GROWTH = 2
@@ -68,7 +72,8 @@ def make_plan(request: ErasureRequest, *, by: str) -> Plan | None:
             plan = _store(request, preview)
             move(request, "planned", by=by, because=f"plan {plan.digest[:12]}")
             return plan
-        move(request, "no_data", by=by, because="no store knows these identifiers")
+        closed = {"closed_at": timezone.now()}
+        move(request, "no_data", by=by, because="no store knows these identifiers", also=closed)
     case.forget_identifiers(request)
     return None
 
@@ -82,12 +87,13 @@ def preview_plan(request: ErasureRequest) -> Preview:
 
 def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Preview:
     wanted = case.wanted_of(given)
-    datasets = selectors.datasets()
+    catalogue = selectors.snapshot()
+    datasets = catalogue.datasets
     if request.only_store:
         datasets = {a: d for a, d in datasets.items() if d.store == request.only_store}
     start = {a: f for a, f in selectors.identity_start(set(wanted)).items() if a in datasets}
-    reach = walk(start, _within(datasets))
-    world = _look_at(datasets, reach, stores)
+    reach = walk(start, _within(datasets, catalogue))
+    world = _look_at(datasets, reach, stores, catalogue)
     refuse_parts(reach, world)
     drafts = draft_steps(reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
@@ -111,6 +117,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     for step in steps:
         if counts[person, step.ordinal]:
             _refuse_uncuttable(step.step, world)
+    explaining.refuse_values(steps, entries, found.needles, stores)
     rows = explaining.rows_along(steps, entries, told, stores)
     listed = [counts[person, s.ordinal] for s in steps]
     undo = windows.offered(request)
@@ -121,19 +128,41 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         seeds=seeds,
         edges=edges,
         roots=roots_hashes(task, found.findings, [person])[person],
-        fingerprints={name: i.fingerprint for name, i in sorted(world.inspections.items())},
-        catalogue_version=selectors.catalogue_version(),
+        fingerprints=opening.relied_on(steps, world.inspections),
+        catalogue_version=catalogue.version,
         warnings=[
             *loose_paths(reach, world),
             *explaining.warnings_of(told, steps),
             *(windows.cannot_undo(drafts, listed, stores) if undo else ()),
         ],
-        findings=explaining.findings_of(told, steps, rows),
+        findings=[
+            *_too_many(drafts, listed),
+            *crowds(task, found.findings, stores),
+            *explaining.findings_of(told, steps, rows),
+        ],
         explained=[
             explaining.to_json(told[s.ordinal], steps) if s.ordinal in told else {} for s in steps
         ],
         undo=undo,
     )
+
+
+def _too_many(drafts: Sequence[Draft], counts: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """A plan beyond what the installation holds possible for one person, to be accepted."""
+    rows, most = sum(counts), settings.LETHE_MOST_ROWS
+    if rows > most:
+        largest = max(zip(counts, drafts, strict=True), key=lambda pair: pair[0])[1]
+        yield {
+            "code": "many-rows",
+            "kind": "many",
+            "place": largest.step.dataset.address,
+            "mark": str(most),
+            "words": f"{rows} rows would be touched, most of them here; more than {most} "
+            "(LETHE_MOST_ROWS) are seldom one person's",
+            "remedy": "look at the path that leads here: an identifier that many share, or a "
+            "reference in the wrong direction",
+            "rows": rows,
+        }
 
 
 def _run_steps(drafts: Sequence[Draft]) -> list[RunStep]:
@@ -149,11 +178,11 @@ def _accepting(draft: Draft, told: Explanation | None, steps: Sequence[RunStep])
     return replace(draft, step=replace(draft.step, along=along)) if along else draft
 
 
-def _within(datasets: Mapping[str, Dataset]) -> Any:
+def _within(datasets: Mapping[str, Dataset], catalogue: Snapshot) -> Any:
     """Neighbours that stay inside the datasets asked for (a replay looks at one store)."""
 
     def neighbours(frontier: frozenset[str]) -> Neighbours:
-        out = selectors.neighbours(frontier)
+        out = catalogue.neighbours(frontier)
         return Neighbours(
             edges=tuple(e for e in out.edges if e.destination in datasets),
             derivations=tuple(d for d in out.derivations if d.downstream in datasets),
@@ -162,9 +191,11 @@ def _within(datasets: Mapping[str, Dataset]) -> Any:
     return neighbours
 
 
-def _look_at(datasets: Mapping[str, Dataset], reach: Reach, stores: Stores) -> World:
+def _look_at(
+    datasets: Mapping[str, Dataset], reach: Reach, stores: Stores, catalogue: Snapshot
+) -> World:
     """Inspect every store of the reach and of free text; refuse what has gone from it."""
-    entries = {s.name: s for s in selectors.stores()}
+    entries = {s.name: s for s in catalogue.stores}
     names = {datasets[s.address].store for s in reach.stops}
     names |= {d.store for d in datasets.values() if d.free_text and d.action != "ignore"}
     inspections = {name: stores.get(name).inspect() for name in sorted(names)}
@@ -172,7 +203,7 @@ def _look_at(datasets: Mapping[str, Dataset], reach: Reach, stores: Stores) -> W
         datasets=datasets,
         stores=entries,
         references=[
-            r for r in selectors.references() if r.holder in datasets and r.target in datasets
+            r for r in catalogue.references if r.holder in datasets and r.target in datasets
         ],
         inspections=inspections,
     )
@@ -194,7 +225,11 @@ def _refuse_missing(dataset: Dataset, world: World) -> None:
         )
     if not table.columns:
         return
+    keyed = world.stores[dataset.store].kind == "sql"
     for name in (f.name for f in dataset.fields):
+        why = misplaced(dataset, table, name) if keyed and "." in name else ""
+        if why:
+            raise StoreError(f"{dataset.address}.{name}", why)
         if table.get(name) is None and "." not in name:
             raise StoreError(
                 dataset.address,
@@ -211,12 +246,13 @@ def _refuse_uncuttable(step: Step, world: World) -> None:
     """A reference that would have to be cut and cannot be: better now than half-way through."""
     table = world.table(step.dataset)
     for name in step.cut:
-        column = table.get(name) if table else None
-        if name in step.ghost or (column is not None and not column.nullable):
+        column = table.get(name) if table and not table.inside(name) else None
+        if column is not None and not column.nullable:
             raise StoreError(
                 f"{step.dataset.address}.{name}",
-                "the reference cannot be cut, the column refuses NULL or a ghost row is asked "
-                "for; make it nullable and declare `on_erase: shallow`, or let it be deep",
+                "the reference cannot be cut, the column refuses NULL; declare "
+                f"`- {{name: {name}, erasure: {{on_erase: {{shallow: ghost}}}}}}` for a row that "
+                "takes the person's place, or `on_erase: deep` if the row is theirs",
             )
 
 

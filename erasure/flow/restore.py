@@ -10,7 +10,7 @@ from uuid import UUID
 from erasure import vault
 from erasure.connect import open_store
 from erasure.domain.errors import StoreError
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, canonical, each
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier, SuppressionEntry
 from erasure.stores.base import Restorable
@@ -118,8 +118,8 @@ def _named(store_name: str) -> Iterator[Named]:
 def _by_kind(fields: Sequence[Field], row: Sequence[Scalar]) -> dict[str, set[str]]:
     values: dict[str, set[str]] = {}
     for f, value in zip(fields, row, strict=True):
-        if f.identity and value is not None:
-            values.setdefault(f.identity, set()).add(canonical(value, f.identity))
+        for one in each(value) if f.identity else ():
+            values.setdefault(str(f.identity), set()).add(canonical(one, f.identity))
     return values
 
 

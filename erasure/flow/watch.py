@@ -21,10 +21,19 @@ from erasure.domain.states import SETTLED
 from erasure.domain.steps import last_day
 from erasure.evidence import certificate, ledger
 from erasure.models import DateDue, ErasureRequest, PlanStep, Run, UndoWindow
-from erasure.runs import addendum, journal, statement
+from erasure.runs import addendum, explaining, journal, statement
 from erasure.runs.lease import Fence, lease
 from erasure.runs.segments import Entry
-from erasure.stores.base import Key, Purged, Receipt, Secrets, Selector, Store, Work
+from erasure.stores.base import (
+    Explains,
+    Key,
+    Purged,
+    Receipt,
+    Secrets,
+    Selector,
+    Store,
+    Work,
+)
 from erasure.transitions import move, move_all
 
 _BY = "run"
@@ -154,6 +163,7 @@ class _Case:
             keys = self._keys(ordinal, [one for one in due if one.step == ordinal])
             works[ordinal] = Work(step=step, keys=keys)
         listed = list(works.values())
+        self._refuse_triggers(store, sorted(works))
         try:
             receipts = store.act(listed, _NO_SECRETS)
         except LateRows as error:
@@ -165,6 +175,23 @@ class _Case:
         purged = store.purge([work.step.dataset for work in listed])
         for ordinal, receipt in zip(works, receipts, strict=True):
             self._erased(self._steps[ordinal], due, receipt, purged)
+
+    def _refuse_triggers(self, store: Store, ordinals: Sequence[int]) -> None:
+        """A trigger may write elsewhere what it deletes. Raises StoreError for one that was not
+        accepted with the plan."""
+        plan = self.request.plans.exclude(state="stale").first()
+        if plan is None or not isinstance(store, Explains):
+            return
+        approved = {(found["code"], found["mark"]) for found in plan.findings}
+        steps = [self._run_steps[ordinal].step for ordinal in ordinals]
+        for step, effects in zip(steps, explaining.triggers_later(store, steps), strict=True):
+            for effect in effects:
+                if (effect.code, effect.mark) not in approved:
+                    raise StoreError(
+                        step.dataset.address,
+                        f"a trigger would run that was not accepted with the plan ({effect.code}); "
+                        "disable it until these rows have gone",
+                    )
 
     def _keys(self, ordinal: int, due: Sequence[DateDue]) -> tuple[Key, ...]:
         """The keys that were kept for those days. Raises StoreError where they are not as many as

@@ -17,6 +17,8 @@ from erasure.models import Plan, PlanStep
 
 _NARROW = 80
 
+_KINDS = {"people": "several people?", "many": "very many rows:"}
+
 
 def print_plan(plan: Plan, console: Console) -> None:
     """The steps that found a row or may, then how, then what an operator should know."""
@@ -33,7 +35,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     codes = [finding["code"] for finding in decide.to_accept(plan)]
     if codes:
         options = " ".join(f"--accept {code}" for code in codes)
-        _print(console, f"to approve it, accept what it sets off: {options}")
+        _print(console, f"to approve it, accept that: {options}")
 
 
 def _table(steps: Sequence[PlanStep]) -> Table:
@@ -62,7 +64,8 @@ def _print_how(steps: Sequence[PlanStep], console: Console) -> None:
 
 def _print_finding(finding: dict[str, Any], console: Console) -> None:
     rows = "" if finding["rows"] is None else f" (rows now: {finding['rows']:,})"
-    _print(console, f"beside the plan: {finding['code']}{rows}")
+    what = _KINDS.get(finding["kind"], "beside the plan:")
+    _print(console, f"{what} {finding['code']}{rows}")
     _print(console, f"{finding['words']}; {finding['remedy']}", indent=2)
 
 

@@ -1,8 +1,10 @@
 """The control database. Readable identifiers are nowhere in it."""
 
 from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf
+from erasure.models.letters import Letter
 from erasure.models.model_jobs import ModelJob
 from erasure.models.plans import Plan, PlanStep
+from erasure.models.records import Pause, Reasoning, Token
 from erasure.models.requests import (
     DataKey,
     ErasureRequest,
@@ -35,15 +37,19 @@ __all__ = [
     "Lease",
     "LedgerHead",
     "LedgerLeaf",
+    "Letter",
     "ModelJob",
     "Notice",
+    "Pause",
     "Plan",
     "PlanStep",
+    "Reasoning",
     "Run",
     "ScanResult",
     "SealedNeedles",
     "StoreRun",
     "StoreScan",
     "SuppressionEntry",
+    "Token",
     "UndoWindow",
 ]

@@ -22,9 +22,21 @@ class ErasureRequest(models.Model):
     opened_by = models.CharField(max_length=150, blank=True)
     subject = models.CharField(max_length=64, help_text="keyed pseudonym")
     received_at = models.DateTimeField()
-    due_at = models.DateTimeField()
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="empty while the clock stands still"
+    )
+    extended_at = models.DateTimeField(null=True, blank=True)
+    acknowledge_by = models.DateTimeField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     identity_check = models.CharField(max_length=200, blank=True)
+    asked_by = models.CharField(
+        max_length=10, default="self", help_text="the person, or an agent or guardian for them"
+    )
+    mandate = models.CharField(max_length=200, blank=True)
+    child = models.BooleanField(
+        default=False, help_text="whether the data were collected from a child"
+    )
     only_store = models.CharField(
         max_length=100, blank=True, help_text="a replay after a restore looks at this store alone"
     )
@@ -53,6 +65,9 @@ class Identifier(models.Model):
     kind = models.CharField(max_length=100)
     sealed = models.BinaryField()
     keyed_hash = models.CharField(max_length=64, db_index=True)
+    proved_by = models.CharField(
+        max_length=10, blank=True, help_text="empty: it is not searched by"
+    )
 
     class Meta:
         constraints: ClassVar[list[Any]] = [

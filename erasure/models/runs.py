@@ -168,7 +168,7 @@ class StoreScan(models.Model):
 
 
 class Notice(models.Model):
-    """Something a person must do by hand: tell a recipient. No identifier in it."""
+    """A recipient to tell, by letter or otherwise (Art. 19). No identifier in it."""
 
     request = models.ForeignKey(ErasureRequest, models.CASCADE, related_name="notices")
     store = models.CharField(max_length=100)
@@ -176,6 +176,13 @@ class Notice(models.Model):
     made_at = models.DateTimeField(auto_now_add=True)
     told_at = models.DateTimeField(null=True, blank=True)
     told_by = models.CharField(max_length=150, blank=True)
+    reminded_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the recipient answered"
+    )
+    acknowledged_by = models.CharField(
+        max_length=150, blank=True, help_text="who recorded the answer"
+    )
 
     class Meta:
         constraints: ClassVar[list[Any]] = [

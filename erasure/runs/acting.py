@@ -14,7 +14,7 @@ from erasure.domain.finding import key_text
 from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
-from erasure.runs import capturing, case, journal
+from erasure.runs import capturing, case, explaining, journal
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.rounds import search_again
@@ -31,6 +31,7 @@ def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None
     if store_run.started_at is None:
         StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
     actor = _Actor(run, store, fence)
+    _refuse_changed(run, store, actor.steps)
     while (batch := _pending(run, store.name).first()) is not None:
         actor.act_on(batch)
     purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
@@ -50,6 +51,17 @@ def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None
                 "finished_at": timezone.now(),
                 "error": "",
             },
+        )
+
+
+def _refuse_changed(run: Run, store: Store, steps: Sequence[RunStep]) -> None:
+    """Between the start of a run and its act there may be days: a store that was away."""
+    plan = case.plan_of(case.members(run))
+    if code := explaining.changed_in(plan, steps, store.name, store):
+        raise StoreError(
+            store.name,
+            f"what would change beside the plan is not what was approved: {code}; take that "
+            "change back in the store, then try again",
         )
 
 

@@ -18,6 +18,7 @@ from erasure.runs.images import Images, Sealer
 from erasure.runs.lease import Fence
 from erasure.runs.segments import Entry
 from erasure.stores.base import Captures, Image, Receipt, Secrets, Store, Work
+from erasure.stores.documents import legible
 from erasure.stores.images import digest, exact_key
 
 _SEPARATOR = "\x1f"  # is no letter, so no needle reaches from one value into the next
@@ -76,9 +77,17 @@ class _Named:
     def people(self, image: Image) -> set[Person]:
         """Everybody whom a text of the row names."""
         fields = {name for at, _ in image.whose for name in self._texts[at]}
-        texts = [str(image.values[name]) for name in fields if image.values.get(name) is not None]
+        columns = {_column(name, image) for name in fields}
+        texts = [legible(str(image.values[n])) for n in columns if image.values.get(n) is not None]
         found = self._matcher.found_in(_SEPARATOR.join(texts)) if texts else ()
         return {p for n in found for p in self._people[self._matcher.needles[n]]}
+
+
+def _column(name: str, image: Image) -> str:
+    """The column that a field is, or is inside of."""
+    while name not in image.values and "." in name:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def _settle_former(

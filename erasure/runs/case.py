@@ -42,12 +42,14 @@ def plan_of(requests: Iterable[ErasureRequest]) -> Plan:
     raise StoreError("run", "its approved plan is gone; plan again")
 
 
-def given_by(requests: Iterable[ErasureRequest]) -> Given:
-    """What everybody gave to be found by. Raises KeyDestroyed after its date."""
+def given_by(requests: Iterable[ErasureRequest], *, proved: bool = True) -> Given:
+    """What everybody gave to be found by, as far as it was ``proved`` to be theirs. Raises
+    KeyDestroyed after its date."""
     ids = [request.id for request in requests]
     keys = vault.open_keys(ids, "identifiers")
     given: dict[Person, list[tuple[str, str]]] = {str(i): [] for i in ids}
-    for record in Identifier.objects.filter(request_id__in=ids).order_by("kind", "id"):
+    records = Identifier.objects.filter(request_id__in=ids).order_by("kind", "id")
+    for record in records.exclude(proved_by="") if proved else records:
         label = f"identifier:{record.request_id}:{record.kind}"
         value = vault.unseal(keys[record.request_id], record.sealed, label=label).decode()
         given[str(record.request_id)].append((record.kind, value))
@@ -58,7 +60,7 @@ def repeats_identifier(request: ErasureRequest, text: str) -> bool:
     """Whether a text that is kept in clear repeats what the person gave; False once that is
     destroyed."""
     try:
-        given = given_by([request])
+        given = given_by([request], proved=False)
     except KeyDestroyed:
         return False
     values = (value.casefold() for pairs in given.values() for _, value in pairs)

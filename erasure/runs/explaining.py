@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from erasure.domain.errors import UsageError
-from erasure.domain.finding import mode_of
+from erasure.domain.finding import Person, mode_of
+from erasure.domain.needles import Needle
 from erasure.domain.steps import KEPT, Step
 from erasure.models import Plan
 from erasure.runs import journal
 from erasure.runs.journal import RunStep
 from erasure.runs.searching import Stores
 from erasure.runs.segments import Entry
-from erasure.stores.base import Approach, Explains, Explanation, Selector, SideEffect, Work
+from erasure.stores.base import (
+    Approach,
+    Explains,
+    Explanation,
+    Secrets,
+    Selector,
+    SideEffect,
+    Store,
+    Work,
+)
+from erasure.stores.choosing import Foresees
 from lineage.graph import Edge
 
 # By the ordinal of a step; a store that cannot explain leaves its steps out.
@@ -34,8 +47,28 @@ def explain_steps(
                 for s in listed
             ]
             explained = adapter.explain(approaches)
-            told |= {s.ordinal: e for s, e in zip(listed, explained, strict=True)}
+            later = triggers_later(adapter, [s.step for s in listed])
+            told |= {
+                s.ordinal: replace(e, triggers=(*e.triggers, *found))
+                for s, e, found in zip(listed, explained, later, strict=True)
+            }
     return told
+
+
+def triggers_later(store: Explains, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
+    """Per step, the triggers that run when what the law keeps until a day is erased on it: they
+    are accepted with the plan, since nobody is asked on that day."""
+    kept = {
+        place: replace(step, action="delete")
+        for place, step in enumerate(steps)
+        if step.action == "retain" and step.dataset.until
+    }
+    effects = store.side_effects(list(kept.values())) if kept else []
+    found = {
+        place: tuple(e for e in one if e.kind == "trigger")
+        for place, one in zip(kept, effects, strict=True)
+    }
+    return [found.get(place, ()) for place in range(len(steps))]
 
 
 def _by_store(steps: Sequence[RunStep]) -> dict[str, list[RunStep]]:
@@ -109,6 +142,20 @@ def rows_along(
     return counts
 
 
+def refuse_values(
+    steps: Sequence[RunStep],
+    entries: Sequence[Entry],
+    needles: Mapping[Person, set[Needle]],
+    stores: Stores,
+) -> None:
+    """Raise StoreError where a store will find no value that a column takes, with the remedy."""
+    secrets = Secrets(seed=os.urandom(32), needles=journal.matcher_of(needles))
+    for store in _by_store(steps):
+        adapter = stores.get(store)
+        if isinstance(adapter, Foresees):
+            adapter.foresee(list(journal.works_of(entries, steps, store).values()), secrets)
+
+
 def findings_of(
     told: Explanations, steps: Sequence[RunStep], rows: Mapping[str, int]
 ) -> list[dict[str, Any]]:
@@ -152,11 +199,20 @@ def to_json(told: Explanation, steps: Sequence[RunStep]) -> dict[str, Any]:
 
 def changed(plan: Plan, steps: Sequence[RunStep], stores: Stores) -> str:
     """The code of a side effect that is another one now than what was approved; else empty."""
-    now = set()
-    for store, listed in _by_store(steps).items():
-        adapter = stores.get(store)
-        if isinstance(adapter, Explains):
-            effects = adapter.side_effects([s.step for s in listed])
-            now |= {(e.code, e.mark) for one in effects for e in one if acceptable(e, steps)}
-    approved = {(found["code"], found["mark"]) for found in plan.findings}
+    for store in _by_store(steps):
+        if code := changed_in(plan, steps, store, stores.get(store)):
+            return code
+    return ""
+
+
+def changed_in(plan: Plan, steps: Sequence[RunStep], name: str, store: Store) -> str:
+    """The same of one store."""
+    if not isinstance(store, Explains):
+        return ""
+    listed = [s.step for s in steps if s.store == name]
+    effects = [*store.side_effects(listed), *triggers_later(store, listed)]
+    now = {(e.code, e.mark) for one in effects for e in one if acceptable(e, steps)}
+    explained = plan.steps.filter(store=name).values_list("explained", flat=True)
+    codes = {code for one in explained for code in one.get("effects", ())}
+    approved = {(f["code"], f["mark"]) for f in plan.findings if f["code"] in codes}
     return min((code for code, _ in now ^ approved), default="")

@@ -22,6 +22,7 @@ from erasure.models import Batch, Run, SealedNeedles
 from erasure.runs import segments
 from erasure.runs.segments import Became, Entry
 from erasure.stores.base import Key, Work
+from erasure.stores.insides import joined
 
 ONE_TRANSACTION = 20_000
 SLICE = 10_000
@@ -134,6 +135,7 @@ def read_batch(
             known = merged.setdefault((entry.ordinal, entry.text), entry)
             if known is not entry:
                 known.people |= alone
+                known.key = joined(known.key, entry.key)
             known.at[person] = at
             known.became = became.of(entry.ordinal, at)
     return list(merged.values())
@@ -171,7 +173,9 @@ def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> 
     """
     keys: dict[int, dict[KeyText, Key]] = {}
     for entry in entries:
-        keys.setdefault(entry.ordinal, {})[entry.text] = entry.key
+        found = keys.setdefault(entry.ordinal, {})
+        known = found.get(entry.text)
+        found[entry.text] = joined(entry.key, known) if known else entry.key
     return {
         s.ordinal: Work(step=s.step, keys=tuple(keys.get(s.ordinal, {}).values()))
         for s in steps

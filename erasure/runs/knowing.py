@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from erasure.domain.finding import KeyText, Person, key_text
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Step
-from erasure.domain.values import canonical
+from erasure.domain.values import canonical, each
 from erasure.domain.verdict import Fate, Knowledge, Sighting, Verdict, judge
 from erasure.models import ErasureRequest, Run
 from erasure.runs import case, journal, opening
@@ -121,13 +121,13 @@ class RunKnowledge:
     ) -> None:
         own = self._own.setdefault(person, {})
         for edge in edges:
-            value = entry.carry.get(edge.origin_field)
-            if value is None or edge.reference.also:
+            if edge.reference.also:
                 continue  # a part of a composite reference is many people's
             found = datasets[edge.destination].get(edge.destination_field)
             kind = found.identity if found else None
             place = (edge.destination, edge.destination_field)
-            own.setdefault(place, set()).add(canonical(value, kind))
+            values = each(entry.carry.get(edge.origin_field))
+            own.setdefault(place, set()).update(canonical(value, kind) for value in values)
 
 
 def _by_needle(needles: Mapping[Person, set[Needle]]) -> dict[Needle, list[Person]]:

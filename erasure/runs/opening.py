@@ -6,7 +6,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db import transaction
@@ -16,6 +16,7 @@ from erasure.domain.errors import StalePlan
 from erasure.domain.finding import By, Findings, KeyText, People, Person, Row, key_text
 from erasure.domain.needles import Needle
 from erasure.domain.steps import KEPT, Step, Via
+from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import case, journal, windows
@@ -34,6 +35,7 @@ from erasure.runs.segments import Entry
 from erasure.stores.base import Key, Selector
 from erasure.transitions import move, move_all
 from lineage import selectors
+from lineage.schema import Inspection
 
 _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
 
@@ -104,10 +106,10 @@ def _entries_of_row(
     cut: set[str] = set()
     for names, theirs in _cuts_of_row(address, row, own, covered).items():
         step = _covering(covered, address, "shallow", names)
-        yield _entry(step, _guarded(key, reading, step), text, theirs, row)
+        yield from _entries(step, _guarded(key, reading, step), text, theirs, row)
         cut.update(step.step.cut)
     if own is not None:
-        yield _entry(own, _guarded(key, reading, own, cut), text, people, row)
+        yield from _entries(own, _guarded(key, reading, own, cut), text, people, row)
 
 
 def _cuts_of_row(
@@ -138,8 +140,26 @@ def _guarded(key: Key, reading: tuple[str, ...], step: RunStep, cut: Collection[
     return Key(values=key.values, guard=guard, count=key.count, version=key.version)
 
 
-def _entry(step: RunStep, key: Key, text: KeyText, people: People, row: Row) -> Entry:
-    return Entry(ordinal=step.ordinal, key=key, text=text, people=people, carry=row.carry)
+def _entries(step: RunStep, key: Key, text: KeyText, people: People, row: Row) -> Iterator[Entry]:
+    """One for everybody; of a field that holds values of several people, each gets their own."""
+    if not row.parts.keys() & set(step.step.guard):
+        yield Entry(ordinal=step.ordinal, key=key, text=text, people=people, carry=row.carry)
+        return
+    for person in sorted(people):
+        mine = replace(key, guard=_own_parts(step.step.guard, key.guard, person, row))
+        alone = frozenset({person})
+        yield Entry(ordinal=step.ordinal, key=mine, text=text, people=alone, carry=row.carry)
+
+
+def _own_parts(
+    names: Sequence[str], guard: tuple[Scalar, ...], person: Person, row: Row
+) -> tuple[Scalar, ...]:
+    return tuple(
+        Many(tuple(item for item, people in row.parts[name].items() if person in people))
+        if name in row.parts and value is not None
+        else value
+        for name, value in zip(names, guard, strict=True)
+    )
 
 
 # Dataset, how its rows are reached, and the reference that is cut.
@@ -202,13 +222,27 @@ def stale_members(
     return stale
 
 
-def schema_changed(plan: Plan, stores: Stores) -> str:
-    """Names the store whose schema is no longer the approved one; empty when all are."""
-    approved: dict[str, str] = plan.fingerprints
-    for name, fingerprint in approved.items():
-        if stores.get(name).inspect().fingerprint != fingerprint:
-            return name
-    return ""
+def relied_on(steps: Sequence[RunStep], inspections: Mapping[str, Inspection]) -> dict[str, str]:
+    """Per store, the fingerprint of what the steps there rely on: their tables, and those whose
+    references decide whether a shared row stays."""
+    collections: dict[str, set[str]] = {s.store: set() for s in steps}
+    for s in steps:
+        held = ((r.schema, r.collection) for r in s.step.referrers)
+        for schema, name in ((s.step.dataset.schema, s.step.dataset.name), *held):
+            qualified = f"{schema}.{name}"
+            known = qualified in inspections[s.store].parts
+            collections[s.store].add(qualified if known else name)
+    return {
+        store: inspections[store].fingerprint_of(names)
+        for store, names in sorted(collections.items())
+    }
+
+
+def schema_changed(plan: Plan, steps: Sequence[RunStep], stores: Stores) -> str:
+    """Names the store in which what the plan relies on is no longer what was approved; empty when
+    all is."""
+    now = relied_on(steps, {s.store: stores.get(s.store).inspect() for s in steps})
+    return next((store for store, digest in now.items() if plan.fingerprints[store] != digest), "")
 
 
 def write_run(

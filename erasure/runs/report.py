@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils.timezone import localdate
 from rich.console import Console
 from rich.table import Table
 
@@ -53,9 +54,10 @@ def undo_words(plan: Plan) -> str:
     hours = plan.undo_seconds / 3600
     length = f"{hours:g} hours" if hours <= 48 else f"{hours / 24:g} days"
     length = length if hours >= 1 else f"{plan.undo_seconds // 60} minutes"
-    due = f"{plan.request.due_at:%d %b %Y}"
+    due = plan.request.due_at
+    beyond = f", but not beyond {localdate(due):%d %b %Y}" if due else ""
     return (
-        f"can be undone for {length} after the run begins, but not beyond {due}; until then what "
+        f"can be undone for {length} after the run begins{beyond}; until then what "
         "was erased is kept sealed, and the case is not closed"
     )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 from erasure import vault
 from erasure.domain.errors import IdentityConflict
 from erasure.domain.finding import Findings, KeyText, Person, Seed, key_text, mode_of
-from erasure.domain.values import Scalar, canonical, fold
+from erasure.domain.values import Scalar, canonical, each, fold
 from erasure.runs.searching import Stores, Task
 from erasure.stores.base import Selector
-from lineage.graph import in_category
+from lineage.graph import Dataset, in_category
 
 
 def roots_hashes(task: Task, findings: Findings, people: Iterable[Person]) -> dict[Person, str]:
@@ -32,16 +33,64 @@ def refuse_conflict(task: Task, stores: Stores) -> None:
     In each dataset that knows more than one of those given, no two may lead to different people,
     and no row may be found that names another person by a kind that was given.
     """
-    by_dataset: dict[str, list[Seed]] = {}
-    for seed in task.seeds:
-        if task.wanted.get(seed.kind):
-            by_dataset.setdefault(seed.dataset, []).append(seed)
-    for address, seeds in sorted(by_dataset.items()):
+    for address, seeds in _seeds_by_dataset(task):
         given = [
             (kind, value) for kind in sorted({s.kind for s in seeds}) for value in task.wanted[kind]
         ]
         if len(given) > 1:
             _refuse(address, _looked_up(address, seeds, task, stores), given)
+
+
+def _seeds_by_dataset(task: Task) -> list[tuple[str, list[Seed]]]:
+    """Those of the kinds that were given, in the order of addresses."""
+    found: dict[str, list[Seed]] = {}
+    for seed in task.seeds:
+        if task.wanted.get(seed.kind):
+            found.setdefault(seed.dataset, []).append(seed)
+    return sorted(found.items())
+
+
+def crowds(task: Task, findings: Findings, stores: Stores) -> list[dict[str, Any]]:
+    """Datasets in which what was given leads to rows that may be several people's: a mailbox that
+    is shared, a number that was given out again. To be accepted with the plan, as JSON; counts
+    only, and a mark that is another one for other rows."""
+    found = []
+    for address, seeds in _seeds_by_dataset(task):
+        dataset = task.datasets[address]
+        own = sum(bool(row.deep_for) for row in findings.rows.get(address, {}).values())
+        if own < 2 or not _tells_people_apart(dataset):
+            continue
+        led = _looked_up(address, seeds, task, stores)
+        rows = {text: root for table in led.values() for text, root in table.items()}
+        names = _names(rows)
+        if len(names) > 1 or (not names and len(rows) > 1):
+            found.append(_crowd(address, seeds, rows, len(names)))
+    return found
+
+
+def _tells_people_apart(dataset: Dataset) -> bool:
+    """Rows with a name; or one row for each person, by a key that is an identity."""
+    named = any(in_category(f.categories, ("user.name",)) for f in dataset.fields)
+    key = [dataset.get(name) for name in dataset.key]
+    return named or (len(key) == 1 and bool(key[0] and key[0].identity))
+
+
+def _crowd(
+    address: str, seeds: Sequence[Seed], rows: Mapping[KeyText, _Root], names: int
+) -> dict[str, Any]:
+    kinds = " and ".join(sorted({seed.kind for seed in seeds}))
+    under = f"under {names} names" if names else "without a name that says whose they are"
+    keys = "\n".join(sorted("|".join(text) for text in rows))
+    return {
+        "code": f"people:{address}",
+        "kind": "people",
+        "place": address,
+        "mark": vault.keyed_hash(f"people:{address}:{keys}"),
+        "words": f"{kinds} leads to {len(rows)} rows {under}: they may be several people's",
+        "remedy": "make sure that they are one person's; if they are not, withdraw the request "
+        "and ask anew by what is this person's alone",
+        "rows": len(rows),
+    }
 
 
 @dataclass(kw_only=True)
@@ -121,9 +170,9 @@ def _looked_up(address: str, seeds: Sequence[Seed], task: Task, stores: Stores) 
 def _root(row: Mapping[str, Scalar], seeds: Sequence[Seed], names: Sequence[str]) -> _Root:
     values: dict[str, set[str]] = {}
     for seed in seeds:
-        value = row.get(seed.field)
         held = values.setdefault(seed.kind, set())
-        if value is not None and str(value).strip():
-            held.add(canonical(value, seed.kind))
-    name = " ".join(fold(str(row[n])) for n in names if row.get(n) is not None)
+        for value in each(row.get(seed.field)):
+            if str(value).strip():
+                held.add(canonical(value, seed.kind))
+    name = " ".join(fold(str(value)) for n in names for value in each(row.get(n)))
     return _Root(values=values, name=name.strip())

@@ -19,7 +19,7 @@ from erasure.domain.finding import (
 )
 from erasure.domain.masking import masked_fields
 from erasure.domain.steps import KEPT, Step
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, holds
 from erasure.models import ErasureRequest, Run, StoreRun
 from erasure.runs import case, journal, opening
 from erasure.runs.journal import RunStep
@@ -148,7 +148,9 @@ class Known:
             return False
         changed |= self._followed[step.dataset.store, step.dataset.name]
         return all(
-            guard[name] == then or name in changed or (then is None and name in self._cut[address])
+            holds(guard[name], then)
+            or name in changed
+            or (then is None and name in self._cut[address])
             for name, then in zip(step.guard, entry.key.guard, strict=True)
         )
 

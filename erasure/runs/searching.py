@@ -22,7 +22,7 @@ from erasure.domain.finding import (
 from erasure.domain.needles import Needle
 from erasure.domain.retention import parse_until
 from erasure.domain.steps import KEPT, Step
-from erasure.domain.values import Value, fold
+from erasure.domain.values import Many, Value, fold
 from erasure.stores.base import Found, Key, Selector, Store
 from lineage.graph import Dataset, Edge
 
@@ -93,7 +93,7 @@ def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None 
             guard=task.guards.get(lookup.dataset, ()),
         )
         for found in stores.get(dataset.store).find(selector, values):
-            yield _answer(found)
+            yield _answer(found, selector)
 
     resolver = Resolver(task.edges, task.datasets, search)
     resolver.start(task.seeds, task.wanted)
@@ -102,9 +102,18 @@ def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None 
     return resolver.findings
 
 
-def _answer(found: Found) -> Answer:
+def _answer(found: Found, selector: Selector) -> Answer:
+    parts = {
+        name: value
+        for name, value in zip(selector.guard, found.key.guard, strict=False)  # models have none
+        if isinstance(value, Many) and name in selector.fields
+    }
     return Answer(
-        values=found.key.values, matched=found.matched, carry=found.carry, payload=found.key
+        values=found.key.values,
+        matched=found.matched,
+        carry=found.carry,
+        payload=found.key,
+        parts=parts,
     )
 
 

@@ -106,7 +106,11 @@ def limits_of(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
     limits = []
     for finding in plan.findings:
         code = finding["code"]
-        acted = [s for s in steps if s.rows and code in s.explained.get("effects", ())]
+        acted = [
+            s
+            for s in steps
+            if s.rows and s.action not in KEPT and code in s.explained.get("effects", ())
+        ]
         if not acted or code not in accepted:
             continue
         limit: dict[str, Any] = {"dataset": finding["place"]}
@@ -173,13 +177,14 @@ class RunFacts:
 
 def facts_of(run: Run) -> RunFacts:
     """Read the facts of a run that has been verified."""
-    datasets = selectors.datasets()
+    catalogue = selectors.snapshot()
+    datasets = catalogue.datasets
     return RunFacts(
         run=run,
         stores={s.store: s for s in run.stores.all()},
         scans={s.store: s for s in run.scans.order_by("store")},
         scope={
-            "graph_hash": selectors.catalogue_version(),
+            "graph_hash": catalogue.version,
             "stores": len({d.store for d in datasets.values()}),
             "datasets": len(datasets),
             "fields": sum(len(d.fields) for d in datasets.values()),
@@ -214,7 +219,7 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str,
         },
         "subject": {
             "pseudonym": request.subject,
-            "identifier_kinds": sorted({i.kind for i in request.identifiers.all()}),
+            "identifier_kinds": sorted({i.kind for i in request.identifiers.all() if i.proved_by}),
         },
         "identity_check": {"method": request.identity_check, "result": "accepted"},
         "decision": {
@@ -240,13 +245,28 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str,
         "residual": residual_of(request, steps),
         "shared": shared_of(request),
         "limits": limits_of(plan, steps),
-        "letters": [],
+        "letters": letters_of(request),
         "suppression": {
             "entries": SuppressionEntry.objects.filter(request_id=request.id).count(),
             "hash_key": vault.hash_key_id(),
         },
         "record": {"erased_after": None},
     }
+
+
+def letters_of(request: ErasureRequest) -> list[dict[str, str]]:
+    """The letters that went out until now, each with the hash of exactly what was sent."""
+    sent = request.letters.filter(state__in=("sent", "by_hand")).order_by("sent_at")
+    return [
+        {
+            "template": letter.code,
+            "version": str(letter.version),
+            "sent_at": letter.sent_at.isoformat(),
+            "hash": letter.sha256,
+        }
+        for letter in sent
+        if letter.sent_at
+    ]
 
 
 def tool_version() -> str:
@@ -260,8 +280,15 @@ def tool_version() -> str:
 def _clock(request: ErasureRequest, facts: RunFacts) -> list[dict[str, str]]:
     clock = [
         {"event": "received", "at": request.received_at.isoformat()},
-        {"event": "answer_by", "at": request.due_at.isoformat()},
     ]
+    for pause in request.pauses.all():
+        clock.append({"event": f"{pause.why}_asked_for", "at": pause.since.isoformat()})
+        if pause.until:
+            clock.append({"event": f"{pause.why}_received", "at": pause.until.isoformat()})
+    if request.extended_at:
+        clock.append({"event": "extended", "at": request.extended_at.isoformat()})
+    if request.due_at:
+        clock.append({"event": "answer_by", "at": request.due_at.isoformat()})
     if closed := facts.windows.get(request.id):
         clock.append({"event": "undo_window_closed", "at": closed.isoformat()})
     if request.closed_at:

@@ -84,6 +84,8 @@ class Undoing:
             for standing in self._store(capture.store).compare(own):
                 row = _row_id(capture.store, standing.image)
                 seen.add(row)
+                if standing.how == "before" and not standing.image.values:
+                    continue  # a row that was added has gone again
                 word = _WORDS[standing.how]
                 report[f"{capture.store}.{standing.image.collection}"][word] += 1
         return {table: dict(sorted(counts.items())) for table, counts in sorted(report.items())}

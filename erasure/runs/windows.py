@@ -56,7 +56,8 @@ def open_windows(run: Run, requests: Iterable[ErasureRequest], plan: Plan) -> No
     """
     seconds = min(plan.undo_seconds, int(settings.LETHE_UNDO_WINDOW.total_seconds()))
     for request in requests if seconds else ():
-        closes_at = min(run.started_at + timedelta(seconds=seconds), request.due_at)
+        closes_at = run.started_at + timedelta(seconds=seconds)
+        closes_at = min(closes_at, request.due_at or closes_at)
         if closes_at > timezone.now():
             vault.make_key(request.id, "undo")  # so that sealing an image later cannot fail
             UndoWindow.objects.create(request=request, run=run, closes_at=closes_at)

@@ -265,7 +265,8 @@ class Image:
     """A row as it was before a batch deleted or changed it, to be put back whole.
 
     ``collection`` as the store names it; ``key_names`` and ``key`` identify the row; ``values``
-    are all its columns as this store reads and writes them exactly, meant for it alone.
+    are all its columns as this store reads and writes them exactly, meant for it alone; none for
+    a row that the batch added: to put that back is to take it away.
     ``whose``: the works, by their place, and the keys in them that the row belongs to.
     ``left``: :func:`erasure.stores.images.digest` of the row as the batch left it, None when it
     went; ``now``: its key since then, where that was rewritten.
@@ -294,7 +295,7 @@ class Keeper(Protocol):
     """Where images go. What it was given is durable once ``seal`` returns, not before."""
 
     def keep(self, image: Image) -> None:
-        """Take an image; called before the first row of the batch is touched."""
+        """Take an image; before the first row of the batch is touched, or is known to be added."""
 
     def seal(self, left: Iterable[Left]) -> None:
         """Learn how the rows were left; called once, before the store commits."""

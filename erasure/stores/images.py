@@ -40,6 +40,10 @@ def how_it_stands(
 ) -> Literal["before", "left", "changed", "taken"]:
     """``at_key``: the row at the image's key; ``now``: the one at its rewritten key, or the same
     where it has none. None where no row is."""
+    if not image.values:  # the batch added it
+        if at_key is None:
+            return "before"
+        return "left" if digest(at_key) == image.left else "changed"
     if at_key is not None and same_row(at_key, image):
         return "before"
     moved = bool(image.now) and image.now != image.key

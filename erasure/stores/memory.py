@@ -6,16 +6,14 @@ flow is tested against. Nothing survives the process.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, ClassVar
 
-from erasure.domain.errors import LateRows, StoreError, StoreUnreachable
+from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.domain.needles import Matcher, Needle, needles_of_row
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
@@ -29,21 +27,14 @@ from erasure.stores.base import (
     Searched,
     Secrets,
     Selector,
-    Step,
     Work,
 )
 from erasure.stores.matching import text_matcher, value_matcher
+from erasure.stores.memory_batch import Batch, by_key
 from erasure.stores.memory_images import PutsBack
-from erasure.stores.rows import (
-    Effect,
-    comparable,
-    effect_of,
-    failures,
-    receipt_of,
-    unique_keys,
-)
+from erasure.stores.rows import failures, unique_keys
 from lineage.graph import Dataset
-from lineage.schema import Column, ForeignKey, Inspection, Table
+from lineage.schema import Column, Inspection, Table, fingerprint, relied_on
 
 Row = dict[str, Scalar]
 KeyValues = tuple[Scalar, ...]
@@ -108,10 +99,11 @@ class MemoryStore(PutsBack):
 
     def inspect(self) -> Inspection:
         """The shapes as they were seeded. Raises StoreUnreachable."""
-        tables = self._world().tables
-        plain = [[n, [[c.name, c.data_type] for c in t.columns]] for n, t in sorted(tables.items())]
-        digest = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
-        return Inspection(tables=dict(tables), fingerprint=digest, small=not self._scheduled)
+        tables = dict(self._world().tables)
+        parts = relied_on(tables)
+        return Inspection(
+            tables=tables, fingerprint=fingerprint(parts), parts=parts, small=not self._scheduled
+        )
 
     def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value."""
@@ -140,7 +132,7 @@ class MemoryStore(PutsBack):
     def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
         """The person's needles in those rows."""
         table = self._table(dataset)
-        rows = _by_key(self._world().rows[table.name], self._key(dataset, table))
+        rows = by_key(self._world().rows[table.name], self._key(dataset, table))
         for key in keys:
             if key.values in rows:
                 yield key, sorted(set(needles_of_row(dataset, rows[key.values])))
@@ -159,6 +151,16 @@ class MemoryStore(PutsBack):
         batch.refuse_dangling([work.step for work in works])
         return receipts, batch
 
+    def foresee(self, works: Sequence[Work], secrets: Secrets) -> None:
+        """Raise what ``act`` would refuse to put into the rows."""
+        batch = Batch(self, self._world(), secrets)
+        for work in works:
+            effect, rows = batch.resolve(work)
+            pairs = [(k, rows[v]) for v, k in unique_keys(work).items() if v in rows]
+            effect = batch.settled(effect, pairs)
+            for key, row in pairs:
+                effect.changes(key, row)
+
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew."""
         world = self._world()
@@ -167,6 +169,7 @@ class MemoryStore(PutsBack):
         for work in works:
             effect, rows = batch.resolve(work)
             pairs = [(k, rows[v]) for v, k in unique_keys(work).items() if v in rows]
+            effect = batch.settled(effect, pairs)
             reasons = Counter(failures(effect, pairs, batch.still_referred(work, rows)))
             found += [
                 Failure(dataset=work.step.dataset.address, why=why, count=count)
@@ -228,10 +231,6 @@ def _shape(name: str, rows: Sequence[Mapping[str, Scalar]]) -> Table:
     return Table(name=name, columns=columns, rows=len(rows))
 
 
-def _by_key(rows: Sequence[Row], key: Sequence[str]) -> dict[KeyValues, Row]:
-    return {tuple(row[n] for n in key): row for row in rows}
-
-
 def _hits(collection: str, row: Row, key: KeyValues, owner: Row, needles: Matcher) -> Iterator[Hit]:
     for name, value in row.items():
         text = "" if value is None else str(value)
@@ -245,141 +244,3 @@ def _hits(collection: str, row: Row, key: KeyValues, owner: Row, needles: Matche
                 whole=needle in whole,
                 owner=owner,
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Link:
-    """Columns of ``collection`` that refer to ``target_columns`` of another."""
-
-    collection: str
-    columns: tuple[str, ...]
-    target_columns: tuple[str, ...]
-
-    def form(self, row: Row, names: Sequence[str]) -> tuple[str, ...] | None:
-        """The reference as text; None where a part of it is NULL."""
-        parts = [comparable(row[n]) for n in names]
-        found = tuple(p for p in parts if p is not None)
-        return found if len(found) == len(parts) else None
-
-
-class Batch:
-    """Works carried out on a copy of the rows."""
-
-    def __init__(self, store: MemoryStore, world: World, secrets: Secrets) -> None:
-        self._store, self._world, self._secrets = store, world, secrets
-        self.rows = world.copy()
-        self._removed: list[tuple[str, Row]] = []
-
-    def resolve(self, work: Work) -> tuple[Effect, dict[KeyValues, Row]]:
-        """The effect of a work, and the live rows of its table by key."""
-        step = work.step
-        table = self._store._table(step.dataset, step.guard)
-        key = self._store._key(step.dataset, table)
-        place = f"{self._store.name}.{table.name}"
-        effect = effect_of(step, table, key, self._secrets, place)
-        return effect, _by_key(self.rows[table.name], key)
-
-    def act(self, work: Work) -> Receipt:
-        """Carry out one work; the copy is thrown away when anything raises."""
-        effect, rows = self.resolve(work)
-        keys = unique_keys(work)
-        if effect.untouched:
-            return receipt_of(work, keys)
-        present = [(key, rows[values]) for values, key in keys.items() if values in rows]
-        kept: Sequence[Key] = ()
-        if work.step.via == "refcount":
-            kept = self.still_referred(work, rows)([key for key, _ in present])
-        acted = [(key, row) for key, row in present if key not in kept]
-        reused = [key for key, row in acted if effect.state(key, row) == "reused"]
-        for key, row in acted:
-            if key not in reused:
-                self._apply(work, effect, key, row)
-        return receipt_of(work, keys, reused=reused, kept=kept)
-
-    def _apply(self, work: Work, effect: Effect, key: Key, row: Row) -> None:
-        name = work.step.dataset.name
-        if effect.removes:
-            self.rows[name] = [other for other in self.rows[name] if other is not row]
-            self._removed.append((name, row))
-            return
-        row.update(effect.changes(key.values, row))
-        renamed = effect.rewritten(key)
-        for link in self._links(work) if renamed else ():
-            before = link.form(row, link.target_columns)
-            for other in self.rows[link.collection]:
-                if before is not None and link.form(other, link.columns) == before:
-                    pairs = zip(link.columns, link.target_columns, strict=True)
-                    other.update({c: renamed[t] for c, t in pairs if t in renamed})
-        row.update(renamed)
-
-    def still_referred(
-        self, work: Work, rows: Mapping[KeyValues, Row]
-    ) -> Callable[[Sequence[Key]], list[Key]]:
-        """Which of some rows anybody but themselves refers to."""
-
-        def answer(keys: Sequence[Key]) -> list[Key]:
-            return [k for k in keys if self._referrers(work, rows[k.values])]
-
-        return answer
-
-    def _referrers(self, work: Work, row: Row) -> bool:
-        return any(
-            other is not row
-            and link.form(other, link.columns) == link.form(row, link.target_columns)
-            and link.form(other, link.columns) is not None
-            for link in self._links(work)
-            for other in self.rows[link.collection]
-        )
-
-    def _links(self, work: Work) -> list[_Link]:
-        links = {
-            _Link(
-                collection=r.collection,
-                columns=(r.field, *(mine for mine, _ in r.also)),
-                target_columns=(r.target_field, *(theirs for _, theirs in r.also)),
-            )
-            for r in work.step.referrers
-        }
-        for link in links:
-            known = self._world.tables.get(link.collection)
-            if known is None or known.get(link.columns[0]) is None:
-                raise StoreError(
-                    f"{self._store.name}.{link.collection}",
-                    f"'{link.columns[0]}' is missing; correct the catalogue",
-                )
-        links |= {link for link, _ in self._children(work.step.dataset.name)}
-        return sorted(links, key=repr)
-
-    def _children(self, target: str) -> Iterator[tuple[_Link, ForeignKey]]:
-        for name, table in self._world.tables.items():
-            for key in table.foreign_keys:
-                if key.target == target:
-                    yield (
-                        _Link(
-                            collection=name, columns=key.columns, target_columns=key.target_columns
-                        ),
-                        key,
-                    )
-
-    def refuse_dangling(self, steps: Sequence[Step]) -> None:
-        """No reference may be left to a row that went. Raises LateRows; or StoreError where the
-        children would have gone or changed without the plan naming their table."""
-        planned = {
-            (s.dataset.name, field) for s in steps for field in (*s.guard, *s.cut, *s.reference)
-        }
-        for name, row in self._removed:
-            for link, key in self._children(name):
-                gone = link.form(row, link.target_columns)
-                if gone is None or all(
-                    link.form(other, link.columns) != gone for other in self.rows[link.collection]
-                ):
-                    continue
-                place = f"{self._store.name}.{link.collection}"
-                named = all((link.collection, field) in planned for field in link.columns)
-                if named or key.on_delete in ("NO ACTION", "RESTRICT"):
-                    raise LateRows(place)
-                raise StoreError(
-                    place,
-                    f"rows here would change with '{name}' (ON DELETE {key.on_delete}) and the "
-                    "plan does not name them; declare the table, then plan again",
-                )

@@ -13,7 +13,8 @@ from erasure.stores.images import digest, how_it_stands, refuse_moved
 from erasure.stores.rows import comparable, unique_keys
 
 if TYPE_CHECKING:
-    from erasure.stores.memory import Batch, World
+    from erasure.stores.memory import World
+    from erasure.stores.memory_batch import Batch
 
 Row = dict[str, Scalar]
 KeyValues = tuple[Scalar, ...]

@@ -7,19 +7,21 @@ former execution has already dealt with is recognised by it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
 from erasure.domain.errors import StoreError
-from erasure.domain.masking import CannotMask, masked_fields, replacement, residue_of
-from erasure.domain.needles import Matcher
-from erasure.domain.values import Scalar, canonical, fold
-from erasure.stores.base import Key, Receipt, Residue, Secrets, Step, Work
+from erasure.domain.expressions import NO_HINTS, Hints
+from erasure.domain.masking import CannotMask, candidates, masked_fields, residue_of
+from erasure.domain.needles import REDACTED, Matcher
+from erasure.domain.placing import Slot, token
+from erasure.domain.values import Scalar, canonical, finite, fold, holds
+from erasure.stores import documents, insides
+from erasure.stores.base import Key, Receipt, Residue, Step, Work
 from lineage.graph import Field
-from lineage.schema import Column, Table
+from lineage.schema import Column, Inside
 
 Row = Mapping[str, Scalar]
 State = Literal["ours", "done", "reused"]
@@ -29,8 +31,13 @@ ROW_ACTIONS = frozenset({"delete", "anonymize", "redact", "retain", "restrict"})
 @dataclass(frozen=True, kw_only=True)
 class Effect:
     """A step, resolved against the live table. ``removes``: the row goes; ``untouched``: it stays
-    as it is, by law; else its fields change: ``masked``, ``cut`` (to NULL) and ``redacted``.
-    ``key`` are the names of the columns that identify a row."""
+    as it is, by law; else its fields change: ``masked``, ``cut`` (to NULL), ``redacted``, and
+    ``replaced``: references that lead to a ghost row afterwards, which ``choices`` has.
+    ``key`` are the names of the columns that identify a row. ``documents``: by column, what of
+    that is done inside it; ``guarded``: guard fields that are inside a column. ``hints``: what the
+    table's constraints say of a column; ``choices``: by row key and column, what was chosen because
+    the constraints refuse what would have come first; ``contended``: columns for which that depends
+    on what other rows hold, and may be chosen otherwise the next time."""
 
     place: str
     step: Step
@@ -41,6 +48,12 @@ class Effect:
     masked: Mapping[str, Field] = field(default_factory=dict)
     cut: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
+    documents: Mapping[str, documents.Edits] = field(default_factory=dict)
+    guarded: Mapping[str, Inside] = field(default_factory=dict)
+    replaced: tuple[str, ...] = ()
+    hints: Mapping[str, Hints] = field(default_factory=dict)
+    choices: Mapping[tuple[Scalar, ...], Mapping[str, Scalar]] = field(default_factory=dict)
+    contended: frozenset[str] = frozenset()
 
     @property
     def removes(self) -> bool:
@@ -54,28 +67,75 @@ class Effect:
 
     @property
     def changing(self) -> tuple[str, ...]:
-        """Names of the fields that may change; none of them is part of the key."""
-        return tuple(dict.fromkeys((*self.masked, *self.cut, *self.redacted)))
+        """Names of the columns that may change; none of them is part of the key."""
+        plain = dict.fromkeys((*self.masked, *self.cut, *self.redacted))
+        for edits in self.documents.values():
+            for name in edits.names:
+                plain.pop(name, None)
+        return (*plain, *self.documents)
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of the fields that deciding needs."""
-        return tuple(dict.fromkeys((*self.step.guard, *self.changing)))
+        """Names of the columns that deciding needs."""
+        guard = insides.roots(self.step.guard, self.guarded)
+        return tuple(dict.fromkeys((*guard, *self.changing)))
 
-    def changes(self, key: Sequence[Scalar], row: Row) -> dict[str, Scalar]:
+    def changes(self, key: Key, row: Row) -> dict[str, Scalar]:
         """The fields that must change, and to what; empty when nothing is left to do."""
-        after = {name: self.after(key, name, row[name]) for name in self.changing}
+        names = (*self.changing, *self.replaced)
+        after = {name: self.after(key, name, row[name]) for name in names}
         return {name: value for name, value in after.items() if value != row[name]}
 
-    def after(self, key: Sequence[Scalar], name: str, value: Scalar) -> Scalar:
+    def left(self, key: Key, row: Row) -> dict[str, Scalar]:
+        """Those changes that show that the step was not carried out."""
+        then = dict(zip(self.step.guard, key.guard, strict=True)) if self.replaced else {}
+        waiting = {name: None for name in self.replaced if row[name] == then[name]}
+        return waiting | {
+            name: value
+            for name, value in self.changes(key, row).items()
+            if name not in self.contended or row[name] not in self.candidates(key, name, row[name])
+        }
+
+    def after(self, key: Key, name: str, value: Scalar) -> Scalar:
         """What stands in a field once the step has been carried out. Raises StoreError."""
-        if name in self.cut:
-            return None
-        if name in self.masked:
-            return self._as_kept(name, value, self.mask(key, name, value))
-        if name in self.redacted and isinstance(value, str):
-            return self._as_kept(name, value, self._redact(name, value))
-        return value
+        chosen = self.choices.get(key.values) if self.choices else None
+        if chosen is not None and name in chosen:
+            return chosen[name]
+        return next(self.candidates(key, name, value))
+
+    def candidates(self, key: Key, name: str, value: Scalar) -> Iterator[Scalar]:
+        """What may stand in a field afterwards, best first; also in one of the key. Raises
+        StoreError where there is nothing."""
+        if name in self.documents:
+            yield self._inside(key, name, value)
+        elif name in self.cut:
+            yield None
+        elif name in self.masked or name in self.key:
+            for made in self._masks(key.values, name, value):
+                yield self._as_kept(name, value, made)
+        elif name in self.redacted and isinstance(value, str):
+            for made in self._redactions(key, name, value):
+                yield self._as_kept(name, value, made)
+        else:
+            yield value
+
+    def _inside(self, key: Key, name: str, value: Scalar) -> Scalar:
+        def mask(field_: str, number: int, there: Scalar) -> Scalar:
+            return self._item(self.slot((*key.values, number), field_, there), field_)
+
+        place, edits = f"{self.place}.{name}", self.documents[name]
+        return insides.after(place, self.step, key, value, edits, mask, self.needles)
+
+    def _item(self, slot: Slot, name: str) -> Scalar:
+        """What takes the place of one value inside a document: of an array the type of its items,
+        of JSON whatever the value is."""
+        field_ = self.step.dataset.get(name)
+        kind = slot.data_type.removesuffix("[]")
+        slot = replace(slot, data_type="" if kind.upper().startswith("JSON") else kind)
+        try:
+            return next(candidates(field_.method if field_ else None, slot, NO_HINTS))
+        except CannotMask as error:
+            raise StoreError(f"{self.place}.{name}", str(error)) from None
 
     def _as_kept(self, name: str, before: Scalar, after: Scalar) -> Scalar:
         """A text of fixed width comes back padded where it was padded before."""
@@ -85,47 +145,110 @@ class Effect:
             return after.ljust(column.length or 0)
         return after
 
-    def mask(self, key: Sequence[Scalar], name: str, value: Scalar) -> Scalar:
-        """The value that anonymising puts there, also into a field of the key."""
-        column = self.columns[name]
+    def _masks(self, key: Sequence[Scalar], name: str, value: Scalar) -> Iterator[Scalar]:
         found = self.step.dataset.get(name)
+        method, any_yet = found.method if found else None, False
         try:
-            return replacement(
-                found.method if found else None,
-                value=value,
-                data_type=column.data_type or (found.data_type if found else None),
-                length=column.length,
-                nullable=column.nullable,
-                unique=column.unique,
-                seed=self.seed,
-                key=(self.step.dataset.address, name, *key),
-            )
+            slot = self.slot(key, name, value)
+            for made in candidates(method, slot, self.hints.get(name, NO_HINTS)):
+                yield made
+                any_yet = True
         except CannotMask as error:
-            raise StoreError(f"{self.place}.{name}", str(error)) from None
+            if not any_yet:  # else the candidates have come to their end
+                raise StoreError(f"{self.place}.{name}", str(error)) from None
 
-    def _redact(self, name: str, text: str) -> str:
-        redacted = self.needles.redact(text)
+    def slot(self, key: Sequence[Scalar], name: str, value: Scalar) -> Slot:
+        """The place of a value."""
+        column, found = self.columns[name], self.step.dataset.get(name)
+        return Slot(
+            value=value,
+            data_type=column.data_type or (found.data_type if found else None) or "",
+            length=column.length,
+            nullable=column.nullable,
+            unique=column.unique,
+            seed=self.seed,
+            key=(self.step.dataset.address, name, *key),
+        )
+
+    def _redactions(self, key: Key, name: str, text: str) -> Iterator[Scalar]:
+        redacted = documents.redacted(text, self.needles)
+        if redacted == text:
+            yield text
+            return
         length = self.columns[name].length
-        if length is not None and len(redacted) > max(length, len(text)):
-            return self.needles.redact(text, "")  # the mark would not fit; nothing fits always
-        return redacted
+        if length is None or len(redacted) <= max(length, len(text)):
+            yield redacted
+        # Where the mark would not fit; nothing fits always.
+        yield documents.redacted(text, self.needles, "")
+        mark = token(self.slot(key.values, name, text).noise("mark"), len(REDACTED))
+        yield documents.redacted(text, self.needles, mark)
+        if self.columns[name].nullable:
+            yield None
+
+    def clears(self, name: str) -> bool:
+        """True where NULL is what comes first."""
+        if name in self.cut:
+            return True
+        field_ = self.masked.get(name)
+        default = field_ is not None and (field_.method is None or field_.method.name == "null")
+        return default and self.columns[name].nullable
+
+    def spreads(self, name: str) -> bool:
+        """True where what comes first is so random that no other row holds it."""
+        field_ = self.masked.get(name) or self.step.dataset.get(name)
+        method = field_.method.name if field_ and field_.method else "null"
+        random = method in ("null", "random", "pseudonymize") and not self.clears(name)
+        return name not in self.redacted and random and self.slot((), name, None).wide
+
+    def is_fixed(self, name: str) -> bool:
+        """True where there is nothing to choose from."""
+        field_ = self.masked.get(name)
+        return field_ is not None and field_.method is not None and field_.method.name == "constant"
+
+    def refused(self, name: str) -> str:
+        """Why nothing can be put into a field, and the remedy, after the name of a constraint."""
+        if name in self.cut:
+            return "refuses NULL, so the reference cannot be cut; declare `on_erase: deep`"
+        if self.is_fixed(name):
+            return "refuses the constant; declare `method: constant: …` with a value it accepts"
+        if self.columns[name].unique:  # where no constant can be
+            return "refuses every new value; make the column nullable, or declare `action: delete`"
+        null = ", or `method: null`" if self.columns[name].nullable else ""
+        return f"refuses every new value; declare `method: constant: …` with one it accepts{null}"
 
     def state(self, key: Key, row: Row) -> State:
         """Whose row it is now: ours as it was found, done by a former execution, or reused."""
-        then, now = key.guard, tuple(row[name] for name in self.step.guard)
-        if not self.step.guard or now == then:
+        then, now = key.guard, self.guard_of(row)
+        if not self.step.guard or now == then or all(map(holds, now, then)):
             return "ours"
-        pairs = zip(self.step.guard, then, now, strict=True)
-        if all(n in (t, self.after(key.values, name, t)) for name, t, n in pairs):
-            return "done" if not self.changes(key.values, row) else "reused"
+        if self.is_theirs(key, row):
+            return "done" if not self.left(key, row) else "reused"
         return "reused"
+
+    def is_theirs(self, key: Key, row: Row) -> bool:
+        """True while every field of the guard is as it was found, or as the step may have left
+        it; a reference that was to be replaced may lead anywhere else."""
+        return all(
+            holds(now, then) or self._may_become(key, name, then, now)
+            for name, then, now in zip(self.step.guard, key.guard, self.guard_of(row), strict=True)
+        )
+
+    def guard_of(self, row: Row) -> tuple[Scalar, ...]:
+        """The guard fields' values now."""
+        return insides.values_of(self.step.guard, self.guarded, row)
+
+    def _may_become(self, key: Key, name: str, then: Scalar, now: Scalar) -> bool:
+        inside = self.guarded.get(name)
+        if inside is not None:
+            return inside.column in self.changing
+        return name in self.replaced or now in self.candidates(key, name, then)
 
     def rewritten(self, key: Key) -> dict[str, Scalar]:
         """New values of the key's own fields that are personal; empty where none is."""
         if not self.rekeys:
             return {}
         values = dict(zip(self.key, key.values, strict=True))
-        return {name: self.mask(key.values, name, values[name]) for name in self.rekeys}
+        return {name: self.after(key, name, values[name]) for name in self.rekeys}
 
     @property
     def rekeys(self) -> tuple[str, ...]:
@@ -141,7 +264,7 @@ def comparable(value: object) -> str | None:
     if isinstance(value, tuple):
         parts = [comparable(part) for part in value]
         return None if None in parts else canonical(tuple(parts))
-    if value is None or (isinstance(value, (float, Decimal)) and not math.isfinite(value)):
+    if value is None or (isinstance(value, (float, Decimal)) and not finite(value)):
         return None
     text = canonical(value)  # type: ignore[arg-type]  # anything else has a str()
     try:
@@ -160,90 +283,6 @@ def folded(value: object) -> str | None:
 def masks(step: Step) -> bool:
     """True when a step anonymises the rows themselves, not only what points at the person."""
     return step.action == "anonymize" and step.via in ("deep", "refcount")
-
-
-def effect_of(
-    step: Step, table: Table, key: tuple[str, ...], secrets: Secrets, place: str
-) -> Effect:
-    """Resolve a step against its live table. Raises StoreError for what cannot be done there."""
-    if step.action not in ROW_ACTIONS:
-        raise StoreError(
-            place,
-            f"a store of rows cannot carry out '{step.action}'; "
-            f"use one of: {', '.join(sorted(ROW_ACTIONS))}",
-        )
-    columns = {c.name: c for c in table.columns}
-    masked, cut, redacted = _fields(step, columns, key)
-    _require(place, columns, (*step.guard, *masked, *cut, *redacted))
-    _refuse_cuts(place, step, cut, columns)
-    effect = Effect(
-        place=place,
-        step=step,
-        key=key,
-        columns=columns,
-        seed=secrets.seed,
-        needles=secrets.needles.precise() if redacted else Matcher(()),
-        masked=masked,
-        cut=cut,
-        redacted=redacted,
-    )
-    _refuse_assigned(place, columns, (*effect.changing, *effect.rekeys))
-    return effect
-
-
-def _fields(
-    step: Step, columns: Mapping[str, Column], key: tuple[str, ...]
-) -> tuple[dict[str, Field], tuple[str, ...], tuple[str, ...]]:
-    """Masked, cut and redacted fields; a field is dealt with once, in that order of strength."""
-    removes = step.action == "delete" and step.via in ("deep", "refcount")
-    if removes or step.action in ("retain", "restrict"):
-        return {}, (), ()
-    cut = () if step.via == "mention" else tuple(n for n in step.cut if n not in key)
-    masked = {
-        f.name: f
-        for f in (masked_fields(step.dataset) if masks(step) else ())
-        if f.name not in key and f.name not in cut and not _generated(columns, f.name)
-    }
-    redacted = tuple(n for n in step.redact if n not in masked and n not in cut and n not in key)
-    return masked, cut, redacted
-
-
-def _generated(columns: Mapping[str, Column], name: str) -> bool:
-    return name in columns and columns[name].generated
-
-
-def _require(place: str, columns: Mapping[str, Column], names: Iterable[str]) -> None:
-    for name in names:
-        if name not in columns:
-            raise StoreError(place, f"the column '{name}' is missing; correct the catalogue")
-
-
-def _refuse_cuts(
-    place: str, step: Step, cut: tuple[str, ...], columns: Mapping[str, Column]
-) -> None:
-    for name in cut:
-        if name in step.ghost:
-            raise StoreError(
-                f"{place}.{name}",
-                "ghost rows are not made by this version; make the column nullable and declare "
-                "`on_erase: shallow`",
-            )
-        if not columns[name].nullable:
-            raise StoreError(
-                f"{place}.{name}",
-                "the reference cannot be cut, the column refuses NULL; make it nullable, or "
-                "declare `on_erase: deep`",
-            )
-
-
-def _refuse_assigned(place: str, columns: Mapping[str, Column], names: Iterable[str]) -> None:
-    for name in names:
-        if columns[name].assigned:
-            raise StoreError(
-                f"{place}.{name}",
-                "the database alone writes it (GENERATED ALWAYS AS IDENTITY); declare "
-                "`method: keep`, or make it GENERATED BY DEFAULT",
-            )
 
 
 def unique_keys(work: Work) -> dict[tuple[Scalar, ...], Key]:
@@ -306,5 +345,5 @@ def _failure(effect: Effect, key: Key, row: Row) -> str:
         return "the row is still there"
     if effect.rewritten(key).items() - dict(zip(effect.key, key.values, strict=True)).items():
         return "the row still has its personal key"
-    left = effect.changes(key.values, row)
+    left = effect.left(key, row)
     return f"not cleared: {', '.join(sorted(left))}" if left else ""

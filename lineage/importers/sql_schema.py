@@ -191,7 +191,8 @@ class _Draft:
             if unsure.confidence != "high":
                 reference = f"references: [{self._reference(unsure.link)}]"
                 yield f"to confirm ({unsure.confidence}): {reference}: {unsure.reason}"
-        # A store of rows takes a document as one value: its fields are no columns of their own.
+        # The column's categories are about the whole document; who wants the rest of it to stay
+        # declares these paths instead.
         for path, one in suggestion.nested if suggestion else ():
             field = _quoted(f"{column.name}.{path}")
             yield f"inside ({one.confidence}): {{name: {field}, {_categories(one)}}}: {one.reason}"

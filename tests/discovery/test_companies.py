@@ -151,12 +151,7 @@ def test_a_draft_without_foreign_keys_leads_from_the_customer_to_the_last_row(
         "{store: shop}", "{store: shop, purpose: p, legal_basis: contract, retention: {period: 3y}}"
     )
     catalog.upsert(fideslang.read_text(text, "draft.yml"))
-    stored = gate.Catalogue(
-        stores=selectors.stores(),
-        datasets=selectors.datasets(),
-        references=selectors.references(),
-    )
-    assert gate.findings(stored, {"shop": found.inspection}) == []
+    assert gate.findings(selectors.snapshot(), {"shop": found.inspection}) == []
     effects = {r.holder_field: r.on_erase for r in selectors.references()}
     assert effects == {"kundennr": None, "auftragsnr": None, "artikel_nr": None}
 

@@ -17,6 +17,7 @@ from lineage.importers.lexicon import GUESSES
 from lineage.importers.terms import pattern
 from lineage.importers.words import column_words, same_word, words
 from lineage.schema import Column, Inspection, Table
+from lineage.snapshot import Snapshot
 
 EMAIL, PHONE = "user.contact.email", "user.contact.phone_number"
 FIRST, LAST = "user.name.first", "user.name.last"
@@ -211,7 +212,7 @@ def test_who_handles_a_row_is_told_in_other_languages_too(name: str) -> None:
 def test_the_gate_shows_a_category_in_its_remedy_in_any_language() -> None:
     live = Inspection(tables={"kunde": table("kunde", "vorname")}, fingerprint="x")
     store = StoreEntry(name="s", kind="sql")
-    (finding,) = gate.findings(gate.Catalogue(stores=[store], datasets={}), {"s": live})
+    (finding,) = gate.findings(Snapshot(stores=[store], datasets={}), {"s": live})
     assert "{name: vorname, data_categories: [user.name.first]}" in finding.remedy
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from erasure.domain.finding import Answer, Findings, Lookup, Resolver, Seed, Wanted, add_wanted
-from erasure.domain.values import Scalar, Value, canonical
+from erasure.domain.values import Many, Scalar, Value, canonical, each, from_json, holds, to_json
 from lineage.graph import Dataset, Edge, Effect, Field, Reference
 
 Rows = Mapping[str, Sequence[Mapping[str, Scalar]]]
@@ -44,14 +45,16 @@ def resolve(rows: Rows, edges: Sequence[Edge], emails: Mapping[str, str]) -> Fin
     def search(lookup: Lookup, values: Sequence[Value]) -> Iterator[Answer]:
         kind = "email" if lookup.mode == "email" else None
         for row in rows[lookup.dataset]:
-            held = row.get(lookup.fields[0])
-            matched = tuple(
-                v
-                for v in values
-                if held is not None and canonical(v, kind) == canonical(held, kind)
-            )
+            name = lookup.fields[0]
+            texts = {canonical(v, kind) for v in values}
+            held = [v for v in each(row.get(name)) if canonical(v, kind) in texts]
+            there = {canonical(v, kind) for v in held}
+            matched = tuple(v for v in values if canonical(v, kind) in there)
+            parts = {name: Many(tuple(held))} if isinstance(row.get(name), Many) else {}
             if matched:
-                yield Answer(values=(row["id"],), matched=matched, carry=row, payload=row["id"])
+                yield Answer(
+                    values=(row["id"],), matched=matched, carry=row, payload=row["id"], parts=parts
+                )
 
     wanted: Wanted = {}
     for person, email in emails.items():
@@ -146,3 +149,32 @@ def test_people_searched_together_find_what_each_finds_alone(
         alone = keys(resolve(rows, edges, {person: email}), "customer")
         mine = {t[0] for t, r in together.rows.get("customer", {}).items() if person in r.people}
         assert mine == alone
+
+
+def test_of_several_values_in_one_field_each_leads_to_its_own_person() -> None:
+    world: Rows = {
+        "customer": [{**WORLD["customer"][0], "tags": Many((3, "4"))}, WORLD["customer"][1]],
+        "team": [{"id": 1, "members": Many((7, "0", 0, 5))}, {"id": 2, "members": Many((5,))}],
+        "tag": [{"id": n} for n in (3, 4, 5)],
+    }
+    edges = [edge("customer.id", "team.members", "shallow"), edge("customer.tags", "tag.id")]
+    found = resolve(world, edges, {"ann": "ann@example.com", "bob": "bob@example.com"})
+    ann, bob = frozenset({"ann"}), frozenset({"bob"})
+    (team,) = found.rows["team"].values()
+    assert team.shallow_by == {("members",): ann | bob}
+    assert team.parts == {"members": {7: bob, "0": ann, 0: ann}}
+    assert keys(found, "tag") == {"3", "4"}
+
+
+def test_a_guard_of_several_values_holds_while_those_met_are_among_them() -> None:
+    assert holds(Many((7, "5")), Many((5,)))
+    assert holds(Many((7,)), None)
+    assert not holds(Many((7,)), Many((5, 7)))
+    assert holds(5, 5)
+    assert not holds(None, 5)
+
+
+@given(st.lists(st.integers() | st.text() | st.decimals(allow_nan=False)))
+def test_several_values_are_written_down_and_read_back(items: list[Scalar]) -> None:
+    plain = json.loads(json.dumps(to_json(Many(tuple(items)))))
+    assert from_json(plain) == Many(tuple(items))

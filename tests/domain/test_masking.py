@@ -263,7 +263,7 @@ def test_a_key_is_dropped_from_a_document_wherever_the_path_leads() -> None:
         ("bpchar", "x", "text"),
         ("INTEGER", 1, "integer"),
         ("int64", 1, "integer"),
-        ("INTERVAL", "1 day", "other"),
+        ("INTERVAL", "1 day", "interval"),
         ("POINT", "(1,2)", "other"),
         ("timestamp[us]", None, "datetime"),
         ("date32[day]", None, "date"),

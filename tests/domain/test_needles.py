@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from erasure.domain.needles import REDACTED, SHORTEST, Matcher, Needle, needles_of_row
 from erasure.domain.values import Scalar, fold
-from lineage.graph import Dataset, Field
+from lineage.graph import Dataset, Field, Method
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
@@ -55,6 +55,18 @@ def test_identities_and_contacts_are_needles_and_other_fields_are_not() -> None:
         "mail": "Mira@Example.com", "phone": "+49 30 1234", "born": "1980-01-01", "amount": "1980"
     }  # fmt: skip
     assert texts_of(fields, row) == {"mira@example.com", "+49 30 1234"}
+
+
+def test_the_constant_of_a_former_erasure_is_nobodys_value() -> None:
+    masked = Method(name="constant", argument="taken away")
+    fields = [
+        Field(name="phone", categories=("user.contact.phone_number",), method=masked),
+        Field(name="name", categories=("user.name",), method=masked),
+        field("other", "user.contact.phone_number"),
+    ]
+    row: dict[str, Scalar] = {"phone": "taken away ", "name": "taken away", "other": "030 1234"}
+    assert texts_of(fields, row) == {"030 1234"}
+    assert texts_of(fields[:1], {"phone": "030 5678"}) == {"030 5678"}
 
 
 @pytest.mark.parametrize(

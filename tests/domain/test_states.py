@@ -13,6 +13,7 @@ TABLES = {
     "store_run": states.STORE_RUN,
     "batch": states.BATCH,
     "model_job": states.MODEL_JOB,
+    "letter": states.LETTER,
 }
 
 

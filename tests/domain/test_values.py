@@ -102,3 +102,20 @@ def test_moments_keep_their_zone() -> None:
     moment = datetime(2024, 1, 2, 3, 4, tzinfo=UTC)
     assert from_json(to_json(moment)) == moment
     assert from_json(to_json(time(3, 4))) == time(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("9" * 5000), "9" * 5000),
+        (Decimal("1e400"), "1" + "0" * 400),
+        (Decimal("-0"), "0"),
+        (Decimal("12.00"), "12"),
+        (-0.0, "0"),
+        (1e22, "10000000000000000000000"),
+    ],
+)
+def test_whole_numbers_have_one_text_however_many_digits_they_have(
+    value: Decimal | float, text: str
+) -> None:
+    assert canonical(value) == text

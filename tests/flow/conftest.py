@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 
 from erasure.stores import registry
 from tests.flow.cast import KINDS, MemoryShop, Shop, Spied, SqliteShop
+from tests.flow.inbox import Inbox, free_port, mail_through, serving
 from tests.flow.postgresql_shop import PostgresqlShop
 from tests.servers import postgresql_server
 
@@ -67,3 +69,12 @@ def sql_shop(
     made.close()
     Spied.asked.clear()
     Spied.before.clear()
+
+
+@pytest.fixture
+def inbox(settings: LazySettings) -> Iterator[Inbox]:
+    """A mail server on this machine, and the settings that lead to it."""
+    port = free_port()
+    mail_through(settings, port)
+    with serving(port) as kept:
+        yield kept

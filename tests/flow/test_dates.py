@@ -17,7 +17,16 @@ from erasure.domain.errors import KeyDestroyed, StoreError, StoreUnreachable
 from erasure.flow import watch
 from erasure.models import Certificate, DataKey, DateDue, ErasureRequest, LedgerLeaf, PlanStep
 from erasure.runs import case
-from tests.flow.cast import ANN, BEN, CATALOGUE, SECRETS, SUBJECT, Shop, Spied, SqliteShop
+from tests.flow.cast import (
+    ANN,
+    BEN,
+    CATALOGUE,
+    SECRETS,
+    SUBJECT,
+    Shop,
+    Spied,
+    SqliteShop,
+)
 from tests.flow.deeds import approved, work_off
 from tests.flow.undoing_cast import live_keys
 

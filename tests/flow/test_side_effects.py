@@ -61,7 +61,7 @@ def test_a_plan_is_approved_with_exactly_what_it_names_or_not_at_all(
     before = beside(sql_shop), LedgerLeaf.objects.count(), Event.objects.count()
     with pytest.raises(
         UsageError,
-        match=r"would set off more than its steps|does not set off; it sets off: cascade:",
+        match=r"must be accepted with the plan|to be accepted there is: cascade:",
     ):
         accepting(request, *accept)
     request.refresh_from_db()

@@ -276,15 +276,6 @@ def edited_lines(before: str, after: str) -> int:
     return sum(line.startswith("+ ") for line in lines)
 
 
-def _stored() -> gate.Catalogue:
-    return gate.Catalogue(
-        stores=selectors.stores(),
-        datasets=selectors.datasets(),
-        references=selectors.references(),
-        derivations=selectors.derivations(),
-    )
-
-
 def _erased(database: sqlite3.Connection, reach: Reach, email: str) -> dict[str, int]:
     """Rows deleted per table, by reading the reach as the format says: deep edges carry on, rows
     of datasets with action delete go, children first."""
@@ -334,8 +325,8 @@ def test_the_chinook_draft_becomes_usable_with_at_most_ten_edited_lines(chinook:
     catalogue = fideslang.read_text(final, "chinook.yml")
     assert catalogue.warnings == ()
     catalog.upsert(catalogue)
-    assert gate.findings(_stored(), {"chinook": found.inspection}) == []
-    reach = walk(selectors.identity_start(["email"]), selectors.neighbours)
+    assert gate.findings(selectors.snapshot(), {"chinook": found.inspection}) == []
+    reach = walk(selectors.identity_start(["email"]), selectors.snapshot().neighbours)
     with closing(sqlite3.connect(chinook)) as database:
         database.execute("pragma foreign_keys = on")
         employees = database.execute("select * from Employee").fetchall()
@@ -358,7 +349,7 @@ def test_erasing_a_chinook_employee_leaves_the_customers_they_served(chinook: Pa
         )
     )
     store.close()
-    reach = walk({"chinook.Employee": ["Email"]}, selectors.neighbours)
+    reach = walk({"chinook.Employee": ["Email"]}, selectors.snapshot().neighbours)
     assert {s.address: s.effect for s in reach.stops} == {
         "chinook.Employee": "deep",
         "chinook.Customer": "shallow",

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from lineage.gate import RULES, Broken, Catalogue, Finding, findings, sarif
+from lineage.gate import RULES, Broken, Finding, findings, sarif
 from lineage.graph import Dataset, Derivation, Field, Reference, StoreEntry
 from lineage.schema import Column, ForeignKey, Inspection, Table
+from lineage.snapshot import Snapshot
 from tests.lineage.cast import person, personal, ref, table
 
 JUSTIFIED = {"purpose": "sell", "legal_basis": "contract", "retention": {"period": "3y"}}
@@ -40,7 +41,7 @@ def found(
     derivations: list[Derivation] | None = None,
     kind: str = "sql",
 ) -> list[Finding]:
-    catalogue = Catalogue(
+    catalogue = Snapshot(
         stores=[StoreEntry(name="db", kind=kind), StoreEntry(name="vault", kind="backups")],
         datasets={d.address: d for d in datasets},
         references=references or [],
@@ -79,7 +80,9 @@ def test_a_column_that_is_not_in_the_catalogue_comes_with_a_guess() -> None:
 
 def test_a_document_column_is_known_by_any_path_inside_it() -> None:
     event = table("k.event", Field(name="payload.user.id"), action="delete")
-    assert found([event]) == []
+    columns = (Column(name="id", data_type="", primary_key=True),)
+    held = Table(name="event", columns=(*columns, Column(name="payload", data_type="JSON")))
+    assert found([event], live(event=held)) == []
 
 
 def test_a_foreign_key_that_is_no_reference() -> None:
@@ -173,6 +176,28 @@ def test_what_has_gone_from_the_store_is_named_with_the_references_it_breaks() -
     ]
 
 
+@pytest.mark.parametrize(
+    ("data_type", "declared", "words"),
+    [
+        ("JSONB", None, ""),
+        ("TEXT", "object", ""),
+        ("TEXT", None, "'profile' is a column of text; where that is JSON, say so"),
+        ("INTEGER", "object", "'profile' is no column of JSON"),
+    ],
+)
+def test_a_field_inside_a_column_is_there_where_that_holds_documents(
+    data_type: str, declared: str | None, words: str
+) -> None:
+    fields = (*CUSTOMER.fields, Field(name="profile", data_type=declared), Field(name="profile.x"))
+    customer = replace(CUSTOMER, fields=fields)
+    table = live(CUSTOMER).tables["customer"]
+    profile = Column(name="profile", data_type=data_type)
+    inspection = live(customer=replace(table, columns=(*table.columns, profile)))
+    result = found([customer], inspection)
+    assert codes(result) == ([("field-gone", "k.customer.profile.x")] if words else [])
+    assert all(words in finding.reason for finding in result)
+
+
 def test_a_view_in_the_catalogue_is_told_from_a_table_that_has_gone() -> None:
     inspection = replace(live(), views={"customer": "view"})
     (finding,) = found([CUSTOMER], inspection)
@@ -213,7 +238,7 @@ def test_stores_without_tables_are_not_compared(kind: str) -> None:
 
 
 def test_a_broken_store_does_not_stop_the_others() -> None:
-    catalogue = Catalogue(
+    catalogue = Snapshot(
         stores=[StoreEntry(name="db", kind="sql"), StoreEntry(name="down", kind="sql")],
         datasets={"k.customer": replace(CUSTOMER, store="down"), "k.x": table("k.x")},
     )

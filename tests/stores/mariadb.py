@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
+from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
+from tests.stores.sql_accepted_any import Kind
 from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
 
 SERVER = os.environ.get("LETHE_TEST_MARIADB", "mysql://root@127.0.0.1:3306")
@@ -45,14 +48,53 @@ def scratch_database(purpose: str = "test") -> Iterator[str]:
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
 
+def moments(first: int, *, exact: bool = False) -> st.SearchStrategy[str]:
+    """Moments from that year on, with or without a fraction of a second."""
+    made = st.datetimes(datetime(first, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001 - as stored
+    return made.map(lambda m: (m if exact else m.replace(microsecond=0)).isoformat(" "))
+
+
+KINDS = [
+    Kind("TINYINT", st.integers(-128, 127)),
+    Kind("TINYINT UNSIGNED", st.integers(0, 255)),
+    Kind("MEDIUMINT", st.integers(-(2**23), 2**23 - 1)),
+    Kind("INT UNSIGNED", st.integers(0, 2**32 - 1)),
+    Kind("BIGINT UNSIGNED", st.integers(0, 2**63 - 1)),
+    Kind("DECIMAL(8,2) UNSIGNED", st.integers(0, 999).map(lambda n: n / 4)),
+    Kind("FLOAT", st.integers(-999, 999).map(lambda n: n / 8), ordered=False),
+    Kind("YEAR", st.integers(1901, 2155)),
+    Kind("DATETIME", moments(1000)),
+    Kind("DATETIME(6)", moments(1000, exact=True)),
+    Kind("TIME", st.times().map(lambda t: t.replace(microsecond=0).isoformat())),
+    Kind("ENUM('glad','sad','it''s')", st.sampled_from(["glad", "sad"]), ordered=False),
+    Kind("SET('a','b','c')", st.sampled_from(["a", "a,c"]), ordered=False),
+    Kind("INET6", st.sampled_from(["2001:db8:7::1", "::1"]), ordered=False),
+    Kind("INET4", st.sampled_from(["192.0.2.1", "127.0.0.1"]), ordered=False),
+    Kind("UUID", st.uuids(version=4).map(str), wide=True, ordered=False),
+    Kind("BINARY(16)", st.binary(min_size=16, max_size=16), wide=True, ordered=False),
+    Kind("VARBINARY(9)", st.binary(min_size=8, max_size=9), wide=True, ordered=False),
+    Kind("BLOB", st.binary(min_size=9, max_size=20), wide=True, ordered=False),
+    Kind("BIT(5)", st.integers(1, 31), ordered=False),
+    Kind("JSON", st.sampled_from(['{"a": 1}', "[1]"]), ordered=False),
+    Kind("TINYTEXT", st.text("ABCabc", min_size=5), wide=True, ordered=False),
+]
+
+
 class MariadbHarness(SqlHarness):
     """Tables in a scratch database, with the server's own collation, which ignores case."""
 
     placeholder = "%s"
     blob = "LONGBLOB"
+    serial = "INTEGER AUTO_INCREMENT"
+    kinds = KINDS
+    matches = "REGEXP"
     folds = True
     defers = False
     versioned = False
+    longest = 700
+
+    def takes(self, name: str) -> bool:
+        return all(ord(letter) < 0x10000 for letter in name) and len(name) <= 64
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -30,34 +30,68 @@ OPTIONS = (
 )
 
 
-def own_server(folder: Path) -> Iterator[str]:
-    """The url of the database ``test`` of a new server in ``folder``. Skips where MariaDB is not
-    installed, fails in the gate."""
-    programs = [shutil.which(name) for name in ("mariadb-install-db", "mariadbd")]
-    if programs[1] is None and Path("/usr/sbin/mariadbd").exists():
-        programs[1] = "/usr/sbin/mariadbd"
-    if None in programs:
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None and Path(f"/usr/sbin/{name}").exists():
+        found = f"/usr/sbin/{name}"
+    if found is None:
         stop = pytest.fail if os.environ.get("CI_GATE") else pytest.skip
         stop("MariaDB is not installed on this machine")
-    install, server = (str(program) for program in programs)
-    user = ["--user=root"] if os.geteuid() == 0 else []
-    home = ["--no-defaults", f"--datadir={folder / 'data'}", *user]
-    subprocess.run(
-        [install, *home, "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M"],
-        check=True,
-        capture_output=True,
-    )
-    port = free_port()
-    place = [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", f"--port={port}"]
-    with (folder / "told").open("wb") as told:
-        process = subprocess.Popen([server, *home, *place, *OPTIONS], stdout=told, stderr=told)
+    return str(found)
+
+
+class MariadbServer:
+    """A server whose data stand in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"mysql://root@127.0.0.1:{self.port}/test"
+        user = ["--user=root"] if os.geteuid() == 0 else []
+        self._home = ["--no-defaults", f"--datadir={folder / 'data'}", *user]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> None:
+        """The first start."""
+        how = ["--auth-root-authentication-method=normal", "--innodb-log-file-size=4M"]
+        command = [_program("mariadb-install-db"), *self._home, *how]
+        subprocess.run(command, check=True, capture_output=True)
+        self.start()
+
+    def start(self) -> None:
+        """Waits until it answers."""
+        folder = self.folder
+        place = [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
+        command = [_program("mariadbd"), *self._home, *place, f"--port={self.port}", *OPTIONS]
+        with (folder / "told").open("wb") as told:
+            self._process = subprocess.Popen(command, stdout=told, stderr=told)
+        wait_for(self.url)
+
+    def kill(self) -> None:
+        """As if the power had failed."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(30)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not killed since."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """In good order."""
+        if self._process is not None and self.runs:
+            self._process.terminate()
+            self._process.wait(30)
+
+
+def own_server(folder: Path) -> Iterator[MariadbServer]:
+    """A new server in ``folder``. Skips where MariaDB is not installed, fails in the gate."""
+    server = MariadbServer(folder)
+    server.make()
     try:
-        url = f"mysql://root@127.0.0.1:{port}/test"
-        wait_for(url)
-        yield url
+        yield server
     finally:
-        process.terminate()
-        process.wait(30)
+        server.stop()
 
 
 def free_port() -> int:

@@ -30,12 +30,18 @@ from tests.stores.company import (
 )
 from tests.stores.conformance import Planted, assert_no_values, told
 from tests.stores.row_conformance import RowConformance
+from tests.stores.sql_accepted import SqlAccepted
+from tests.stores.sql_accepted_any import SqlAcceptedAny
+from tests.stores.sql_faults import SqlFaults
+from tests.stores.sql_ghosts import SqlGhosts
 from tests.stores.sql_harness import SqlHarness, statements
 from tests.stores.sql_references import EMPTY, SqlReferences, number, text
 from tests.stores.sql_schema import SqlSchema
 
 
-class SqlCommon(SqlSchema, SqlReferences, RowConformance):
+class SqlCommon(
+    SqlAccepted, SqlAcceptedAny, SqlGhosts, SqlFaults, SqlSchema, SqlReferences, RowConformance
+):
     """Names, schema features, errors, scans."""
 
     # names and schema
@@ -236,7 +242,7 @@ class SqlCommon(SqlSchema, SqlReferences, RowConformance):
         )
         declared = [Declared(dataset=dataset("odd"))]
         hits = {(h.field, h.whole) for h in store.scan(declared, matcher) if isinstance(h, Hit)}
-        assert hits == {("phone", True), ("doc", False)}
+        assert hits == {("phone", True), ("doc", True)}  # it stands alone in the document
         store.close()
 
     def test_the_hit_in_a_long_table_is_found(self, harness: SqlHarness) -> None:

@@ -66,8 +66,14 @@ class SqlHarness(RowHarness):
     url: str
     placeholder: str
     blob: str
+    serial: str  # an integer key that the database numbers
+    statements_for_2000_refused_rows = 250
+    # Columns of types that this database alone has (sql_accepted_any.Kind).
+    kinds: Sequence[Any] = ()
+    matches = ""  # the operator of regular expressions, where checks may use it
     folds = False  # texts that differ in case or accents are equal to it, unless told otherwise
     defers = True  # a reference can be declared DEFERRABLE
+    longest: int | None = None  # characters that an index takes, where they are limited
     versioned = True  # an unchanged schema is recognised without being read
 
     def execute(self, statement: str, *rows: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -121,13 +127,27 @@ class SqlHarness(RowHarness):
         """A trigger named ``watch`` that does nothing."""
         raise NotImplementedError
 
+    def add_insert_trigger(self, table: str) -> None:
+        """A trigger named ``welcome`` on added rows."""
+        self.execute(
+            f"CREATE TRIGGER welcome AFTER INSERT ON {table} FOR EACH ROW "
+            "INSERT INTO trail VALUES (1)"
+        )
+
     def columns(self, table: str) -> list[str]:
         """Names of a table's columns."""
         raise NotImplementedError
 
+    def prepare_kinds(self) -> None:
+        """Make the types that ``kinds`` needs."""
+
     def folding(self) -> str:
         """A text type of 40 characters whose collation ignores case."""
         raise NotImplementedError
+
+    def takes(self, name: str) -> bool:
+        """Whether a table of the engine may have that name."""
+        return True
 
     def analyse(self, table: str) -> None:
         """Let the engine estimate rows."""

@@ -13,8 +13,10 @@ import pytest
 
 from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.domain.needles import Matcher, Needle
+from erasure.domain.steps import Ghost
 from erasure.stores.base import Hit, Searched
 from erasure.stores.files import FilesStore
+from lineage.graph import Dataset
 from tests.stores import object_cast as cast
 from tests.stores.conformance import assert_no_values, told
 from tests.stores.object_cast import EMAIL, NAME, NEEDLES, SECRETS
@@ -167,7 +169,13 @@ def test_markers_without_content_are_passed_over(tmp_path: Path) -> None:
     ("step", "message"),
     [
         ({"via": "refcount"}, "cannot count references"),
-        ({"via": "shallow", "cut": ("customer_id",), "ghost": ("customer_id",)}, "no ghost rows"),
+        (
+            {
+                "via": "shallow",
+                "ghost": Ghost(dataset=Dataset(name="c", store="s", address="c"), field="id"),
+            },
+            "no ghost rows",
+        ),
         ({"action": "rebuild"}, "'rebuild' cannot be done to files"),
         ({"via": "shallow", "cut": ("order_id",)}, "order_id may not be NULL"),
         ({"guard": ("customer_id",)}, "came without its guard"),

@@ -25,8 +25,9 @@ def of_mysql(code: object, message: str = f"of {MAIL}") -> sa_exc.DBAPIError:
     [
         ((1205, 1213), "another transaction holds these rows; try again", AGAIN),
         ((1969, 3024), "cancelled after statement_timeout", AGAIN),
-        ((2003, 2006, 2013, 1040, 1053, 1927, 4031), "no connection", AGAIN),
-        ((1021, 1114, 1041), "no room or memory left; make room", AGAIN),
+        ((2003, 2006, 2013, 1053, 1927, 4031), "no connection", AGAIN),
+        ((1040, 1203, 1226), "takes no more connections; close some", AGAIN),
+        ((3, 14, 20, 1021, 1114, 1041), "no room or memory left; make room", AGAIN),
         ((1044, 1045, 1698), "login refused; check the user", NEVER),
         ((1142, 1143, 1227), "permission denied; grant", NEVER),
         ((1290, 1792, 1836, 1036), "read-only", NEVER),
@@ -69,6 +70,9 @@ def test_a_code_of_mariadb_says_what_to_do_and_whether_again(
                "(`db`.`post`, CONSTRAINT `by` FOREIGN KEY (`a`) REFERENCES `person` (`id`))",
          "post.by"),
         (1451, "Cannot delete or update a parent row: a foreign key constraint fails", ""),
+        (1142, "SELECT command denied to user 'a'@'b' for table `db`.`post`", "post"),
+        (1142, "SELECT, UPDATE command denied to user 'a'@'b' for table 'post'", "post"),
+        (1142, f"SELECT verboten für {MAIL} `post`", ""),
         (1205, f"Lock wait timeout exceeded for {MAIL}", ""),
     ],
 )  # fmt: skip

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.mariadb
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from own_server(tmp_path_factory.mktemp("mariadb"))
+    for server in own_server(tmp_path_factory.mktemp("mariadb")):
+        yield server.url
 
 
 @pytest.fixture

@@ -97,7 +97,6 @@ def typed(harness: MariadbHarness) -> Iterator[SqlStore]:
         ("marks", "x,y"),
         ("fixed", "AB"),
         ("plain", "Ärger"),
-        ("doc", '{"mail": "mira.quell@example.com", "n": 1}'),
         ("host", "2001:db8::7"),
         ("raw", b"\x00\x01"),
         ("raw", "0001"),

@@ -37,6 +37,7 @@ from tests.stores.sql_harness import SqlHarness, bytes_at
 class SqliteHarness(SqlHarness):
     placeholder = "?"
     blob = "BLOB"
+    serial = "INTEGER"
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "the shop?.db"
@@ -67,6 +68,12 @@ class SqliteHarness(SqlHarness):
 
     def add_trigger(self, table: str) -> None:
         self.execute(f"CREATE TRIGGER watch AFTER UPDATE ON {table} BEGIN SELECT 1; END")
+
+    def add_insert_trigger(self, table: str) -> None:
+        self.execute(
+            f"CREATE TRIGGER welcome AFTER INSERT ON {table} "
+            "BEGIN INSERT INTO trail VALUES (1); END"
+        )
 
     def folding(self) -> str:
         return "VARCHAR(40) COLLATE NOCASE"

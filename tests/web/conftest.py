@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from erasure.flow import identify, intake, planning
-from erasure.models import ErasureRequest, Event, LedgerLeaf, Notice, Plan
+from erasure.models import ErasureRequest, Event, LedgerLeaf, Letter, Notice, Plan
 from tests.scenarios.small_shop import EMAIL, NAME, make_shop
 
 CATALOGUE = Path(__file__).parents[1] / "scenarios" / "small_shop.yml"
@@ -28,7 +28,7 @@ PAGES = (
     *("/admin/", LIST, f"{LIST}?state=planned", f"{LIST}?due=overdue", f"{LIST}?due=soon"),
     *(f"{LIST}?due=running", f"{LIST}?due=open"),
     *(f"/admin/erasure/{name}/" for name in ("plan", "run", "storerun", "scanresult", "modeljob")),
-    *(f"/admin/erasure/{name}/" for name in ("notice", "certificate", "ledgerleaf")),
+    *(f"/admin/erasure/{name}/" for name in ("notice", "letter", "certificate", "ledgerleaf")),
     *(f"/admin/lineage/{name}/" for name in ("store", "dataset", "field", "reference")),
     "/admin/lineage/derivation/",
 )
@@ -86,6 +86,7 @@ def everything_written() -> tuple[object, ...]:
         list(ErasureRequest.objects.order_by("pk").values()),
         list(Plan.objects.order_by("pk").values()),
         list(Notice.objects.order_by("pk").values()),
+        list(Letter.objects.order_by("pk").values()),
         Event.objects.count(),
         LedgerLeaf.objects.count(),
         LogEntry.objects.count(),

@@ -56,7 +56,7 @@ def test_what_a_plan_sets_off_stands_on_top_with_its_remedy(
     text = auditor.case(case)
     read = words(text)
     for part in (
-        "What would happen beside the steps",
+        "To be accepted with the plan",
         "Rows go along: shop_db.parcel 2 rows when it was planned",
         "Deleting rows of orders also deletes the rows of parcel that refer to them by order_id",
         "What to do: Declare parcel and its reference order_id in the catalogue and plan again",
@@ -64,7 +64,7 @@ def test_what_a_plan_sets_off_stands_on_top_with_its_remedy(
         "if it copies the old row, as audit triggers do, the personal data in it stay there",
     ):
         assert part in read, part
-    assert read.index("beside the steps") < read.index("What will be done")
+    assert read.index("To be accepted with the plan") < read.index("What will be done")
     assert ticks(text) == {}, "an auditor decides nothing"
 
 
@@ -92,7 +92,7 @@ def test_who_accepted_what_is_shown_and_what_went_along(
     assert dump(shop)["parcel"] == [(3, 3)]
     text = approver.case(case)
     read = words(text)
-    assert "What happened beside the steps" in read
+    assert "Accepted with the plan" in read
     assert "Rows go along: shop_db.parcel 2 rows went along" in read
     assert read.count("accepted by arne") == 2
     assert "2 that no step names went along" in read
@@ -119,7 +119,7 @@ def test_a_plan_that_sets_nothing_off_asks_for_no_tick(
 ) -> None:
     text = approver.case(planned)
     assert ticks(text) == {}
-    assert "beside the steps" not in text
+    assert "To be accepted with the plan" not in text
     approver.post(page(planned, "approve"), digest=digest_shown(text))
     planned.refresh_from_db()
     assert planned.state == "approved"
@@ -136,7 +136,7 @@ def test_a_plan_is_made_again_after_its_cause_was_removed(
     assert "The plan is being made again" in officer.told(case)
     plan_of(case)
     text = officer.case(case)
-    assert "beside the steps" not in text
+    assert "To be accepted with the plan" not in text
     assert case.plans.get().digest != first
 
 

@@ -34,7 +34,7 @@ from tests.web.conftest import (
         ({"identifiers": ""}, "This field is required"),
         ({"identity_check": f"rang {EMAIL}"}, "leave that out"),
         ({"identifiers": EMAIL, "identity_check": f"rang {EMAIL}"}, "leave that out"),
-        ({"identity_check": ""}, "This field is required"),
+        ({"identity_check": ""}, "Say either"),
         ({"law": "none"}, "Select a valid choice"),
     ],
 )

@@ -53,19 +53,13 @@ class Command(BaseCommand):
         self.stdout.write(f"nothing new found{also}" if old else "nothing found")
 
     def _findings(self) -> list[gate.Finding]:
-        stores = selectors.stores()
-        if not stores:
+        catalogue = selectors.snapshot()
+        if not catalogue.stores:
             message = "the catalogue is empty; import one with import_lineage"
             raise CommandError(message, returncode=_USAGE)
-        catalogue = gate.Catalogue(
-            stores=stores,
-            datasets=selectors.datasets(),
-            references=selectors.references(),
-            derivations=selectors.derivations(),
-        )
         live: dict[str, Inspection] = {}
         broken: dict[str, gate.Broken] = {}
-        for entry in stores:
+        for entry in catalogue.stores:
             try:
                 with open_store(entry.name) as store:
                     live[entry.name] = store.inspect()

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.timezone import localdate
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -70,7 +71,7 @@ class Command(BaseCommand):
             stage.remember(request=str(request.id))
         if request.state == "blocked":
             request = story.ask(company)
-        self._say(f"Request {request.id}, answer by {request.due_at:%Y-%m-%d}")
+        self._say(f"Request {request.id}, answer by {localdate(request.due_at)}")
         request = story.wait_for(request, story.decided(), self._tell)
         if request.state == "planned":
             self._plan(request)

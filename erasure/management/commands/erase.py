@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
+from erasure.domain.clocks import LAWS
 from erasure.domain.errors import UsageError
 from erasure.flow import decide, intake
 from erasure.inline import approve, discard, open_case, run_inline
@@ -36,7 +37,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """KIND is any identity name of the catalogue; several are one person."""
         parser.add_argument("identifier", nargs="+", metavar="KIND=VALUE")
-        parser.add_argument("--law", choices=intake.LAWS, default="gdpr")
+        parser.add_argument("--law", choices=LAWS, default="gdpr")
         parser.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
         parser.add_argument("--yes", action="store_true", help="approve without asking, on record")
         parser.add_argument("--no-undo", action="store_true", help="without the undo window")

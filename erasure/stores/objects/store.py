@@ -143,7 +143,7 @@ class ObjectStore(ObjectReader):
         place = step.dataset.address
         if step.via == "refcount":
             raise StoreError(place, "files cannot count references; declare `on_erase: deep`")
-        if set(step.cut) & set(step.ghost):
+        if step.ghost:
             raise StoreError(place, "files have no ghost rows; declare `on_erase: shallow`")
         if step.action not in (*_CHANGING, *_UNTOUCHED):
             raise StoreError(

@@ -14,6 +14,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import Selector
+from erasure.stores.insides import insides_of
+from erasure.stores.sql.documents import SOURCE, kind_of
 from erasure.stores.sql.find import find
 from erasure.stores.sql.kinds import Kind
 from erasure.stores.sql.reflect import Schema
@@ -87,7 +89,11 @@ def _statement(
         raise _Caught(statement)
 
     collection = schema.collection(search.dataset.name, search.dataset.schema)
-    kinds = schema.shapes[collection].kinds
+    shape = schema.shapes[collection]
+    inside = insides_of(shape.table, search.fields)
+    if inside and connection.dialect.name in ("mysql", "mariadb"):
+        return None  # no index can serve it, and a part of a statement cannot be told apart
+    kinds = {**shape.kinds, **{name: kind_of(shape, one) for name, one in inside.items()}}
     parts = tuple(_placeholder(kinds[name]) for name in search.fields)
     value: Value = _MAILBOX if search.mode == "email" else parts[0]
     value = parts if search.mode == "together" else value
@@ -118,7 +124,8 @@ def leads_of(connection: sa.Connection) -> Leads:
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     leads: dict[str, set[str]] = {}
     for name, lead in connection.exec_driver_sql(_POSTGRESQL_LEADS):
-        leads.setdefault(name, set()).add(lead)
+        # An expression stands in brackets of its own there, and in a condition it does not.
+        leads.setdefault(name, set()).add(lead[1:-1] if lead.startswith("((") else lead)
     return leads
 
 
@@ -192,7 +199,7 @@ def _sqlite(
     for _, _, _, detail in connection.execute(explain):
         if detail in ("LEFT-MOST SUBQUERY", "UNION ALL"):
             place += 1
-        elif detail.startswith(("SCAN", "SEARCH")):
+        elif detail.startswith(("SCAN", "SEARCH")) and f" {SOURCE} VIRTUAL" not in detail:
             found = _SQLITE_INDEX.search(detail)
             names = (found[1] or found[2],) if found and detail.startswith("SEARCH") else ()
             yield numbers[place], Access(scans=detail.startswith("SCAN"), indexes=names)

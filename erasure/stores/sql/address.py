@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
-from erasure.stores.sql.kinds import Kind
+from erasure.stores.documents import array_text
+from erasure.stores.sql.kinds import Kind, underlying
 from erasure.stores.sql.reflect import Schema, Shape
 from lineage.errors import suggestion
 from lineage.graph import Dataset
@@ -47,9 +48,26 @@ class Address:
         return key
 
 
+def stored(address: Address, name: str, value: Scalar) -> Scalar:
+    """A new value as the column is written: arrays are read as JSON and written as arrays. Raises
+    StoreError for an array of documents: which list is its own, and which a document's, is lost."""
+    native = underlying(address.kind(name).native)
+    if not isinstance(value, str) or not isinstance(native, sa.ARRAY):
+        return value
+    if isinstance(native.item_type, sa.JSON):
+        raise StoreError(
+            f"{address.place}.{name}",
+            "an array of documents cannot be changed inside; make it one document, or let its "
+            "rows go",
+        )
+    return array_text(value)
+
+
 def compared(shape: Shape, name: str) -> sa.ColumnElement[Any]:
     """A column in the form in which it is read and compared."""
     column, kind = shape.clause.c[name], shape.kinds[name]
+    if isinstance(underlying(kind.native), sa.ARRAY):
+        return sa.cast(sa.func.to_json(column), sa.Text())
     return sa.cast(column, kind.bind) if kind.as_text else column
 
 
@@ -84,6 +102,6 @@ def shape_of(place: str, schema: Schema, collection: str) -> Shape:
 def require(place: str, shape: Shape, names: Iterable[str]) -> None:
     """Raises StoreError for the first column that is not there."""
     for name in names:
-        if name not in shape.kinds:
+        if name not in shape.kinds and shape.table.inside(name) is None:
             hint = suggestion(name, shape.kinds)
             raise StoreError(place, f"the column '{name}' is missing; {hint}")

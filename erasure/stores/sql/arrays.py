@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
-from erasure.stores.sql.address import Address, KeyValues
+from erasure.stores.sql.address import Address, KeyValues, stored
 from erasure.stores.sql.keyed import Row, Target, grouped, writable
 from erasure.stores.sql.literals import array_of
 
@@ -70,7 +70,7 @@ class Arrays:
             filled = [n for n in names if any(r.changes[n] is not None for r in group)]
             bound = _keys(address, [r.key for r in group])
             bound += _guards(guard, [r.guard for r in group])
-            bound += [(n, [r.changes[n] for r in group]) for n in filled]
+            bound += [(n, [stored(address, n, r.changes[n]) for r in group]) for n in filled]
             given = _unnested(address, bound)
             first = len(address.key) + len(guard)
             values: dict[Any, Any] = dict.fromkeys(

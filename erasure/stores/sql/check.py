@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 
 from erasure.stores.base import Failure, Key, Secrets, Work
+from erasure.stores.choosing import Given
 from erasure.stores.rows import failures
+from erasure.stores.sql.accepted import needed, settled
+from erasure.stores.sql.errors import translated
 from erasure.stores.sql.mutate import Task, keyed_for, resolve
 from erasure.stores.sql.references import links_to, referred
 from erasure.stores.sql.reflect import Schema
@@ -26,13 +29,17 @@ def check(
         task = resolve(store, schema, work, secrets)
         if not task.keys:
             continue
-        found = keyed_for(connection).rows(task.address, list(task.keys), task.effect.reads)
-        rows = [(task.keys[values], row) for values, row in found]
 
         def still_referred(keys: Sequence[Key], task: Task = task) -> list[Key]:
             return _still_referred(connection, store, schema, task, keys)
 
-        reasons = Counter(failures(task.effect, rows, still_referred))
+        with translated(task.address.place):
+            names = needed(schema, task.address, task.effect)
+            found = dict(keyed_for(connection).rows(task.address, list(task.keys), names))
+            given = Given(keys=task.keys, rows=found)
+            effect = settled(connection, schema, task.address, task.effect, given)
+            rows = [(task.keys[values], row) for values, row in found.items()]
+            reasons = Counter(failures(effect, rows, still_referred))
         for why, count in sorted(reasons.items()):
             yield Failure(dataset=work.step.dataset.address, why=why, count=count)
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
-from erasure.stores.sql.kinds import Bpchar
+from erasure.stores.sql.kinds import Bpchar, Xml
 from lineage.errors import suggestion
 
 OPTIONS = frozenset(
@@ -44,8 +44,8 @@ _MYSQL_SESSION = {
     "sql_mode": "STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION",
 }
-# As long as InnoDB can be told to wait: more than three years.
-_FOR_EVER = 100_000_000
+# As long as MariaDB and MySQL can be told to wait for a table: a year.
+_LONGEST = 31_536_000
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 # An execution option: this connection will write, so take the lock at once (SQLite).
@@ -129,8 +129,9 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
         raise StoreError(name, f"its url must name a database: {kind}://user@host:port/database")
     settings: dict[str, Any] = {"hide_parameters": True, "poolclass": NullPool}
     if pooled:
-        # A worker uses one connection at a time; a generator still open may need a second.
-        settings |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 4}
+        # A thread uses one connection at a time, and a second beside a generator still open. No
+        # thread waits for another's: those may be waiting, too.
+        settings |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1}
     if kind == "sqlite":
         return _sqlite_engine(name, parsed, options, settings)
     try:
@@ -148,9 +149,9 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
     except ImportError:
         raise DriverMissing(name, _EXTRAS.get(kind, kind)) from None
     if kind == "postgresql":
-        # The one built-in text type that SQLAlchemy does not know by name.
+        # Built-in types that SQLAlchemy does not know by name.
         dialect: Any = engine.dialect
-        dialect.ischema_names = {**dialect.ischema_names, "bpchar": Bpchar}
+        dialect.ischema_names = {**dialect.ischema_names, "bpchar": Bpchar, "xml": Xml}
     event.listen(engine, "connect", _session(kind, options))
     return engine
 
@@ -177,7 +178,7 @@ def _waiting(kind: str, connection: Any, options: Options) -> list[str]:
         ]
     if kind not in _MYSQL:
         return []
-    seconds = math.ceil(lock) or _FOR_EVER
+    seconds = min(math.ceil(lock) or _LONGEST, _LONGEST)
     told = [f"SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"]
     if not statement:
         return told

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher
 from erasure.stores.base import Key, Secrets, SideEffect, SideEffectKind, Step
-from erasure.stores.rows import Effect, effect_of
+from erasure.stores.resolving import effect_of
+from erasure.stores.rows import Effect
 from erasure.stores.sql.address import Address, KeyValues, address_of
 from erasure.stores.sql.along import code_of, is_named, kind_of, named_fields
 from erasure.stores.sql.cycles import cycles_of
@@ -26,7 +27,11 @@ _DEEDS: Mapping[SideEffectKind, str] = {
     "set_null": "empties {columns} in the rows of {child} that refer to them",
     "set_default": "puts the default into {columns} in the rows of {child} that refer to them",
 }
-_EVENTS: Mapping[Event, str] = {"DELETE": "deleted", "UPDATE": "changed"}
+_EVENTS: Mapping[Event, str] = {
+    "DELETE": "deleted",
+    "INSERT": "added",
+    "UPDATE": "changed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +168,9 @@ def _own_writes(store: str, schema: Schema, resolved: Resolved) -> Iterator[_Wri
     if effect.removes:
         yield _Write(collection, "DELETE")
         return
-    yield _Write(collection, "UPDATE", (*effect.changing, *effect.rekeys))
+    yield _Write(collection, "UPDATE", (*effect.changing, *effect.replaced, *effect.rekeys))
+    if ghost := resolved.step.ghost:
+        yield _Write(schema.collection(ghost.dataset.name, ghost.dataset.schema), "INSERT")
     if effect.rekeys:
         for link in links_to(store, schema, resolved.address, resolved.step.referrers):
             if set(link.target_columns) & set(effect.rekeys):

@@ -38,6 +38,9 @@ _SLOW = Problem(
     "cancelled after statement_timeout; raise it or try again when the store is idle",
     permanent=False,
 )
+_CROWDED = Problem(
+    "the server takes no more connections; close some or raise its limit", permanent=False
+)
 _FULL = Problem("the store has no room or memory left; make room, then try again", permanent=False)
 _MOVED = Problem("a table or column of the plan is missing; plan again")
 _DENIED = Problem("permission denied; grant the product's user what the plan needs")
@@ -59,9 +62,18 @@ _SQLSTATES: dict[str, Problem] = {
     "40001": _BUSY, "40P01": _BUSY, "55P03": _BUSY, "57014": _SLOW, "42501": _DENIED,
     "42P01": _MOVED, "42703": _MOVED, "3F000": _MOVED, "23505": _DUPLICATE, "23502": _NOT_NULL,
     "23503": _KEPT, "23001": _KEPT, "23514": _CHECK, "22001": _LENGTH, "22003": _LENGTH,
-    "25006": _READ_ONLY, "3D000": _DAMAGED,
+    "25006": _READ_ONLY, "3D000": _DAMAGED, "53300": _CROWDED,
     "08": _LOST, "57": _LOST, "28": _LOGIN, "53": _FULL, "58": _FULL,
 }  # fmt: skip
+# While connecting there is no code but the server's words: in English, or nothing is made of them.
+_CONNECTING: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"FATAL: +(\w+ authentication failed|role \".*\" (does not exist|is not perm)|"
+                r"no pg_hba.conf entry|pg_hba.conf rejects)|no password supplied"), "28000"),
+    (re.compile(r"FATAL: +database \".*\" does not exist"), "3D000"),
+    (re.compile(r"FATAL: +permission denied for database"), "42501"),
+    (re.compile(r"FATAL: +(sorry, too many clients|too many connections|remaining connection "
+                r"slots)"), "53300"),
+)  # fmt: skip
 _SQLITE: dict[str, Problem] = {
     "SQLITE_BUSY": _BUSY, "SQLITE_LOCKED": _BUSY, "SQLITE_CANTOPEN": _LOST, "SQLITE_FULL": _FULL,
     "SQLITE_IOERR": _FULL, "SQLITE_NOTADB": _DAMAGED, "SQLITE_CORRUPT": _DAMAGED,
@@ -74,13 +86,15 @@ _SQLITE: dict[str, Problem] = {
 _MYSQL_CODES: tuple[tuple[Problem, tuple[int, ...]], ...] = (
     (_BUSY, (1205, 1213, 1020, 1099, 1100, 1223, 1412, 1637)),
     (_SLOW, (3024, 1969, 1317, 1028)),
-    (_LOST, (2002, 2003, 2005, 2006, 2013, 2014, 2055, 1040, 1042, 1043, 1053, 1077, 1078, 1080,
-             1129, 1152, 1156, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927, 4031)),
+    (_CROWDED, (1040, 1203, 1226)),
+    (_LOST, (2002, 2003, 2005, 2006, 2013, 2014, 2055, 1042, 1043, 1053, 1077, 1078, 1080,
+             1129, 1152, 1156, 1158, 1159, 1160, 1161, 1184, 1927, 4031)),
     (_LOGIN, (1044, 1045, 1130, 1251, 1698, 1820, 1862, 3118, 4151)),
     (_DENIED, (1142, 1143, 1227, 1370, 1419)),
     (_MOVED, (1054, 1091, 1109, 1146, 1176, 1356)),
     (_DAMAGED, (1046, 1049, 1033, 1034, 1035, 1194, 1195, 1932)),
-    (_FULL, (1021, 1037, 1038, 1041, 1114, 1135, 1206, 1534)),
+    # Those of the file system below have small numbers.
+    (_FULL, (3, 14, 20, 1021, 1026, 1037, 1038, 1041, 1114, 1135, 1206, 1534)),
     (_DUPLICATE, (1022, 1062, 1169, 1586, 1761, 1762, 1859)),
     (_NOT_NULL, (1048, 1364, 1830)),
     (_KEPT, (1216, 1217, 1451, 1452)),
@@ -90,6 +104,8 @@ _MYSQL_CODES: tuple[tuple[Problem, tuple[int, ...]], ...] = (
     (_BINLOG, (1665,)),
 )  # fmt: skip
 _MYSQL = {code: problem for problem, codes in _MYSQL_CODES for code in codes}
+# As below; PostgreSQL names the table of a constraint, but not of a privilege.
+_DENIED_TO = re.compile(r"permission denied for [a-z]+ (.+)")
 # Messages that hold names only, or in which a name stands where no value can: whole, and in
 # English, or nothing of them is taken.
 _NAME = r"((?:[^`]|``)*)"
@@ -98,6 +114,7 @@ _MYSQL_SUBJECTS: dict[int, re.Pattern[str]] = {
     1062: re.compile(r"Duplicate entry '.*' for key '([^']*)'", re.DOTALL),
     1406: re.compile(r"Data too long for column '([^']*)' at row \d+"),
     1264: re.compile(r"Out of range value for column '([^']*)' at row \d+"),
+    1142: re.compile(rf"[A-Z ,]+ command denied to user .* for table (?:`{_NAME}`\.)?[`'](.*)[`']"),
     4025: re.compile(rf"CONSTRAINT `{_NAME}` failed for `{_NAME}`\.`{_NAME}`"),
     3819: re.compile(r"Check constraint '([^']*)' is violated\."),
     **dict.fromkeys(
@@ -138,12 +155,18 @@ def diagnose(error: BaseException) -> Diagnosis:
 
 def _standard(original: Any, lost: bool) -> Diagnosis:
     code = getattr(original, "sqlstate", None)
+    if not code and isinstance(original, Exception):
+        told = str(original)
+        code = next((known for words, known in _CONNECTING if words.search(told)), None)
     if not code:
         connecting = type(original).__name__ in ("OperationalError", "ConnectionTimeout")
         return Diagnosis("", _LOST if connecting or lost else _UNKNOWN)
     problem = _SQLSTATES.get(code) or _SQLSTATES.get(code[:2]) or _UNKNOWN
     diagnostics = getattr(original, "diag", None)
     subject = [getattr(diagnostics, name, None) for name in ("table_name", "constraint_name")]
+    if problem is _DENIED:
+        denied = _DENIED_TO.fullmatch(getattr(diagnostics, "message_primary", None) or "")
+        subject = [denied[1] if denied else None]
     return Diagnosis(code, problem, ".".join(s for s in subject if s))
 
 
@@ -157,10 +180,10 @@ def _mysql(original: Any) -> Diagnosis:
     match = pattern.fullmatch(message) if pattern and isinstance(message, str) else None
     if match is None:
         return Diagnosis(str(code), problem)
-    names = [name.replace("``", "`") for name in match.groups()]
+    names = [name.replace("``", "`") for name in match.groups() if name is not None]
     if code == 4025:
         names = [names[2], names[0]]
-    return Diagnosis(str(code), problem, ".".join(names[-2:]))
+    return Diagnosis(str(code), problem, names[-1] if code == 1142 else ".".join(names[-2:]))
 
 
 def _sqlite(original: Any) -> Diagnosis:

@@ -17,6 +17,7 @@ from erasure.stores.sql.access import Access, Searches, accesses, caught, leads_
 from erasure.stores.sql.address import Address
 from erasure.stores.sql.along import named_fields
 from erasure.stores.sql.connection import Options
+from erasure.stores.sql.documents import index_over
 from erasure.stores.sql.effects import (
     Beside,
     Resolved,
@@ -26,7 +27,7 @@ from erasure.stores.sql.effects import (
     unnamed,
 )
 from erasure.stores.sql.references import links_to
-from erasure.stores.sql.reflect import Schema
+from erasure.stores.sql.reflect import Schema, Shape
 from erasure.stores.sql.triggers import read_triggers
 from erasure.stores.sql.wording import locks_of, statement_of, stays_of
 
@@ -99,9 +100,13 @@ def _searches(schema: Schema, approaches: Sequence[Approach]) -> dict[str, list[
     found: dict[str, dict[_Search, Selector]] = {}
     for search in (s for approach in approaches for s in approach.searches):
         key = _key(schema, search)
-        if search.mode != "text" and set(search.fields) <= schema.shapes[key[0]].kinds.keys():
+        if search.mode != "text" and _is_there(schema.shapes[key[0]], search.fields):
             found.setdefault(key[0], {})[key] = search
     return {collection: list(named.values()) for collection, named in found.items()}
+
+
+def _is_there(shape: Shape, names: Sequence[str]) -> bool:
+    return all(n in shape.kinds or shape.table.inside(n) for n in names)
 
 
 def _key(schema: Schema, search: Selector) -> _Search:
@@ -248,6 +253,11 @@ class _Known:
         return f"{place} refers to it without an index ({self._size(lookup.collection)})"
 
     def _served(self, lookup: _Lookup) -> bool:
+        table = self.schema.shapes[lookup.collection].table
+        inside = table.inside(lookup.columns[0])
+        column = table.get(inside.column) if inside else None
+        if column is not None and self.engine.dialect.name == "postgresql":
+            return column.indexed  # by GIN: no other index is over a document as such
         return covered(self.schema, lookup.collection, lookup.columns)
 
     def _size(self, collection: str) -> str:
@@ -261,11 +271,13 @@ class _Known:
         name = ", ".join(fields)
         if self.sizes[collection] <= SMALL or mode == "text" or not self._access(search).scans:
             return ""
-        remedy = (
-            "mailboxes are compared without regard to case: choose a quiet hour"
-            if mode == "email"
-            else f"add an index on {name}"
-        )
+        inside = self.schema.shapes[collection].table.inside(fields[0])
+        if mode == "email":
+            remedy = "mailboxes are compared without regard to case: choose a quiet hour"
+        elif inside:
+            remedy = index_over(inside, self.engine.dialect.name)
+        else:
+            remedy = f"add an index on {name}"
         return (
             f"{self.store}.{collection}: searching it by {name} reads every row "
             f"({self._size(collection)}); {remedy}"
@@ -275,6 +287,13 @@ class _Known:
         if self._served(lookup) or self.sizes[lookup.collection] <= SMALL:
             return ""
         columns = ", ".join(lookup.columns)
+        inside = self.schema.shapes[lookup.collection].table.inside(lookup.columns[0])
+        if inside:
+            return (
+                f"{self.store}.{lookup.collection}: {columns} refers to {lookup.parent}, and all "
+                f"of it ({self._size(lookup.collection)}) is read once to see which rows still "
+                f"do; {index_over(inside, self.engine.dialect.name)}"
+            )
         return (
             f"{self.store}.{lookup.collection}: {columns} refers to {lookup.parent} and has no "
             f"index, so each row that goes there makes the database read all of "

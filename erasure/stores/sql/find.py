@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import sqlalchemy as sa
 
+from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.values import Scalar, Value
+from erasure.domain.values import Many, Scalar, Value
 from erasure.stores.base import Found, Key, Selector
+from erasure.stores.documents import legible, needles_in
+from erasure.stores.documents import values as inside_values
+from erasure.stores.insides import insides_of, joined, roots, values_of
 from erasure.stores.rows import comparable, folded
 from erasure.stores.sql.address import Address, address_of
-from erasure.stores.sql.membership import batch_size, member_of, one_of
+from erasure.stores.sql.documents import PLAIN, Asked, condition, kind_of
+from erasure.stores.sql.membership import batch_size, mailbox_in, member_of
 from erasure.stores.sql.reflect import Schema
 from lineage.graph import Dataset
+from lineage.schema import Inside
 
 CHUNK = 500
 _SEPARATOR = "\x1f"  # is no letter, so no needle reaches from one value into the next
 Wanted = dict[Hashable, list[Value]]
+_WHOLE: Mapping[str, Many] = {}
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class _Reading:
     address: Address
     selector: Selector
     names: tuple[str, ...]
+    insides: Mapping[str, Inside]
 
     def statement(self) -> sa.Select[Any]:
         """Everything that is read, without a condition."""
@@ -39,16 +47,42 @@ class _Reading:
     @cached_property
     def places(self) -> tuple[list[int], list[tuple[str, int]]]:
         """Where the guard's and the carried values stand in a row."""
-        guard = [self.names.index(n) for n in self.selector.guard]
-        return guard, [(n, self.names.index(n)) for n in self.selector.carry]
+        guard = [self.place(n) for n in self.selector.guard]
+        return guard, [(n, self.place(n)) for n in self.selector.carry]
 
-    def found(self, row: Sequence[Any], matched: tuple[Value, ...]) -> Found:
-        """A row as the protocol has it."""
+    def place(self, name: str) -> int:
+        """Where a field's column stands in a row."""
+        inside = self.insides.get(name)
+        return self.names.index(inside.column if inside else name)
+
+    def value(self, row: Sequence[Any], name: str) -> Scalar:
+        """A field's value: several, where it is inside a document."""
+        there: Scalar = row[self.place(name)]
+        inside = self.insides.get(name)
+        return there if inside is None else inside_values(there, inside)
+
+    def found(
+        self, row: Sequence[Any], matched: tuple[Value, ...], parts: Mapping[str, Many] = _WHOLE
+    ) -> Found:
+        """A row as the protocol has it; ``parts``: of the fields that hold several values, those
+        that were looked for."""
+        if self.insides:
+            return self._found_inside(row, matched, parts)
         guard, carry = self.places
         return Found(
             key=Key(values=self.address.key_of(row), guard=tuple([row[i] for i in guard])),
             matched=matched,
             carry={n: row[i] for n, i in carry},
+        )
+
+    def _found_inside(
+        self, row: Sequence[Any], matched: tuple[Value, ...], parts: Mapping[str, Many]
+    ) -> Found:
+        guard = [parts[n] if n in parts else self.value(row, n) for n in self.selector.guard]
+        return Found(
+            key=Key(values=self.address.key_of(row), guard=tuple(guard)),
+            matched=matched,
+            carry={n: self.value(row, n) for n in self.selector.carry},
         )
 
 
@@ -62,22 +96,22 @@ def find(
     """Stream the rows that match any value; a row matching several comes once."""
     needed = (*selector.fields, *selector.carry, *selector.guard)
     address = address_of(store, schema, selector.dataset, needed)
-    reading = _Reading(address, selector, tuple(dict.fromkeys((*address.key, *needed))))
+    insides = insides_of(address.shape.table, needed)
+    names = tuple(dict.fromkeys((*address.key, *roots(needed, insides))))
+    reading = _Reading(address, selector, names, insides)
+    size = batch_size(connection)
     if selector.mode == "text":
         yield from _by_text(connection, reading, values)
     elif selector.mode == "together":
-        for batch in _batches(values, batch_size(connection)):
+        _refuse_inside(reading)
+        for batch in _batches(values, size):
             yield from _by_parts(connection, reading, batch)
-    elif len(selector.fields) == 1:
-        for batch in _batches(values, batch_size(connection)):
-            yield from _by_value(connection, reading, batch)
     else:
-        # Only here can a row match in two batches, by two fields.
-        yield from _merged(
-            found
-            for batch in _batches(values, batch_size(connection))
-            for found in _by_value(connection, reading, batch)
-        )
+        found = (_by_value(connection, reading, batch) for batch in _batches(values, size))
+        # A row can match in two batches by two fields, or by two items of a list.
+        several = len(selector.fields) > 1 or (insides and len(values) > size)
+        each = chain.from_iterable(found)
+        yield from _merged(each) if several else each
 
 
 def _batches(values: Sequence[Value], size: int) -> Iterator[list[Value]]:
@@ -96,7 +130,8 @@ def _merged(stream: Iterator[Found]) -> Iterator[Found]:
     for one in stream:
         known = found.get(one.key.values)
         if known:
-            one = replace(known, matched=tuple(dict.fromkeys((*known.matched, *one.matched))))
+            matched = tuple(dict.fromkeys((*known.matched, *one.matched)))
+            one = replace(known, matched=matched, key=joined(known.key, one.key))
         found[one.key.values] = one
     yield from found.values()
 
@@ -121,21 +156,57 @@ class _Test:
         return found
 
 
+@dataclass(frozen=True)
+class _TestInside(_Test):
+    """A searched field inside a document."""
+
+    inside: Inside = field(kw_only=True)
+
+    def parts(self, row: Sequence[Any]) -> Many:
+        """The values there, as they stand, that were looked for."""
+        there = inside_values(row[self.position], self.inside).items
+        return Many(tuple(dict.fromkeys([value for value in there if self._wanted(value)])))
+
+    def matched(self, row: Sequence[Any]) -> list[Value]:
+        """The searched values, as given, that one of the values there equals."""
+        there = inside_values(row[self.position], self.inside).items
+        return [given for value in there for given in self._wanted(value)]
+
+    def _wanted(self, value: Scalar) -> list[Value]:
+        found = self.known.get(value)
+        if found is None:
+            found = self.wanted.get(self.normal(value), [])
+            if found:
+                self.known[value] = found
+        return found
+
+
 def _test(reading: _Reading, name: str, values: Sequence[Value]) -> _Test:
+    inside = reading.insides.get(name)
     email = reading.selector.mode == "email"
-    normal = folded if email else reading.address.kind(name).normal
+    shape = reading.address.shape
+    kind = kind_of(shape, inside) if inside else shape.kinds[name]
+    normal = folded if email else kind.normal
     wanted: Wanted = {}
     for value in values:
         if (form := normal(value)) is not None:
             wanted.setdefault(form, []).append(value)
+    if inside:
+        return _TestInside(reading.place(name), normal, wanted, inside=inside)
     return _Test(reading.names.index(name), normal, wanted)
 
 
 def _condition(
     connection: sa.Connection, reading: _Reading, name: str, test: _Test
 ) -> sa.ColumnElement[bool]:
-    address = reading.address
-    if reading.selector.mode == "email":
+    address, email = reading.address, reading.selector.mode == "email"
+    if isinstance(test, _TestInside):
+        declared = reading.selector.dataset.get(name)
+        values = list(test.wanted) if email else [v for vs in test.wanted.values() for v in vs]
+        plain = declared is not None and declared.data_type in PLAIN
+        asked = Asked(inside=test.inside, values=values, email=email, plain=plain)
+        return condition(connection, address.shape, asked)
+    if email:
         return _mailbox(connection, address, name, list(test.wanted))
     given = (value for values in test.wanted.values() for value in values)
     return _one_of(connection, address, name, given)
@@ -185,28 +256,22 @@ def _by_value(
     if not tests:
         return
     conditions = [_condition(connection, reading, name, test) for name, test in tests.items()]
+    inside = {name: test for name, test in tests.items() if isinstance(test, _TestInside)}
     rows = _stream(connection, reading.statement().where(sa.or_(*conditions)))
     for row in rows:
         matched = [value for test in tests.values() for value in test.matched(row)]
         if matched:
-            yield reading.found(row, tuple(dict.fromkeys(matched)))
+            parts = {n: test.parts(row) for n, test in inside.items()} if inside else _WHOLE
+            yield reading.found(row, tuple(dict.fromkeys(matched)), parts)
 
 
 def _mailbox(
     connection: sa.Connection, address: Address, name: str, folded: Sequence[Any]
 ) -> sa.ColumnElement[bool]:
-    """``lower(column)``, which an index can serve, or an odd value: lower() of a database is not
-    Unicode's, so what has letters beyond ASCII or blanks around it is confirmed in Python."""
     text = address.column(name)
     if not isinstance(address.kind(name).native, sa.String):
         text = sa.cast(text, sa.Text())
-    if connection.dialect.name == "sqlite":
-        octets = sa.func.length(sa.cast(text, sa.LargeBinary()))
-        characters = sa.func.length(text)
-    else:
-        octets, characters = sa.func.octet_length(text), sa.func.char_length(text)
-    lowered = one_of(connection, sa.func.lower(text), folded, sa.Text())
-    return sa.or_(lowered, octets != characters, text != sa.func.trim(text))
+    return mailbox_in(connection, text, folded)
 
 
 def _by_text(
@@ -217,19 +282,41 @@ def _by_text(
     matcher = Matcher(Needle(text=text, category="") for text in texts)
     if not matcher:
         return
-    places = [reading.names.index(name) for name in reading.selector.fields]
-    filled = [reading.address.column(n).is_not(None) for n in reading.selector.fields]
+    fields = roots(reading.selector.fields, reading.insides)
+    places = [reading.names.index(name) for name in fields]
+    filled = [reading.address.column(n).is_not(None) for n in fields]
     rows = _stream(connection, reading.statement().where(sa.or_(*filled)))
     while chunk := list(islice(rows, CHUNK)):
         joined = [
-            _SEPARATOR.join(str(row[i]) for i in places if row[i] is not None) for row in chunk
+            _SEPARATOR.join(legible(str(row[i])) for i in places if row[i] is not None)
+            for row in chunk
         ]
         if not matcher.found_in(_SEPARATOR.join(joined)):
             continue
         for row, text in zip(chunk, joined, strict=True):
             hits = matcher.found_in(text)
-            if hits:
+            if hits and (hits := _hits(reading, row, matcher)):
                 yield reading.found(row, tuple(matcher.needles[i].text for i in sorted(hits)))
+
+
+def _hits(reading: _Reading, row: Sequence[Any], matcher: Matcher) -> set[int]:
+    """The needles in the fields themselves, not elsewhere in their documents."""
+    hits: set[int] = set()
+    for name in reading.selector.fields:
+        value, inside = row[reading.place(name)], reading.insides.get(name)
+        if value is not None:
+            path = inside.path if inside else ()
+            hits |= needles_in(str(value), matcher, path)
+    return hits
+
+
+def _refuse_inside(reading: _Reading) -> None:
+    inside = next((n for n in reading.selector.fields if n in reading.insides), None)
+    if inside is not None:
+        raise StoreError(
+            f"{reading.address.place}.{inside}",
+            "a reference of several fields cannot lead into a document; declare another",
+        )
 
 
 def read(
@@ -237,10 +324,15 @@ def read(
 ) -> Iterator[tuple[Scalar, ...]]:
     """The values of ``fields`` of every row in which any of them is set, streamed."""
     address = address_of(store, schema, dataset, fields)
-    columns = [address.column(name) for name in fields]
+    insides = insides_of(address.shape.table, fields)
+    names = roots(fields, insides)
+    columns = [address.column(name) for name in names]
     statement = sa.select(*columns).where(sa.or_(*(c.is_not(None) for c in columns)))
     for row in _stream(connection, statement):
-        yield tuple(row)
+        values = tuple(row)
+        if insides:
+            values = values_of(fields, insides, dict(zip(names, values, strict=True)))
+        yield values
 
 
 def _stream(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:

@@ -14,6 +14,7 @@ from erasure.stores.images import digest, exact_key
 from erasure.stores.sql.address import KeyValues
 from erasure.stores.sql.along import kind_of
 from erasure.stores.sql.exact import Exact, Imaged
+from erasure.stores.sql.ghosts import Made
 from erasure.stores.sql.mutate import Task, keyed_for
 from erasure.stores.sql.references import link_of, links_to, referring
 from erasure.stores.sql.reflect import Schema
@@ -69,6 +70,20 @@ class Images:
                             now=self._moved.get(place, ()),
                         )
                     )
+
+    def hand_added(self, keeper: Keeper, added: Sequence[tuple[Task, Made]]) -> None:
+        """Images of rows that the batch has added: before it there was nothing."""
+        for task, made in added:
+            collection = made.address.shape.collection
+            group = _Group(address=self._exact.address(collection, made.address.key), position=0)
+            for holder, key in made.keys.items():
+                whose = tuple(self._owners[task.address.shape.collection, holder])
+                names = made.address.key
+                keeper.keep(
+                    Image(collection=collection, key_names=names, key=key, values={}, whose=whose)
+                )
+                group.kept.append(key)
+            self._groups.append(group)
 
     def left(self, receipts: Sequence[Receipt]) -> Iterator[Left]:
         """How the rows were left, read before the commit."""
@@ -172,7 +187,8 @@ class Images:
         task, guard = group.task, group.task.guard if group.task else ()
         rows = self._keyed.rows(group.address, group.keys, [*names, *guard], lock=True)
         for key, row in rows:
-            theirs = task is None or tuple(row[n] for n in guard) == task.keys[key].guard
+            now = tuple(row[n] for n in guard)
+            theirs = task is None or now == task.guard_of(task.keys[key])
             if theirs or not guard:
                 yield key, tuple(row[n] for n in names)
 
@@ -202,4 +218,5 @@ class Images:
             return False
         if task.effect.removes:
             return True
-        return bool(task.effect.changes(key.values, row) or task.effect.rewritten(key))
+        effect = task.effect
+        return bool(effect.changes(key, row) or effect.left(key, row) or effect.rewritten(key))

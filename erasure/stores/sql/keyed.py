@@ -6,7 +6,7 @@ number of rows; and one prepared statement executed many times (everything else)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import DOMAIN
 from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.sql.address import Address, KeyValues
+from erasure.stores.sql.kinds import underlying
 from erasure.stores.sql.membership import LIST_SIZE, member_of
 
 Row = dict[str, Scalar]
@@ -74,7 +75,7 @@ def writable(address: Address, name: str, value: sa.ColumnElement[Any]) -> sa.Co
         raise StoreError(
             f"{address.place}.{name}", "its type is unknown here; declare `method: null`"
         )
-    if isinstance(kind.native, DOMAIN) and isinstance(kind.native.data_type, sa.String):
+    if isinstance(kind.native, DOMAIN) and isinstance(underlying(kind.native), sa.String):
         return value  # a cast would cut what is too long; an assignment refuses it
     return sa.cast(value, kind.native)
 
@@ -84,7 +85,7 @@ class Lists:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
-        self._plain = plain if connection.dialect.name == "sqlite" else _as_is
+        self._plain = as_written(connection)
 
     def rows(
         self,
@@ -149,6 +150,11 @@ class Lists:
         return {f"k{i}": self._plain(v) for i, v in enumerate(key)} | {
             f"g{i}": self._plain(v) for i, v in enumerate(guard)
         }
+
+
+def as_written(connection: sa.Connection) -> Callable[[Scalar], Any]:
+    """How values are handed to that dialect's driver."""
+    return plain if connection.dialect.name == "sqlite" else _as_is
 
 
 def plain(value: Scalar) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import UnsupportedCompilationError
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
@@ -28,7 +28,8 @@ from erasure.domain.values import Scalar
 from erasure.stores.rows import comparable, folded
 from erasure.stores.sql.quirks import Bits, Clock, Exact, Place, Single, single
 
-_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+# No column holds more digits, and Python refuses to read very many.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
 _BIGGEST = 2**63 - 1
 _UNSIGNED = 2**64 - 1
 _TRUE = ("true", "t", "1")
@@ -62,8 +63,10 @@ def _parsed(parse: Callable[[str], Hashable], value: object) -> Hashable:
 
 
 def _decimal(text: str) -> Decimal:
+    """As far as PostgreSQL's ``numeric`` reaches, the widest there is."""
     number = Decimal(text)
-    if not number.is_finite():
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -16_383 or number.adjusted() >= 131_072:
         raise ValueError
     return number
 
@@ -128,6 +131,16 @@ class Bpchar(UserDefinedType[str]):
         return "bpchar"
 
 
+class Xml(UserDefinedType[str]):
+    """``xml``, read and written as text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name."""
+        return "XML"
+
+
 @dataclass(frozen=True)
 class Kind:
     """``bind``: the type of a parameter compared with the column. ``as_text``: the column is
@@ -189,6 +202,13 @@ def loose(native: TypeEngine[Any], *, both: bool, folds: bool = False) -> Kind:
     driver has them. ``folds``: its collation holds different texts equal."""
     column = Exact() if folds else None
     return Kind(bind=NullType(), native=native, normal=comparable, both=both, column=column)
+
+
+def underlying(native: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type that a domain, or a domain of a domain, is made of."""
+    while isinstance(native, DOMAIN):
+        native = native.data_type
+    return native
 
 
 def strict(native: TypeEngine[Any], *, folds: bool = False) -> Kind:

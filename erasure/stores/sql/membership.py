@@ -30,6 +30,20 @@ def member_of(
     return one_of(connection, compared(shape, name), values, shape.kinds[name].bind)
 
 
+def mailbox_in(
+    connection: sa.Connection, text: sa.ColumnElement[Any], folded: Sequence[Any]
+) -> sa.ColumnElement[bool]:
+    """``lower(text)``, which an index can serve, or an odd value: lower() of a database is not
+    Unicode's, so what has letters beyond ASCII or blanks around it is confirmed in Python."""
+    if connection.dialect.name == "sqlite":
+        octets = sa.func.length(sa.cast(text, sa.LargeBinary()))
+        characters = sa.func.length(text)
+    else:
+        octets, characters = sa.func.octet_length(text), sa.func.char_length(text)
+    lowered = one_of(connection, sa.func.lower(text), folded, sa.Text())
+    return sa.or_(lowered, octets != characters, text != sa.func.trim(text))
+
+
 def one_of(
     connection: sa.Connection,
     expression: sa.ColumnElement[Any],

@@ -10,12 +10,17 @@ import sqlalchemy as sa
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.base import Key, Receipt, Secrets, Work
-from erasure.stores.rows import Effect, effect_of, receipt_of, unique_keys
+from erasure.stores.choosing import Given
+from erasure.stores.resolving import effect_of
+from erasure.stores.rows import Effect, Row, receipt_of, unique_keys
+from erasure.stores.rules import hints_of
+from erasure.stores.sql.accepted import needed, on_the_way, settled
 from erasure.stores.sql.address import Address, KeyValues, address_of
 from erasure.stores.sql.along import Counted, Following, take_along
 from erasure.stores.sql.arrays import Arrays
 from erasure.stores.sql.cycles import Cycle, cycles_of, defer
 from erasure.stores.sql.errors import translated
+from erasure.stores.sql.ghosts import Ghosts, Made
 from erasure.stores.sql.keyed import Keyed, Lists, Target
 from erasure.stores.sql.references import Planned, late_table, links_to, referred
 from erasure.stores.sql.reflect import Schema
@@ -42,14 +47,25 @@ class Task:
 
     @property
     def guard(self) -> tuple[str, ...]:
-        """Names of the columns that every mutation tests beside the key."""
-        return self.work.step.guard
+        """Names of the columns that every mutation tests beside the key; what is inside one is
+        tested before, under the row's lock."""
+        return tuple([n for n in self.work.step.guard if n not in self.effect.guarded])
+
+    def guard_of(self, key: Key) -> tuple[Scalar, ...]:
+        """Those columns' values, as they were found."""
+        inside, names = self.effect.guarded, self.work.step.guard
+        if not inside:
+            return key.guard
+        pairs = zip(names, key.guard, strict=True)
+        return tuple([value for name, value in pairs if name not in inside])
 
 
 def resolve(store: str, schema: Schema, work: Work, secrets: Secrets) -> Task:
     """Raises StoreError for whatever is missing in the live schema."""
     address = address_of(store, schema, work.step.dataset, work.step.guard)
-    effect = effect_of(work.step, address.shape.table, address.key, secrets, address.place)
+    table = address.shape.table
+    hints = hints_of(schema.rules.get(address.shape.collection, ()), address.shape.kinds)
+    effect = effect_of(work.step, table, address.key, secrets, address.place, hints)
     return Task(work=work, address=address, effect=effect, keys=unique_keys(work))
 
 
@@ -60,6 +76,36 @@ def late_place(
     removing = [task.address for task in tasks if task.effect.removes]
     table = late_table(connection, schema, _planned(tasks), removing)
     return f"{store}.{table}" if table else None
+
+
+def with_new_keys(connection: sa.Connection, schema: Schema, tasks: Sequence[Task]) -> list[Task]:
+    """The tasks, with the new keys chosen where they rewrite some: they are told before they are
+    written (RUN.md rule 9)."""
+    return [
+        looked_at(connection, schema, task)[0] if task.effect.rekeys and task.keys else task
+        for task in tasks
+    ]
+
+
+def leading(task: Task, rows: Mapping[KeyValues, Row]) -> list[KeyValues]:
+    """Rows whose reference to the person has to be replaced."""
+    return [
+        v
+        for v, row in rows.items()
+        if task.effect.left(task.keys[v], row).keys() & set(task.effect.replaced)
+    ]
+
+
+def looked_at(
+    connection: sa.Connection, schema: Schema, task: Task
+) -> tuple[Task, Mapping[KeyValues, Row]]:
+    """The task with its values chosen, and its rows as they are now; nothing is locked."""
+    names = needed(schema, task.address, task.effect)
+    rows = dict(keyed_for(connection).rows(task.address, list(task.keys), names))
+    with translated(task.address.place):
+        given = Given(keys=task.keys, rows=rows)
+        effect = settled(connection, schema, task.address, task.effect, given)
+    return replace(task, effect=effect), rows
 
 
 class Batch:
@@ -82,6 +128,8 @@ class Batch:
         self._rewrites: list[tuple[Task, Rewrites]] = []
         self._cycles: list[Cycle] = []
         self._orphans = Orphans(connection, self._keyed, store, schema)
+        # By task, the rows that it has made.
+        self.ghosts: list[tuple[Task, Made]] = []
         # What went along with the rows of the work that is being carried out.
         self._along: Counted = {}
 
@@ -95,7 +143,10 @@ class Batch:
         for task in self._tasks:
             if task.work.step.via != "refcount":  # of shared rows it is not known yet which go
                 self._break_cycles(task, task.keys)
-        receipts = [self._act(task) for task in self._tasks]
+        receipts = []
+        for task in self._tasks:
+            with translated(task.address.place):
+                receipts.append(self._act(task))
         # Last: keys and guards of all the other rows were found with the old keys in them.
         for task, rewrites in self._rewrites:
             self._rewrite(task, rewrites)
@@ -144,7 +195,7 @@ class Batch:
         changed = self._changed.get((task.address.shape.collection, key))
         if changed is not None:
             return changed
-        return task.keys[key].guard if task.guard else ()
+        return task.guard_of(task.keys[key]) if task.guard else ()
 
     def _act(self, task: Task) -> Receipt:
         if not task.keys:
@@ -173,7 +224,8 @@ class Batch:
 
     def _remove(self, task: Task, keys: Keys) -> list[Key]:
         place = task.address.place
-        guards = {values: key.guard if task.guard else () for values, key in keys.items()}
+        keys, others = self._theirs(task, keys) if task.effect.guarded else (keys, [])
+        guards = {values: task.guard_of(key) if task.guard else () for values, key in keys.items()}
         if self._changed:
             guards = {values: self._guard(task, values) for values in keys}
         following = Following(
@@ -191,12 +243,18 @@ class Batch:
         except LateRows:
             self._refuse_order(task)
             raise
-        reused = []
+        reused = others
         for key, row in self._keyed.rows(task.address, left, task.guard):
             if tuple(row[n] for n in task.guard) == guards[key]:
                 raise StoreError(place, "rows stayed; a trigger, rule or row policy keeps them")
             reused.append(keys[key])
         return reused
+
+    def _theirs(self, task: Task, keys: Keys) -> tuple[Keys, list[Key]]:
+        """The keys without those of rows that are somebody else's by what their documents say."""
+        found = self._keyed.rows(task.address, list(keys), task.effect.reads, lock=True)
+        others = {v: keys[v] for v, row in found if task.effect.state(keys[v], row) == "reused"}
+        return {v: key for v, key in keys.items() if v not in others}, list(others.values())
 
     def _delete(self, task: Task, guards: Guards) -> list[KeyValues]:
         collection = task.address.shape.collection
@@ -218,42 +276,89 @@ class Batch:
             ) from None
 
     def _change(self, task: Task, keys: Keys) -> list[Key]:
-        effect = task.effect
+        names = needed(self._schema, task.address, task.effect)
+        given = Given(
+            keys=keys,
+            rows=dict(self._keyed.rows(task.address, list(keys), names, lock=True)),
+        )
+        here = (self._connection, self._schema, task.address)
+        with translated(task.address.place):
+            task = replace(task, effect=settled(*here, task.effect, given))
+            if task.effect.replaced:
+                task = self._haunted(task, given)
+            parked = on_the_way(*here, task.effect, given)
         reused, targets, rewrites = [], [], {}
-        for values, row in self._keyed.rows(task.address, list(keys), effect.reads, lock=True):
+        for values, row in given.rows.items():
             key = keys[values]
-            if effect.state(key, row) == "reused":
+            state = task.effect.state(key, row)
+            if state == "reused":
                 reused.append(key)
                 continue
-            changes = effect.changes(values, row)
+            changes = task.effect.changes(key, row) if state == "ours" else {}
             if changes:
-                guard = tuple(row[n] for n in task.guard)
-                targets.append(Target(key=values, guard=guard, changes=changes))
-            if new := effect.rewritten(key):
+                targets.append(Target(key=values, guard=_now(task, row), changes=changes))
+            if new := task.effect.rewritten(key):
                 rewrites[values] = new
         with translated(task.address.place):
-            self._keyed.update(task.address, task.guard, targets)
+            self._update(task, given, targets, parked)
             self._refuse_undone(task, [target.key for target in targets])
         if rewrites:
             self._rewrites.append((task, rewrites))
         return reused
 
+    def _haunted(self, task: Task, given: Given) -> Task:
+        """A ghost row for each row that still leads to the person."""
+        ghosts = Ghosts(self._connection, self._store, self._schema)
+        made = ghosts.make(task.work.step, task.effect.seed, leading(task, given.rows))
+        self.ghosts.append((task, made))
+        (name,) = task.effect.replaced
+        kind, choices = task.address.kind(name), dict(task.effect.choices)
+        for values, there in made.values.items():
+            alike = type(there) is type(given.rows[values][name])
+            # As the referring column has it, which may be text where the key is a number.
+            to = there if alike else next(iter(kind.probes(there)), there)
+            choices[values] = {**choices.get(values, {}), name: to}
+        return replace(task, effect=replace(task.effect, choices=choices))
+
+    def _update(
+        self,
+        task: Task,
+        given: Given,
+        targets: Sequence[Target],
+        parked: Mapping[KeyValues, Mapping[str, Scalar]],
+    ) -> None:
+        """Write the new values; first, rows that hold what another one gets step aside."""
+        aside = [
+            Target(key=v, guard=_now(task, given.rows[v]), changes=changes)
+            for v, changes in parked.items()
+        ]
+        self._keyed.update(task.address, task.guard, aside)
+        last = [
+            replace(t, guard=_now(task, {**given.rows[t.key], **parked.get(t.key, {})}))
+            for t in targets
+        ]
+        self._keyed.update(task.address, task.guard, last if parked else targets)
+
     def _rewrite(self, task: Task, rewrites: Rewrites) -> None:
         referrers = task.work.step.referrers
         links = links_to(self._store, self._schema, task.address, referrers)
         with translated(task.address.place):
-            rewrite_keys(self._connection, task.address, links, rewrites)
+            rewrite_keys(self._connection, self._keyed, task.address, links, rewrites)
 
     def _refuse_undone(self, task: Task, keys: Sequence[KeyValues]) -> None:
         """Read back what was written: a row that came out otherwise would look reused later."""
         for key, row in self._keyed.rows(task.address, keys, task.effect.reads):
-            left = task.effect.changes(key, row)
+            left = task.effect.changes(task.keys[key], row)
             if left:
                 raise StoreError(
                     task.address.place,
                     f"did not keep what was written to {', '.join(sorted(left))}; a trigger or "
                     "the column's type changes it: declare another method",
                 )
+
+
+def _now(task: Task, row: Row) -> tuple[Scalar, ...]:
+    return tuple(row[name] for name in task.guard)
 
 
 def _planned(tasks: Sequence[Task]) -> Planned:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from time import monotonic, sleep
 from typing import Any
@@ -12,12 +14,14 @@ import sqlalchemy as sa
 from erasure.domain.errors import StoreError
 from erasure.stores.base import Purged
 from erasure.stores.sql.connection import Options
+from erasure.stores.sql.errors import translate
 from erasure.stores.sql.reflect import Schema, Shape
 from lineage.graph import Dataset
 
 # How long to wait for transactions that can still see what was deleted, in seconds.
 PATIENCE = 10.0
 _VACUUM = "VACUUM leaves bytes in heap and index until they are overwritten"
+_OWN = "let the product's user own the table, or set another 'purge'"
 _INNODB = "InnoDB leaves bytes in its pages until they are overwritten"
 _UNDO = "its redo and undo logs keep old images until they are overwritten"
 
@@ -49,6 +53,8 @@ def _sqlite(engine: sa.Engine, store: str) -> Purged:
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         busy = any(row[0] for row in cursor.fetchall())
+    except sqlite3.Error as error:  # the driver's own: no layer is in between
+        raise translate(error, store) from None
     finally:
         connection.close()
     if busy:
@@ -85,13 +91,37 @@ def _postgresql(
     ANALYZE replaces the histograms, which hold values too."""
     if full:
         _wait_for_older(connection, store)
-    for shape in shapes.values():
+    skipped = []
+    for name, shape in shapes.items():
         table = _quoted(connection, shape)
-        connection.exec_driver_sql(f"VACUUM ({'FULL, ' if full else ''}ANALYZE) {table}")
+        with _warnings(connection) as warned:
+            connection.exec_driver_sql(f"VACUUM ({'FULL, ' if full else ''}ANALYZE) {table}")
+        if warned and full:
+            raise StoreError(f"{store}.{name}", f"VACUUM has skipped it; {_OWN}")
+        skipped += [name] if warned else []
     log = _write_ahead_log(connection)
     if full:
         return Purged(residue="purged", note=log)
-    return Purged(residue="logically_deleted", note=f"{_VACUUM}; {log}")
+    words = [f"VACUUM has skipped {', '.join(skipped)}: {_OWN}"] if skipped else []
+    return Purged(residue="logically_deleted", note="; ".join([_VACUUM, *words, log]))
+
+
+@contextmanager
+def _warnings(connection: sa.Connection) -> Iterator[list[str]]:
+    """Codes of what PostgreSQL warns of meanwhile: a table that its user may not rewrite is no
+    error to it, but passed over."""
+    driver: Any = connection.connection.driver_connection
+    warned: list[str] = []
+
+    def note(notice: Any) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            warned.append(notice.sqlstate)
+
+    driver.add_notice_handler(note)
+    try:
+        yield warned
+    finally:
+        driver.remove_notice_handler(note)
 
 
 def _wait_for_older(connection: sa.Connection, store: str) -> None:

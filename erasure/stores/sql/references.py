@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -11,10 +12,13 @@ import sqlalchemy as sa
 
 from erasure.domain.values import Scalar
 from erasure.stores.base import Referrer
+from erasure.stores.documents import values as inside_values
 from erasure.stores.sql.address import Address, KeyValues, compared, require, shape_of
+from erasure.stores.sql.documents import Asked, condition, kind_of
 from erasure.stores.sql.keyed import Row
 from erasure.stores.sql.membership import batch_size, one_of
 from erasure.stores.sql.reflect import Child, Schema, Shape
+from lineage.schema import Inside
 
 Values = tuple[Scalar, ...]
 Normal = tuple[Hashable, ...]
@@ -28,9 +32,28 @@ class Link:
     columns: tuple[str, ...]
     target_columns: tuple[str, ...]
 
+    @cached_property
+    def inside(self) -> Inside | None:
+        """Where the reference is inside a document; it is one field then."""
+        return self.shape.table.inside(self.columns[0]) if len(self.columns) == 1 else None
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The columns to be read."""
+        return (self.inside.column,) if self.inside else self.columns
+
+    def normals(self, row: Sequence[Any]) -> Iterator[Normal]:
+        """The forms of what a row refers to, read by :attr:`read`."""
+        inside = self.inside
+        values = [(v,) for v in inside_values(row[0], inside).items] if inside else [row]
+        for one in values:
+            if (form := self.normal(one)) is not None:
+                yield form
+
     def normal(self, values: Sequence[Any]) -> Normal | None:
         """The form in which a reference equals what it refers to; None where a part is NULL."""
-        kinds = [self.shape.kinds[name] for name in self.columns]
+        kinds = [self.shape.kinds[name] for name in self.read]
+        kinds = [kind_of(self.shape, self.inside)] if self.inside else kinds
         forms = tuple(kind.alike(v) for kind, v in zip(kinds, values, strict=True))
         return None if None in forms else forms
 
@@ -39,6 +62,8 @@ class Link:
     ) -> sa.ColumnElement[bool]:
         """The column refers to one of ``values``, as the database itself sees it: a collation
         that ignores case holds for references too."""
+        if self.inside:
+            return condition(connection, self.shape, Asked(inside=self.inside, values=list(values)))
         name = self.columns[position]
         kind = self.shape.kinds[name]
         column = compared(self.shape, name)
@@ -87,7 +112,7 @@ def referring(
     for target in targets:
         if (form := link.normal(target)) is not None:
             wanted.setdefault(form, []).append(target)
-    columns = [compared(link.shape, name) for name in (*link.columns, *names)]
+    columns = [compared(link.shape, name) for name in (*link.read, *names)]
     select = sa.select(*(c.label(f"c{i}") for i, c in enumerate(columns)))
     if not names:
         select = select.distinct()
@@ -96,9 +121,9 @@ def referring(
         given = [target for form in batch for target in wanted[form]]
         conditions = [link.one_of(connection, i, [t[i] for t in given]) for i in range(width)]
         for row in connection.execute(select.where(*conditions)):
-            normal = link.normal(row[:width])
-            if normal in wanted and normal is not None:
-                yield normal, dict(zip(names, row[width:], strict=True))
+            for normal in link.normals(row[:width]):
+                if normal in wanted:
+                    yield normal, dict(zip(names, row[width:], strict=True))
 
 
 def referred(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import quoted_name
 
+from erasure.stores.rules import Rules
 from erasure.stores.sql.connection import Options
 from erasure.stores.sql.kinds import Kind
+from erasure.stores.sql.rules import read_rules
 from erasure.stores.sql.schema import mariadb, others, postgresql, sqlite
 from erasure.stores.sql.schema.found import Found, Reading
-from lineage.schema import ForeignKey, Inspection, Table
+from lineage.schema import ForeignKey, Inspection, Table, fingerprint, relied_on
 
 # What one streamed pass reads in about a minute.
 SMALL_BYTES = 2**30
@@ -43,12 +43,19 @@ class Child:
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """Everything the store knows about its tables. ``children`` by the table referred to."""
+    """Everything the store knows about its tables. ``children`` by the table referred to;
+    ``rules``: their constraints."""
 
     inspection: Inspection
     shapes: Mapping[str, Shape]
     children: Mapping[str, tuple[Child, ...]]
     default: str | None = None
+    rules: Rules = field(default_factory=dict)
+
+    @property
+    def databases(self) -> frozenset[str | None]:
+        """Schemas that it has tables in."""
+        return frozenset(shape.table.schema or self.default for shape in self.shapes.values())
 
     def collection(self, name: str, schema: str | None) -> str:
         """The collection name of a table."""
@@ -94,14 +101,20 @@ def read_schema(connection: sa.Connection, options: Options, *, copies: bool = F
     }
     tables = {name: shape.table for name, shape in shapes.items()}
     small = reading.size is None or reading.size <= SMALL_BYTES
+    parts = relied_on(tables)
     inspection = Inspection(
         tables=tables,
-        fingerprint=fingerprint(tables),
+        fingerprint=fingerprint(parts),
+        parts=parts,
         small=small if options.rescan is None else options.rescan == "inline",
         views=dict(reading.views),
     )
     return Schema(
-        inspection=inspection, shapes=shapes, children=_children(tables), default=reading.default
+        inspection=inspection,
+        shapes=shapes,
+        children=_children(tables),
+        default=reading.default,
+        rules={} if copies else read_rules(connection, tables, reading.default),
     )
 
 
@@ -138,22 +151,3 @@ def _children(tables: Mapping[str, Table]) -> dict[str, tuple[Child, ...]]:
         for key in table.foreign_keys:
             found.setdefault(key.target, []).append(Child(collection=name, key=key))
     return {target: tuple(children) for target, children in found.items()}
-
-
-def fingerprint(tables: Mapping[str, Table]) -> str:
-    """Hex SHA-256 over names, types, keys, references and checks: what a plan relies on."""
-    plain = [[name, *_relied_on(table)] for name, table in sorted(tables.items())]
-    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()
-
-
-def _relied_on(table: Table) -> list[Any]:
-    columns = [
-        [c.name, c.data_type, c.nullable, c.length, c.unique, c.generated, c.assigned]
-        for c in table.columns
-    ]
-    keys = [
-        [k.columns, k.target, k.target_columns, k.on_delete, k.on_update, k.deferrable]
-        for k in table.foreign_keys
-    ]
-    checks = sorted([c.expression, c.columns] for c in table.checks)
-    return [table.kind, columns, table.primary_key, sorted(keys), checks, sorted(table.inherits)]

@@ -18,7 +18,8 @@ from erasure.stores.sql.address import KeyValues
 from erasure.stores.sql.cycles import defer
 from erasure.stores.sql.errors import diagnose
 from erasure.stores.sql.exact import CHUNK, Exact, Imaged, Row
-from erasure.stores.sql.references import Link, links_to, referring
+from erasure.stores.sql.mutate import keyed_for
+from erasure.stores.sql.references import Link, links_to, referred, referring
 from erasure.stores.sql.reflect import Schema
 from erasure.stores.sql.rekey import rewrite_keys
 from lineage.schema import ForeignKey
@@ -41,7 +42,7 @@ class Restoring:
         for address, group in self._groups(images):
             found = self._found(address, [k for i in group for k in (i.key, i.now) if k], lock=lock)
             how = [how_it_stands(i, *_rows_of(i, found)) for i in group]
-            wanted = [i for i, h in zip(group, how, strict=True) if h == "left"]
+            wanted = [i for i, h in zip(group, how, strict=True) if h == "left" and i.values]
             taken = self._taken(address, wanted)
             missing = self._missing(address, wanted)
             for image, h in zip(group, how, strict=True):
@@ -55,10 +56,17 @@ class Restoring:
         """Write what is not there as it was. Raises StoreError; then nothing may be committed."""
         defer(self._connection, self._schema)
         standings = self.standings(images, lock=True)
-        todo = {_place(i): i.left is None for i in refuse_moved(standings, self._store)}
+        todo: dict[_Place, bool] = {}
+        added: list[Image] = []
+        for image in refuse_moved(standings, self._store):
+            if image.values:
+                todo[_place(image)] = image.left is None
+            else:
+                added.append(image)
         blanked = self._insert(images, todo)
         self._rename(i for i in images if _place(i) in todo)
         self._change(i for i in images if not todo.get(_place(i), True) or _place(i) in blanked)
+        self._take_away(added)
         self._read_back(i for i in images if _place(i) in todo)
 
     def _groups(self, images: Iterable[Image]) -> Iterator[Group]:
@@ -162,6 +170,7 @@ class Restoring:
 
     def _rename(self, images: Iterable[Image]) -> None:
         """Keys that were rewritten get their own values again, with all that refers to them."""
+        keyed = keyed_for(self._connection)
         for address, group in self._groups(i for i in images if i.now and i.now != i.key):
             rewrites = {
                 image.now: {
@@ -172,7 +181,7 @@ class Restoring:
                 for image in group
             }
             links = links_to(self._store, self._schema, address, ())
-            rewrite_keys(self._connection, address, links, rewrites)
+            rewrite_keys(self._connection, keyed, address, links, rewrites)
 
     def _change(self, images: Iterable[Image]) -> None:
         """Give the rows that are there the values they had, and no column that has its value."""
@@ -197,6 +206,17 @@ class Restoring:
             f"WHERE {' AND '.join(where)}",
             tuple(value for _, value in (*bound, *tests)),
         )
+
+    def _take_away(self, images: Iterable[Image]) -> None:
+        """Rows that were added go, unless somebody refers to them still: a row that was left
+        alone, or one that was made to since."""
+        keyed = keyed_for(self._connection)
+        for address, group in self._groups(images):
+            links = links_to(self._store, self._schema, address, ())
+            names = list(dict.fromkeys(c for link in links for c in link.target_columns))
+            rows = dict(keyed.rows(address, [image.key for image in group], names))
+            kept = referred(self._connection, links, address, rows, going=False)
+            keyed.delete(address, (), {key: () for key in rows if key not in kept})
 
     def _read_back(self, images: Iterable[Image]) -> None:
         for address, group in self._groups(images):

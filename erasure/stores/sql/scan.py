@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from itertools import islice
 from typing import Any
@@ -18,9 +18,12 @@ import sqlalchemy as sa
 from erasure.domain.needles import Matcher
 from erasure.domain.values import Scalar
 from erasure.stores.base import Declared, Hit, Searched
+from erasure.stores.documents import legible, sightings
+from erasure.stores.insides import insides_of, values_of
 from erasure.stores.sql.address import compared
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.reflect import Schema, Shape
+from lineage.schema import Inside
 
 CHUNK = 500
 _SEPARATOR = "\x1f"
@@ -28,16 +31,21 @@ _SEPARATOR = "\x1f"
 
 @dataclass(frozen=True, kw_only=True)
 class _Reading:
-    """A table being read: its columns in order, and which of them say whose row it is."""
+    """A table being read: its columns in order, which of them say whose row it is, and what the
+    catalogue declares inside them."""
 
     shape: Shape
     names: tuple[str, ...]
     key: tuple[str, ...]
     owners: tuple[str, ...]
+    insides: Mapping[str, Inside] = field(default_factory=dict)
 
     def some(self, names: Sequence[str], row: Sequence[Any]) -> dict[str, Scalar]:
         values = dict(zip(self.names, row, strict=True))
-        return {name: values[name] for name in names}
+        return dict(zip(names, values_of(names, self.insides, values), strict=True))
+
+    def inside(self, column: str) -> list[Inside]:
+        return [one for one in self.insides.values() if one.column == column]
 
 
 def scan(
@@ -59,10 +67,12 @@ def _reading(shape: Shape, declared: Declared | None) -> _Reading:
     names = tuple(shape.kinds)
     key = shape.table.primary_key
     owners: tuple[str, ...] = ()
+    insides: Mapping[str, Inside] = {}
     if declared is not None:
         key = tuple(n for n in declared.dataset.key if n in shape.kinds) or key
-        owners = tuple(n for n in declared.owners if n in shape.kinds)
-    return _Reading(shape=shape, names=names, key=key, owners=owners)
+        insides = insides_of(shape.table, (f.name for f in declared.dataset.fields))
+        owners = tuple(n for n in declared.owners if n in shape.kinds or n in insides)
+    return _Reading(shape=shape, names=names, key=key, owners=owners, insides=insides)
 
 
 def _table(
@@ -81,10 +91,15 @@ def _table(
         while chunk := [tuple(row) for row in islice(rows, CHUNK)]:
             count += len(chunk)
             texts = [v if type(v) is str else text_of(v) for row in chunk for v in row]
-            if needles.found_in(_SEPARATOR.join(texts)):
+            if needles.found_in(_joined(texts)):
                 for row in chunk:
                     yield from _hits(reading, row, needles)
     yield Searched(collection=reading.shape.collection, fields=len(reading.names), rows=count)
+
+
+def _joined(texts: Sequence[str]) -> str:
+    joined = _SEPARATOR.join(texts)
+    return _SEPARATOR.join(map(legible, texts)) if "\\" in joined else joined
 
 
 def _legible(connection: sa.Connection, reading: _Reading, name: str) -> sa.ColumnElement[Any]:
@@ -98,21 +113,18 @@ def _legible(connection: sa.Connection, reading: _Reading, name: str) -> sa.Colu
 
 
 def _hits(reading: _Reading, row: Sequence[Any], needles: Matcher) -> Iterator[Hit]:
-    if not needles.found_in(_SEPARATOR.join(text_of(v) for v in row)):
+    if not needles.found_in(_joined([text_of(v) for v in row])):
         return
     key = tuple(reading.some(reading.key, row).values())
     owner: Mapping[str, Scalar] = reading.some(reading.owners, row)
     for name, value in zip(reading.names, row, strict=True):
-        text = text_of(value)
-        found = needles.found_in(text)
-        whole = needles.equals(text) if found else set()
-        for needle in sorted(found):
+        for seen in sightings(text_of(value), name, reading.inside(name), needles):
             yield Hit(
                 collection=reading.shape.collection,
-                field=name,
+                field=seen.field,
                 key=key,
-                needle=needle,
-                whole=needle in whole,
+                needle=seen.needle,
+                whole=seen.whole,
                 owner=owner,
             )
 

@@ -30,6 +30,7 @@ from erasure.stores.base import (
     Step,
     Work,
 )
+from erasure.stores.insides import insides_of, roots, told
 from erasure.stores.sql.address import address_of
 from erasure.stores.sql.along import count_along
 from erasure.stores.sql.check import check
@@ -38,13 +39,21 @@ from erasure.stores.sql.effects import side_effects
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.explain import explain
 from erasure.stores.sql.find import find, read
+from erasure.stores.sql.foresee import foresee
 from erasure.stores.sql.images import Images
-from erasure.stores.sql.mutate import Batch, keyed_for, late_place, resolve
+from erasure.stores.sql.mutate import (
+    Batch,
+    keyed_for,
+    late_place,
+    resolve,
+    with_new_keys,
+)
 from erasure.stores.sql.purge import purge
 from erasure.stores.sql.reflect import Schema, read_schema
 from erasure.stores.sql.restore import Restoring, constraints_named
 from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
+from erasure.stores.sql.schema.automatic import automatic
 from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
 from lineage.graph import Dataset
 from lineage.schema import Inspection, Sample
@@ -65,6 +74,7 @@ class SqlStore:
         self._options = read_options(name, options)
         self._engine = engine_of(name, url, self._options)
         self._schema: Schema | None = None
+        self._told = ""  # what acts by itself, as side_effects() has told it
 
     def inspect(self) -> Inspection:
         """The live schema, read anew where it has changed. Raises StoreUnreachable."""
@@ -96,11 +106,14 @@ class SqlStore:
         address = address_of(self.name, schema, dataset, names)
         by_values = {key.values: key for key in keys}
         wanted = list(by_values)
+        insides = insides_of(address.shape.table, names)
+        columns = roots(names, insides)
         with translated(address.place), self._engine.connect() as connection:
             for start in range(0, len(wanted), GATHERED):
                 batch = wanted[start : start + GATHERED]
-                for values, row in keyed_for(connection).rows(address, batch, names):
-                    needles = sorted(set(needles_of_row(dataset, row)))
+                for values, row in keyed_for(connection).rows(address, batch, columns):
+                    found = needles_of_row(dataset, told(row, names, insides))
+                    needles = sorted(set(found))
                     yield by_values[values], needles
 
     def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
@@ -112,16 +125,21 @@ class SqlStore:
         return self._act(works, secrets, keeper)
 
     def _act(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper | None) -> list[Receipt]:
+        told = self._told or self._look()
         schema = self._known()
         tasks = [resolve(self.name, schema, work, secrets) for work in works]
         late = any(task.effect.removes for task in tasks)
         try:
             with translated(self.name, late=late), self._writing().begin() as connection:
+                tasks = with_new_keys(connection, schema, tasks)
                 images = Images(connection, self.name, schema, tasks) if keeper else None
                 if keeper and images:
                     images.hand_to(keeper)
-                receipts = Batch(connection, self.name, schema, tasks).carry_out()
+                batch = Batch(connection, self.name, schema, tasks)
+                receipts = batch.carry_out()
+                self._refuse_moved(connection, schema, told)
                 if keeper and images:
+                    images.hand_added(keeper, batch.ghosts)
                     keeper.seal(images.left(receipts))
                 return receipts
         except LateRows as error:
@@ -129,6 +147,12 @@ class SqlStore:
                 raise
         with translated(self.name), self._engine.connect() as connection:
             raise LateRows(late_place(connection, self.name, schema, tasks) or self.name)
+
+    def foresee(self, works: Sequence[Work], secrets: Secrets) -> None:
+        """Raise what ``act`` would refuse to put into the rows; reads only."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            foresee(connection, self.name, schema, works, secrets)
 
     def compare(self, images: Iterable[Image]) -> Iterator[Standing]:
         """What stands now in the place of each image."""
@@ -186,6 +210,7 @@ class SqlStore:
 
     def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
         """What each step would set off beside itself, as the schema is now."""
+        self._told = self._look()
         schema = self._known()
         with translated(self.name), self._engine.connect() as connection:
             return side_effects(connection, self.name, schema, steps)
@@ -209,6 +234,26 @@ class SqlStore:
         if self._schema is None:
             raise StoreError(self.name, "its schema could not be read; try again", permanent=False)
         return self._schema
+
+    def _look(self) -> str:
+        """What acts by itself, read before the schema is: what comes later is seen by
+        :meth:`_refuse_moved`, whichever of the two it changes."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            told = automatic(connection, schema.databases)
+        self.inspect()
+        return told
+
+    def _refuse_moved(self, connection: sa.Connection, schema: Schema, told: str) -> None:
+        """Nothing may have acted by itself that was not there when it was looked at. The
+        transaction holds the tables by now, so that nothing can be added to them any more."""
+        if automatic(connection, schema.databases) != told:
+            self._told = ""
+            raise StoreError(
+                self.name,
+                "a trigger or a reference was added or changed meanwhile; look again",
+                permanent=False,
+            )
 
     def _place(self, schema: Schema, dataset: Dataset) -> str:
         return f"{self.name}.{schema.collection(dataset.name, dataset.schema)}"

@@ -16,12 +16,13 @@ import sqlalchemy as sa
 
 from erasure.stores.sql.reflect import Schema
 
-Event = Literal["UPDATE", "DELETE"]
+Event = Literal["INSERT", "UPDATE", "DELETE"]
+EVENTS: tuple[Event, ...] = ("INSERT", "UPDATE", "DELETE")
 
 # A partition's trigger fires for rows of its parent; one that the parent handed down is counted
 # there. Rules are told apart by nothing that matters here.
 _POSTGRESQL = """
-SELECT n.nspname, r.relname, t.tgname, (t.tgtype & 16) > 0, (t.tgtype & 8) > 0,
+SELECT n.nspname, r.relname, t.tgname, (t.tgtype & 4) > 0, (t.tgtype & 16) > 0, (t.tgtype & 8) > 0,
        ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
              WHERE a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr)),
        pg_catalog.pg_get_triggerdef(t.oid) || p.prosrc
@@ -34,7 +35,7 @@ WHERE NOT t.tgisinternal AND t.tgenabled NOT IN ('D', 'R') AND (c.oid = r.oid OR
   SELECT FROM pg_catalog.pg_trigger h
   WHERE h.tgrelid = r.oid AND h.tgname = t.tgname AND h.tgfoid = t.tgfoid))
 UNION ALL
-SELECT n.nspname, c.relname, w.rulename, w.ev_type = '2', w.ev_type = '4', '{}',
+SELECT n.nspname, c.relname, w.rulename, w.ev_type = '3', w.ev_type = '2', w.ev_type = '4', '{}',
        pg_catalog.pg_get_ruledef(w.oid)
 FROM pg_catalog.pg_rewrite w
 JOIN pg_catalog.pg_class c ON c.oid = w.ev_class
@@ -64,14 +65,14 @@ class Trigger:
         if event not in self.events:
             return False
         named = {name.casefold() for name in changed}
-        return event == "DELETE" or not self.columns or bool(self.columns & named)
+        return event != "UPDATE" or not self.columns or bool(self.columns & named)
 
 
 Triggers = Mapping[str, tuple[Trigger, ...]]
 
 
 def read_triggers(connection: sa.Connection, schema: Schema) -> Triggers:
-    """Those that a deletion or an update can set off, by collection."""
+    """Those that writing a row can set off, by collection."""
     reader = _READERS.get(connection.dialect.name)
     found: dict[str, dict[str, Trigger]] = {}
     for collection, trigger in reader(connection, schema) if reader else ():
@@ -81,10 +82,9 @@ def read_triggers(connection: sa.Connection, schema: Schema) -> Triggers:
 
 
 def _postgresql(connection: sa.Connection, schema: Schema) -> Iterator[tuple[str, Trigger]]:
-    for place, table, name, update, delete, columns, text in connection.exec_driver_sql(
-        _POSTGRESQL
-    ):
-        events: dict[Event, bool] = {"UPDATE": update, "DELETE": delete}
+    for row in connection.exec_driver_sql(_POSTGRESQL):
+        place, table, name, insert, update, delete, columns, text = row
+        events: dict[Event, bool] = {"INSERT": insert, "UPDATE": update, "DELETE": delete}
         yield schema.collection(table, place), _trigger(name, events, columns, text)
 
 
@@ -94,15 +94,14 @@ def _sqlite(connection: sa.Connection, schema: Schema) -> Iterator[tuple[str, Tr
         head = _HEAD.search(text)
         event = head[1].upper() if head else ""
         columns = [c.strip(' \t\r\n"`[]') for c in head[2].split(",")] if head and head[2] else []
-        known: list[Event] = ["UPDATE", "DELETE"]
         # A head that cannot be read may be anything.
-        events = {e: event in ("", e) for e in known}
+        events = {e: event in ("", e) for e in EVENTS}
         yield by_folded.get(table.casefold(), table), _trigger(name, events, columns, text)
 
 
 def _mysql(connection: sa.Connection, schema: Schema) -> Iterator[tuple[str, Trigger]]:
     for place, table, name, event, text in connection.exec_driver_sql(_MYSQL):
-        events: dict[Event, bool] = {"UPDATE": event == "UPDATE", "DELETE": event == "DELETE"}
+        events = {e: event == e for e in EVENTS}
         yield schema.collection(table, place), _trigger(name, events, (), text)
 
 

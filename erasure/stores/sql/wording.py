@@ -48,24 +48,35 @@ def statement_of(resolved: Resolved, quote: Callable[[str], str]) -> str:
     table = ".".join(quote(n) for n in (address.shape.table.schema, address.shape.table.name) if n)
     key = ", ".join(map(quote, address.key))
     where = f"({key}) IN (row keys)" if len(address.key) > 1 else f"{key} IN (row keys)"
-    where += "".join(f" AND {quote(name)} = guard" for name in resolved.step.guard)
+    where += "".join(f" AND {_named(resolved, n, quote)} = guard" for n in resolved.step.guard)
     if effect.removes:
         shared = " AND nobody refers to it" if resolved.step.via == "refcount" else ""
         return f"DELETE FROM {table} WHERE {where}{shared}"  # noqa: S608 - read, never sent
-    values = [f"{quote(name)} = {new}" for name, new in _new_values(resolved)]
+    values = [f"{_named(resolved, n, quote)} = {new}" for n, new in _new_values(resolved)]
     if not values:
         return "none"
     return f"UPDATE {table} SET {', '.join(values)} WHERE {where}"  # noqa: S608 - read, never sent
 
 
+def _named(resolved: Resolved, name: str, quote: Callable[[str], str]) -> str:
+    inside = resolved.address.shape.table.inside(name)
+    if inside is None or not inside.path:
+        return quote(name)
+    return f"{quote(inside.column)}->{'->'.join(map(quote, inside.path))}"
+
+
 def _new_values(resolved: Resolved) -> list[tuple[str, str]]:
     effect = resolved.effect
     assert effect is not None  # noqa: S101 - only a step that can be carried out changes anything
-    values = [(name, "NULL") for name in effect.cut]
+    inside = resolved.address.shape.table.inside
+    values = [(n, "NULL, or taken out of a list" if inside(n) else "NULL") for n in effect.cut]
     values += [
         (name, _method(field, effect.columns[name])) for name, field in effect.masked.items()
     ]
     values += [(name, "redacted") for name in effect.redacted]
+    if ghost := resolved.step.ghost:
+        key = f"{ghost.field} of a ghost row, added to {ghost.dataset.name} for this row alone"
+        values += [(name, key) for name in effect.replaced]
     return values + [(name, "new key, also where it is referred to") for name in effect.rekeys]
 
 
@@ -115,7 +126,7 @@ def stays_of(resolved: Resolved, dialect: str, options: Options) -> str:
         )
         shared = "the row while somebody else refers to it; once it goes, "
         return f"{shared}{left}" if step.via == "refcount" else left
-    changed = {*effect.changing, *effect.rekeys}
+    changed = {*effect.changing, *effect.masked, *effect.cut, *effect.redacted, *effect.rekeys}
     kept = [name for name in effect.columns if name not in changed]
     if masks(step):
         return f"the row, with {_listed(kept)} as they are" if kept else "the row, emptied"

@@ -30,7 +30,7 @@ def _collection(world: World, table: Table) -> dict[str, Any]:
 
 
 def _field(world: World, table: Table, column: Column) -> dict[str, Any]:
-    meta: dict[str, Any] = {"primary_key": True} if column.key else {}
+    meta: dict[str, Any] = {"primary_key": True} if column.key and table.key_told else {}
     if column.identity:
         meta["identity"] = "email"
     own: dict[str, Any] = {"free_text": True} if column.free_text else {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.generated.engines import Mariadb, Postgresql, Sqlite
+from tests.scenarios.generated.engines import Engine, Mariadb, Postgresql, Sqlite
 from tests.stores import mariadb as on_mariadb
 from tests.stores import postgresql as on_postgresql
 
@@ -34,3 +34,10 @@ def mariadb() -> Iterator[Mariadb]:
     for url in on_mariadb.scratch_database("generated"):
         with closing(Mariadb(url)) as engine:
             yield engine
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Every engine in turn."""
+    found: Engine = request.getfixturevalue(request.param)
+    return found

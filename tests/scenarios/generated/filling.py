@@ -84,6 +84,10 @@ class Filler:
                 for c in table.columns
                 if (table.name, c.name) not in self.links and not c.free_text
             }
+            if any(row[c.name] is None for c in table.columns if c.identity):
+                # Whose it is cannot be told: no value of anybody's may stand there, or it is
+                # residue, for a person to look at.
+                row |= {c.name: self._nobodys(c, mark) for c in table.columns if c.category}
             rows.append(row | {MARK: mark})
         return rows
 
@@ -102,12 +106,16 @@ class Filler:
         if column.key or (column.unique and not column.personal):
             return self._key(column, number, person)
         if column.identity:
-            return self._mailbox(person or 0)
+            unknown = column.nullable and person not in (0, 1) and self.dice.likely(20)
+            return None if unknown else self._mailbox(person or 0)
         if column.category.startswith("user.name"):
             return self._named(column, person or 0)
         if column.category and column.nullable and self.dice.likely(20):
             return None
         return self._personal(column, mark)
+
+    def _nobodys(self, column: Column, mark: int) -> Value:
+        return None if column.identity else f"nobody {mark}"
 
     def _personal(self, column: Column, mark: int) -> Value:
         if column.category == "user.contact.phone_number":
@@ -143,7 +151,8 @@ class Filler:
                 continue
             targets = self.made[link.target]
             chosen = self.dice.number(-1 if column.nullable else 0, len(targets) - 1)
-            row[column.name] = None if chosen < 0 else targets[chosen][link.target_field]
+            value = None if chosen < 0 else targets[chosen][link.target_field]
+            row[column.name] = str(value) if value is not None and column.type == "text" else value
 
     def _talk(self, table: Table, row: Row) -> None:
         for name in table.named(free_text=True):

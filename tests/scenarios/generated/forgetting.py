@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from django.db import transaction
 
 from erasure import inline
-from erasure.domain.errors import LetheError
+from erasure.domain.errors import LetheError, UsageError
+from erasure.flow import decide
 from erasure.models import ErasureRequest
 from lineage import catalog
 from lineage.importers import fideslang
 from tests.scenarios.generated import oracle
-from tests.scenarios.generated.catalogue import catalogue_of
+from tests.scenarios.generated.catalogue import STORE, catalogue_of
 from tests.scenarios.generated.engines import Engine
 from tests.scenarios.generated.judging import broken, differences
-from tests.scenarios.generated.world import Rows, World
+from tests.scenarios.generated.world import Link, Rows, World
 
 OFFICER = "officer"
 CARRIED_OUT = "carried out"
@@ -36,11 +38,18 @@ def hold(engine: Engine, world: World) -> list[str]:
     return became
 
 
+def code_of(link: Link) -> str:
+    """By which whoever approves a plan accepts what a foreign key does by itself."""
+    kind = {"CASCADE": "cascade", "SET NULL": "set_null"}.get(link.on_delete or "", "")
+    return f"{kind}:{STORE}.{link.holder}.{link.field}"
+
+
 class _Leaving:
     def __init__(self, engine: Engine, world: World) -> None:
         self.engine, self.world = engine, world
         self.before: Rows = engine.read(world)
         self.became: list[str] = []
+        self.accepted: set[str] = set()
 
     def leave(self, emails: Sequence[str]) -> list[str]:
         """These people leave together."""
@@ -63,8 +72,18 @@ class _Leaving:
             assert not list(differences(outcome.rows, self.before)), "somebody is mentioned here"
             return None
         assert request.state == "planned", request.state
-        inline.approve(request, by=OFFICER, because="asked")
+        self._approve(request)
         return request
+
+    def _approve(self, request: ErasureRequest) -> None:
+        """What goes along has to be accepted, and may be nothing but what the database does."""
+        codes = {f["code"] for f in decide.to_accept(request.plans.get(state="draft"))}
+        assert codes <= {code_of(link) for link in self.world.links}, codes
+        if codes:
+            with pytest.raises(UsageError):
+                inline.approve(request, by=OFFICER, because="asked")
+        inline.approve(request, by=OFFICER, because="asked", accept=sorted(codes))
+        self.accepted |= codes
 
     def _refused(self, emails: Sequence[str], why: str) -> None:
         outcome = oracle.forget(self.world, self.before, emails)
@@ -98,6 +117,8 @@ class _Leaving:
         for fault in (*differences(outcome.rows, after), *broken(self.world, after)):
             raise AssertionError(fault)
         assert not self.engine.violations(), "the database finds itself broken"
+        along = {code_of(link) for link in outcome.along}
+        assert along <= self.accepted, f"nobody accepted {along - self.accepted}"
         for email, request in asked.items():
             state = "partly_granted" if email in outcome.retained else "completed"
             assert request.state == state, request.state

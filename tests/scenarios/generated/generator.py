@@ -19,7 +19,7 @@ from tests.scenarios.generated.world import MARK, Column, Link, OnDelete, Table,
 T = TypeVar("T")
 Draw = Any
 
-KINDS = ("child", "child", "child", "shared", "child", "person", "text", "plain")
+KINDS = (*["child"] * 7, *["shared"] * 3, "person", "person", "text", "text", "plain", "stranger")
 # Reserved, mixed case, and every character that a driver or a formatter could take for its own.
 ODD_TABLES = ("order", "Group By", 'quo"te', "select", "per%cent", "ünï-cöde", "%s :x ?")
 ODD_COLUMNS = {
@@ -42,11 +42,17 @@ class Draft:
     action: str = "delete"
     columns: list[Column] = default(default_factory=list)
     links: list[Link] = default(default_factory=list)
+    key_told: bool = True
 
     def finished(self) -> Table:
         """The table, its mark first."""
         mark = Column(name=MARK, type="int", nullable=False, unique=True)
-        return Table(name=self.name, columns=(mark, *self.columns), action=self.action)
+        return Table(
+            name=self.name,
+            columns=(mark, *self.columns),
+            action=self.action,
+            key_told=self.key_told,
+        )
 
 
 class Dice:
@@ -118,19 +124,22 @@ class _Maker:
             draft.columns.append(Column(name="no", type="int", nullable=False, key=True))
         if kind == "person" and style != "email":
             draft.columns.append(self._email(key=style == "tenant"))
+        draft.key_told = not self.dice.likely(15)
         return draft
 
     def _email(self, *, key: bool) -> Column:
         nullable = not key and self.dice.likely(60)
+        unique = not key and self.dice.likely(50)
+        methods = ["random"] if key or unique else ["random", "constant gone@example.com"]
         return Column(
             name=self._name("email"),
             nullable=nullable,
-            unique=not key and self.dice.likely(50),
+            unique=unique,
             length=self.dice.pick((0, 40)),
             key=key,
             identity=True,
             category="user.contact.email",
-            method="" if not self.dice.likely(20) else "random",
+            method=self.dice.pick(methods) if self.dice.likely(20) else "",
         )
 
     def _name(self, name: str) -> str:
@@ -143,14 +152,14 @@ class _Maker:
             owners = [d for d in self.drafts[:position] if d.kind in ("person", "child")]
             if draft.kind == "child" or self.dice.likely(50):
                 self._refer(draft, self.dice.pick(owners), first=True)
-        most = {"child": 2, "person": 2, "shared": 1, "plain": 1}.get(draft.kind, 0)
+        most = {"child": 2, "person": 2, "shared": 1, "plain": 1, "stranger": 1}.get(draft.kind, 0)
         for _ in range(self.dice.number(0, most)):
             targets = [d for d in self.drafts if self._may_refer(draft, d)]
             if targets:
                 self._refer(draft, self.dice.pick(targets), first=False)
 
     def _may_refer(self, holder: Draft, target: Draft) -> bool:
-        if target.kind == "text":
+        if target.kind in ("text", "stranger"):
             return False
         if holder.kind == "plain":
             return target.kind == "plain"
@@ -168,18 +177,27 @@ class _Maker:
         link = replace(link, **self._effect(holder, target, first=first))
         in_key = first and holder.style == "numbered"
         cut = link.on_erase == "shallow" or holder.kind == "person" or holder is target
-        nullable = not in_key and self.dice.likely(95 if cut else 70)
+        nullable = not in_key and not self.dice.likely(4 if cut else 30)
         choices: list[OnDelete | None] = ["NO ACTION", None, "CASCADE", "RESTRICT"]
         choices += ["SET NULL"] if nullable else []
+        if holder.kind == "stranger":  # what is not walked forbids, unless it goes along
+            link = replace(link, declared=False)
+            choices = ["CASCADE", "SET NULL" if nullable else "CASCADE", *choices[2:]]
         link = replace(link, on_delete=self.dice.pick(choices), deferrable=self.dice.likely(40))
+        column = replace(
+            target.handle,
+            name=link.field,
+            nullable=nullable,
+            unique=False,
+            key=in_key,
+            identity=False,
+            category="",
+            method="",
+        )
+        if not link.on_delete and column.type == "int" and self.dice.likely(30):
+            column = replace(column, type="text")  # 42 and "42" are one value
         holder.links.append(link)
-        holder.columns.append(
-            replace(
-                target.handle,
-                name=link.field, nullable=nullable, unique=False, key=in_key,
-                identity=False, category="", method="",
-            )
-        )  # fmt: skip
+        holder.columns.append(column)
 
     def _effect(self, holder: Draft, target: Draft, *, first: bool) -> dict[str, Any]:
         """Direction and effect, as the catalogue may say them."""
@@ -194,21 +212,23 @@ class _Maker:
             }
         if target.kind == "plain":
             return {"direction": pick((None, "to", "from"))}
+        if holder.kind == "stranger":
+            return {}
         if target.kind == "shared":
             return {"direction": pick((None, "to")), "on_erase": pick((None, None, "refcount"))}
         effects = (None, "deep") if first else (None, None, "deep", "shallow")
         if holder.kind == "person":
             effects = (None, "shallow")
-        if not first and self.dice.likely(5):
-            return {"direction": "to"}
+        if not first and not target.handle.identity and self.dice.likely(5):
+            return {"direction": "to"}  # nobody cuts it, so no address may stand in it
         return {"direction": pick((None, "from")), "on_erase": pick(effects)}
 
     # What the catalogue says
 
     def _decide(self, draft: Draft) -> None:
         """Actions, mostly such that they do not contradict each other."""
-        if draft.kind == "plain":
-            draft.action = self.dice.pick(("ignore", "delete"))
+        if draft.kind in ("plain", "stranger"):
+            draft.action = self.dice.pick(("ignore", "delete")) if draft.kind == "plain" else ""
             return
         choices = ["delete", "delete", "anonymize"]
         if draft.kind == "child":
@@ -219,7 +239,12 @@ class _Maker:
         fixed = {c.name for c in draft.columns if not c.nullable}
         stuck = any(k.field in fixed and k.target in gone | shared for k in draft.links)
         stuck |= action == "retain" and any(k.target in gone for k in draft.links)
-        draft.action = "delete" if stuck and self.dice.likely(90) else action
+        # A key is never nulled; an address that stays in it is residue, for a person to look at.
+        told = any(k.field in fixed and self._by_email(k) for k in draft.links)
+        draft.action = "delete" if stuck and (told or not self.dice.likely(8)) else action
+
+    def _by_email(self, link: Link) -> bool:
+        return next(d.handle.identity for d in self.drafts if d.name == link.target)
 
     def _describe(self, draft: Draft) -> None:
         """The columns that are about people, and text that may be."""
@@ -235,7 +260,7 @@ class _Maker:
             ):
                 if self.dice.likely(percent):
                     draft.columns.append(self._personal(name, category))
-        if draft.kind == "text" or (draft.kind != "plain" and self.dice.likely(40)):
+        if draft.kind == "text" or (draft.action not in ("", "ignore") and self.dice.likely(40)):
             nullable = self.dice.likely(70)
             draft.columns.append(Column(name=self._name("note"), free_text=True, nullable=nullable))
         if self.dice.likely(20):

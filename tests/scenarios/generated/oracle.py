@@ -7,16 +7,14 @@ then nothing at all may have changed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 
-from tests.scenarios.generated.world import MARK, Column, Link, Row, Rows, Table, Value, World
+from tests.scenarios.generated.needles import constant_of, needles_in, redacted
+from tests.scenarios.generated.world import MARK, Column, Link, Row, Rows, Value, World
 
 Place = tuple[str, Value]
-NEEDLES = ("user.name", "user.contact", "user.government_id")
-ERASED = "[erased]"
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,15 @@ class Reached:
 
 @dataclass
 class Outcome:
-    """The rows afterwards, why it must be refused instead, and of whom the law keeps rows."""
+    """The rows afterwards, why it must be refused instead, and of whom the law keeps rows.
+    ``along``: the references whose rows the database changes or takes along by itself."""
 
     rows: Expected
     refusals: list[str]
     reached: Mapping[str, Reached]
     gone: set[Place]
     retained: set[str]
+    along: set[Link]
 
 
 def edges_of(world: World) -> Iterator[Edge]:
@@ -108,7 +108,7 @@ def find(world: World, rows: Rows, email: str) -> Reached:
         for edge in (e for e in edges if e.origin == place[0]):
             value = row_at(rows, place)[edge.origin_field]
             for row in rows[edge.destination]:
-                if value is None or row[edge.destination_field] != value:
+                if not same(value, row[edge.destination_field]):
                     continue
                 found = (edge.destination, row[MARK])
                 if edge.effect == "deep":
@@ -119,6 +119,11 @@ def find(world: World, rows: Rows, email: str) -> Reached:
                     reached.cells.add((found, edge.destination_field))
     reached.shared -= reached.deep
     return reached
+
+
+def same(one: object, other: object) -> bool:
+    """42 and "42" are one value; NULL equals nothing."""
+    return one is not None and other is not None and str(one) == str(other)
 
 
 def row_at(rows: Rows, place: Place) -> Row:
@@ -140,6 +145,7 @@ class _Forgetting:
         self.gone = {p for p in self.deep if self._action(p) == "delete"}
         self.changed: set[Place] = set()
         self.unwanted: set[Place] = set()
+        self.along: set[Link] = set()
         self.refusals: list[str] = []
         self.after: Expected = {
             name: {row[MARK]: dict(row) for row in listed} for name, listed in rows.items()
@@ -149,6 +155,7 @@ class _Forgetting:
         """Cut, let shared rows go, mask, redact, take away, follow rewritten keys; then look."""
         self._cut_others()
         self._cut_own()
+        self._take_along()
         self._go_with_the_last()
         self.changed |= {p for p in self.deep if self._action(p) == "anonymize"}
         for place in sorted(self.changed, key=repr):
@@ -163,7 +170,8 @@ class _Forgetting:
             for email, found in self.reached.items()
             if any(self._kept(p, email) for p in found.deep) or found.shared & self.unwanted
         }
-        return Outcome(self.after, self.refusals, self.reached, self.gone, retained)
+        reached, gone, along = self.reached, self.gone, self.along
+        return Outcome(self.after, self.refusals, reached, gone, retained, along)
 
     def _action(self, place: Place) -> str:
         return self.world.table(place[0]).action
@@ -207,9 +215,28 @@ class _Forgetting:
             for e in self.edges
         )
         return walked and any(
-            row[link.target_field] == value and (link.target, row[MARK]) in self.gone
+            same(row[link.target_field], value) and (link.target, row[MARK]) in self.gone
             for row in self.rows[link.target]
         )
+
+    def _take_along(self) -> None:
+        """What still refers to rows that go is taken along or nulled, as its foreign key says."""
+        waiting = set(self.gone)
+        while waiting:
+            place = waiting.pop()
+            for link in (k for k in self.world.links if k.target == place[0]):
+                value = row_at(self.rows, place)[link.target_field]
+                for mark, row in self.after[link.holder].items():
+                    other = (link.holder, mark)
+                    if other in self.gone or not same(value, row[link.field]):
+                        continue
+                    if link.on_delete == "CASCADE":
+                        self.gone.add(other)
+                        waiting.add(other)
+                    elif link.on_delete == "SET NULL":
+                        row[link.field] = None
+                    if link.on_delete in ("CASCADE", "SET NULL"):
+                        self.along.add(link)
 
     def _go_with_the_last(self) -> None:
         """A shared row gets its action once nobody refers to it any more."""
@@ -227,7 +254,7 @@ class _Forgetting:
             value = row_at(self.rows, place)[link.target_field]
             for mark, row in self.after[link.holder].items():
                 other = (link.holder, mark)
-                if other != place and other not in self.gone and row[link.field] == value:
+                if other != place and other not in self.gone and same(value, row[link.field]):
                     return True
         return False
 
@@ -239,7 +266,7 @@ class _Forgetting:
                 row[column.name] = masked(column, value)
 
     def _redact(self) -> None:
-        needles = {email: self._needles(found) for email, found in self.reached.items()}
+        needles = {email: self._needles(found) | {email} for email, found in self.reached.items()}
         for table in self.world.tables:
             names = table.named(free_text=True) if table.action not in ("", "ignore") else ()
             for mark, row in self.after[table.name].items():
@@ -288,53 +315,10 @@ class _Forgetting:
 def masked(column: Column, value: Value) -> Value | Masked:
     """What anonymising puts there: NULL where the column takes it, else something else."""
     if column.method.startswith("constant "):
-        return column.method.removeprefix("constant ")
+        return constant_of(column)
     if column.method in ("", "null") and column.nullable and not column.key:
         return None
     return Masked(value)
-
-
-def needles_in(table: Table, row: Row) -> Iterator[str]:
-    """Values that must be nowhere afterwards; names in both orders."""
-    first, last = ([str(row[c.name]) for c in table.columns if c.category == f"user.name.{part}"
-                    and row[c.name] is not None] for part in ("first", "last"))  # fmt: skip
-    names = [(f, n) for f in first for n in last]
-    for column in table.columns:
-        value = row[column.name]
-        if value is None:
-            continue
-        if column.category == "user.name":
-            one, _, other = str(value).rpartition(" ")
-            names.append((one, other))
-        elif column.identity or (
-            column.category.startswith(NEEDLES) and not column.category.startswith("user.name")
-        ):
-            yield str(value)
-    for one, other in names:
-        yield from (f"{one} {other}", f"{other} {one}", f"{other}, {one}")
-
-
-def spans(text: str, needles: Iterable[str]) -> list[tuple[int, int]]:
-    """Where needles stand as whole words, whatever their case; what touches is one."""
-    found = sorted(
-        match.span(1)
-        for needle in needles
-        for match in re.finditer(rf"(?<!\w)(?=({re.escape(needle)})(?!\w))", text, re.IGNORECASE)
-    )
-    merged: list[tuple[int, int]] = []
-    for start, end in found:
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def redacted(text: str, needles: Iterable[str]) -> str:
-    """The text with every needle taken out of it."""
-    for start, end in reversed(spans(text, needles)):
-        text = text[:start] + ERASED + text[end:]
-    return text
 
 
 def contradictions(world: World) -> list[str]:

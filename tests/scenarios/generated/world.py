@@ -6,9 +6,9 @@ The catalogue, the tables and the oracle are all made from it, and from nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from dataclasses import field as default
-from typing import Literal
+from typing import Any, Literal
 
 Value = str | int | None
 Row = dict[str, Value]
@@ -21,8 +21,20 @@ OnDelete = Literal["NO ACTION", "RESTRICT", "CASCADE", "SET NULL"]
 MARK = "mark"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
+class Brief:
+    """Told by what is not the default, so that a counterexample can be read."""
+
+    def __repr__(self) -> str:
+        told = [(f, getattr(self, f.name)) for f in fields(self)]  # type: ignore[arg-type]
+        listed = ", ".join(f"{f.name}={value!r}" for f, value in told if value != f.default)
+        return f"{type(self).__name__}({listed})"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(repr(self))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Column(Brief):
     """A column, and what the catalogue says of it; ``length`` 0 is no limit."""
 
     name: str
@@ -42,8 +54,8 @@ class Column:
         return self.identity or bool(self.category)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Link:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Link(Brief):
     """``holder.field`` refers to ``target.target_field``. ``on_delete``: of the foreign key,
     None where the database has none; ``declared``: the catalogue knows of it."""
 
@@ -58,13 +70,15 @@ class Link:
     declared: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table; ``action`` of its collection, empty where the catalogue does not know it."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Table(Brief):
+    """A table; ``action`` of its collection, empty where the catalogue does not know it;
+    ``key_told``: the catalogue says which fields are its key."""
 
     name: str
     columns: tuple[Column, ...]
     action: str = ""
+    key_told: bool = True
 
     @property
     def key(self) -> tuple[str, ...]:

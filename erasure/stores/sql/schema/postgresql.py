@@ -50,15 +50,20 @@ SELECT k.conrelid, k.conname, k.confrelid, k.confdeltype::text, k.confupdtype::t
   {_COLUMNS_OF.format(numbers="k.confkey", relation="k.confrelid")}
 FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY k.conname
 """  # noqa: S608 - a constant
-# A domain's conditions hold for each column of it.
+# A domain's conditions hold for each column of it, and of a domain of the domain.
 _CHECKS = f"""
 SELECT k.conrelid, k.conname, pg_get_expr(k.conbin, k.conrelid),
   {_COLUMNS_OF.format(numbers="k.conkey", relation="k.conrelid")}
 FROM pg_constraint k WHERE k.contype = 'c' AND k.conrelid <> 0
-UNION ALL
+UNION ALL (
+WITH RECURSIVE made(domain, base) AS (
+  SELECT oid, oid FROM pg_type WHERE typtype = 'd'
+  UNION ALL SELECT m.domain, t.typbasetype FROM made m JOIN pg_type t ON t.oid = m.base
+  WHERE t.typtype = 'd')
 SELECT a.attrelid, k.conname, pg_get_expr(k.conbin, 0), ARRAY[a.attname::text]
-FROM pg_constraint k JOIN pg_attribute a ON a.atttypid = k.contypid
-WHERE k.contype = 'c' AND k.contypid <> 0 AND NOT a.attisdropped ORDER BY 2
+FROM pg_constraint k JOIN made m ON m.base = k.contypid
+JOIN pg_attribute a ON a.atttypid = m.domain
+WHERE k.contype = 'c' AND NOT a.attisdropped) ORDER BY 2
 """  # noqa: S608 - a constant
 _TRIGGERS = """
 SELECT tgrelid, tgname FROM pg_trigger
@@ -221,8 +226,9 @@ class _Catalogue:
         nullable = bool(reflected["nullable"])
         length = None if isinstance(native, sa.Enum) else getattr(native, "length", None)
         if isinstance(native, DOMAIN):
-            nullable = nullable and not native.not_null
             length, _ = self.odd.get((oid, reflected["name"]), (None, False))
+        while isinstance(native, DOMAIN):
+            nullable = nullable and not native.not_null
             native = native.data_type
         identity: Mapping[str, Any] = reflected.get("identity") or {}
         return Column(

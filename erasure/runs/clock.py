@@ -1,0 +1,76 @@
+"""A case's clock: what the rules of its law say about its receipt, its pauses and its extension."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from dateutil.relativedelta import relativedelta
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from erasure.domain import clocks
+from erasure.domain.errors import UsageError, WrongState
+from erasure.evidence import ledger
+from erasure.models import ErasureRequest
+
+
+def clock_of(request: ErasureRequest) -> clocks.Clock:
+    """Count anew from what is recorded."""
+    pauses = [
+        clocks.Pause(why="fee" if p.why == "fee" else "identity", since=p.since, until=p.until)
+        for p in request.pauses.all()
+    ]
+    return clocks.clock(
+        _rules(request.law),
+        request.received_at,
+        pauses,
+        zone=timezone.get_default_timezone(),
+        is_holiday=clocks.holidays_of(settings.LETHE_ESTABLISHMENT),
+        extended=request.extended_at is not None,
+    )
+
+
+def wind(request: ErasureRequest) -> None:
+    """Write down by when the answer is due, after something has changed on which that depends;
+    joins the caller's transaction."""
+    found = clock_of(request)
+    zone = timezone.get_default_timezone()
+    request.due_at = found.answer_by and clocks.last_moment(found.answer_by, zone)
+    request.acknowledge_by = found.acknowledge_by and clocks.last_moment(found.acknowledge_by, zone)
+    request.save(update_fields=["due_at", "acknowledge_by"])
+
+
+def pause(request: ErasureRequest, why: str, *, at: datetime) -> None:
+    """The controller begins to wait for the person; joins the caller's transaction."""
+    if request.pauses.filter(why=why, until=None).exists():
+        raise UsageError(f"request {request.id}: {why} is being waited for already")
+    request.pauses.create(why=why, since=at)
+    wind(request)
+
+
+def resume(request: ErasureRequest, why: str, *, at: datetime) -> None:
+    """What was waited for is there; nothing happens where nothing was waited for."""
+    if request.pauses.filter(why=why, until=None).update(until=at):
+        wind(request)
+
+
+def acknowledge(request: ErasureRequest, *, by: str, at: datetime) -> None:
+    """The person was told that the request has come in; once. Raises WrongState. The caller's
+    object is updated."""
+    with transaction.atomic():
+        fresh = ErasureRequest.objects.filter(pk=request.pk, acknowledged_at=None)
+        if at < request.received_at or not fresh.update(acknowledged_at=at):
+            raise WrongState(
+                f"request {request.id}: its receipt was confirmed before, or not yet due"
+            )
+        ledger.append("acknowledged", {"request": str(request.id), "by": by})
+    request.acknowledged_at = at
+
+
+def _rules(law: str) -> clocks.Rules:
+    rules = clocks.RULES[law]
+    if law == "lgpd":
+        return replace(rules, period=relativedelta(days=settings.LETHE_LGPD_DAYS))
+    return rules

@@ -1,0 +1,39 @@
+"""What has to be done by when: the lists that officers live by."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from erasure.domain.states import SETTLED
+from erasure.models import ErasureRequest
+
+SOON = timedelta(days=7)
+Requests = QuerySet[ErasureRequest]
+
+
+def unanswered(requests: Requests) -> Requests:
+    """Those that still wait for their answer."""
+    return requests.exclude(state__in=SETTLED)
+
+
+def overdue(requests: Requests, now: datetime) -> Requests:
+    """Those that should have been answered by now."""
+    return unanswered(requests).filter(due_at__lt=now)
+
+
+def due_soon(requests: Requests, now: datetime) -> Requests:
+    """Those to answer within a week; the overdue are not among them."""
+    return unanswered(requests).filter(due_at__gte=now, due_at__lt=now + SOON)
+
+
+def standing_still(requests: Requests) -> Requests:
+    """Those whose clock waits for the person."""
+    return unanswered(requests).filter(due_at=None)
+
+
+def unacknowledged(requests: Requests, now: datetime) -> Requests:
+    """Those whose receipt the law wants confirmed within a week, or wanted already."""
+    waiting = unanswered(requests).filter(acknowledged_at=None)
+    return waiting.filter(acknowledge_by__lt=now + SOON)

@@ -1,0 +1,96 @@
+"""Single-use tokens: links to a mailbox, and assertions of the controller's own login."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from erasure import vault
+from erasure.domain.errors import UsageError
+from erasure.models import ErasureRequest, Token
+
+_WRONG = "this link is not valid any more; ask for a new one"
+_FRESH = timedelta(minutes=10)  # between the controller's login and here
+
+
+def issue(request: ErasureRequest, *, now: datetime) -> str:
+    """A new token for a link; older ones of the request do not work any more."""
+    request.tokens.filter(used_at=None).delete()
+    token = secrets.token_urlsafe(32)
+    Token.objects.create(
+        request=request,
+        keyed_hash=_hash("link", token),
+        expires_at=now + timedelta(hours=settings.LETHE_LINK_HOURS),
+    )
+    return token
+
+
+def redeem(token: str, *, now: datetime) -> ErasureRequest:
+    """The request of a link that is used now, for the first time; joins the caller's transaction.
+    Raises UsageError, with the same words whatever is wrong."""
+    fresh = Token.objects.filter(
+        keyed_hash=_hash("link", token), used_at=None, expires_at__gte=now
+    ).exclude(request=None)
+    if not fresh.update(used_at=now):
+        raise UsageError(_WRONG)
+    found = Token.objects.select_related("request").get(keyed_hash=_hash("link", token))
+    if found.request is None:
+        raise UsageError(_WRONG)
+    return found.request
+
+
+def asserted(assertion: str, *, now: datetime) -> Sequence[tuple[str, str]]:
+    """What the controller's own login vouches for: (kind, value) pairs of one person.
+
+    ``assertion``: a JSON Web Token (RFC 7519) signed with the key whose public half is
+    LETHE_ACCOUNT_KEY, for the audience ``lethe``, with ``exp`` within ten minutes, ``jti``, and the
+    claim ``identifiers``. It works once. Raises UsageError, without saying what is in it.
+    """
+    if not settings.LETHE_ACCOUNT_KEY:
+        raise UsageError("LETHE_ACCOUNT_KEY: is not set; no login can vouch for anybody")
+    try:
+        claims = jwt.decode(
+            assertion,
+            settings.LETHE_ACCOUNT_KEY,
+            algorithms=["EdDSA", "ES256", "RS256"],
+            audience="lethe",
+            options={"require": ["exp", "jti", "aud"]},
+        )
+    except jwt.PyJWTError as error:
+        raise UsageError(f"the login's assertion is refused: {type(error).__name__}") from None
+    identifiers, expires = _pairs(claims.get("identifiers")), claims["exp"]
+    if expires > (now + _FRESH).timestamp():
+        raise UsageError("the login's assertion is refused: it is valid for over ten minutes")
+    _use_once(str(claims["jti"]), now)
+    return identifiers
+
+
+def _pairs(claim: Any) -> list[tuple[str, str]]:
+    if not isinstance(claim, dict) or not claim:
+        raise UsageError("the login's assertion is refused: it names no identifiers")
+    return [(str(kind), str(value)) for kind, value in claim.items()]
+
+
+def _use_once(name: str, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            Token.objects.create(
+                keyed_hash=_hash("assertion", name), used_at=now, expires_at=now + 2 * _FRESH
+            )
+    except IntegrityError:
+        raise UsageError("the login's assertion is refused: it was used before") from None
+
+
+def forget_expired(now: datetime) -> None:
+    """What has expired proves nothing any more."""
+    Token.objects.filter(expires_at__lt=now - _FRESH).delete()
+
+
+def _hash(purpose: str, token: str) -> str:
+    return vault.keyed_hash(f"token:{purpose}:{token}")

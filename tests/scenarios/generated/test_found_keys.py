@@ -1,0 +1,121 @@
+"""What generated worlds have found where a key is personal, and rewritten with all that refers to
+it: each by its smallest example, on every engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.generated.engines import Engine
+from tests.scenarios.generated.forgetting import CARRIED_OUT, hold
+from tests.scenarios.generated.small import (
+    ANN,
+    BEN,
+    CLEO,
+    EMAIL_KEY,
+    KEY,
+    NOTE,
+    link,
+    number,
+    small,
+    table,
+)
+from tests.scenarios.generated.world import Column
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("on_delete", [None, "NO ACTION"])
+def test_a_rewritten_key_is_followed_wherever_it_was_declared(
+    engine: Engine, on_delete: str | None
+) -> None:
+    """Also where no foreign key says so."""
+    customer = table("customer", EMAIL_KEY, action="anonymize")
+    needed = Column(name="buyer", nullable=False)
+    invoice = table("invoice", KEY, needed, action="retain")
+    links = [link("invoice.buyer", "customer.email", on_delete=on_delete)]
+    assert hold(
+        engine,
+        small(
+            [customer, invoice], links, ANN, customer=[(ANN,), (BEN,)], invoice=[(1, ANN), (2, BEN)]
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_a_rewritten_key_hides_no_row_that_is_still_to_go(engine: Engine) -> None:
+    """Orders are told by their buyer's address, and each of the two refers to the other."""
+    customer = table("customer", EMAIL_KEY, number("last"), action="anonymize")
+    order = table("a_order", KEY, Column(name="buyer"))
+    links = [
+        link("a_order.buyer", "customer.email", on_erase="deep", on_delete="NO ACTION"),
+        link("customer.last", "a_order.id", on_delete="SET NULL"),
+    ]
+    world = small(
+        [customer, order],
+        links,
+        ANN,
+        customer=[(ANN, 1), (BEN, 2)],
+        a_order=[(1, ANN), (2, BEN)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_what_is_kept_below_a_rewritten_key_stays_as_it_is(engine: Engine) -> None:
+    """The second search finds the invoice by its order, whose buyer has another key now."""
+    customer = table("customer", EMAIL_KEY, action="anonymize")
+    order = table("order", KEY, Column(name="buyer", nullable=False), action="redact")
+    invoice = table("invoice", KEY, number("order"), NOTE, action="retain")
+    links = [
+        link("order.buyer", "customer.email", on_delete="NO ACTION"),
+        link("invoice.order", "order.id", on_delete="NO ACTION"),
+    ]
+    assert hold(
+        engine,
+        small(
+            [customer, order, invoice],
+            links,
+            ANN,
+            customer=[(ANN,), (BEN,)],
+            order=[(1, ANN), (2, BEN)],
+            invoice=[(1, 1, f"to {ANN}"), (2, 2, f"not for {ANN}")],
+        ),
+    ) == [CARRIED_OUT]
+
+
+PERSON = table("customer", EMAIL_KEY, Column(name="host"), Column(name="agent"), action="anonymize")
+LED = [
+    link("customer.host", "customer.email", on_erase="deep", on_delete="NO ACTION"),
+    link("customer.agent", "customer.email", on_erase="deep"),
+]
+
+
+@pytest.mark.parametrize("agent", [ANN, BEN, None])
+def test_rewritten_keys_are_followed_in_rows_whose_own_are_rewritten(
+    engine: Engine, agent: str | None
+) -> None:
+    """Ann is her own host, and Ben's, who leaves with her; Cleo's rows stay as they are."""
+    world = small(
+        [PERSON], LED, ANN, customer=[(ANN, ANN, agent), (BEN, ANN, agent), (CLEO, None, CLEO)]
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+@pytest.mark.parametrize("on_delete", [None, "NO ACTION"])
+def test_a_rewritten_key_is_followed_by_two_references_of_one_row(
+    engine: Engine, on_delete: str | None
+) -> None:
+    """Ann wrote to herself, and to Ben."""
+    message = table(
+        "message", KEY, Column(name="sender"), Column(name="recipient"), action="redact"
+    )
+    links = [
+        link("message.sender", "customer.email", on_erase="deep", on_delete=on_delete),
+        link("message.recipient", "customer.email", on_erase="deep", on_delete=on_delete),
+    ]
+    world = small(
+        [table("customer", EMAIL_KEY, action="anonymize"), message],
+        links,
+        ANN,
+        customer=[(ANN,), (BEN,)],
+        message=[(1, ANN, ANN), (2, ANN, BEN), (3, BEN, ANN), (4, BEN, BEN)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]

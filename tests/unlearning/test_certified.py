@@ -1,0 +1,202 @@
+"""Logistic regression forgets to a distance that the gradient proves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import scale
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from erasure.domain.errors import (
+    NothingLeft,
+    RetrainNeeded,
+    RowsDiffer,
+    UnknownPerson,
+    UsageError,
+)
+from erasure.unlearning.certified import CertifiedLogistic
+from erasure.unlearning.guarantee import Guarantee
+from tests.unlearning.cast import (
+    INTRUDER,
+    KEY,
+    NEIGHBOUR,
+    SUBJECT,
+    Rows,
+    classes,
+    copies,
+    names,
+    shapes,
+    twice,
+)
+
+
+@parametrize_with_checks([CertifiedLogistic()])  # type: ignore[untyped-decorator]
+def test_it_is_an_estimator_of_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def fitted(rows: Rows, **params: Any) -> CertifiedLogistic:
+    return CertifiedLogistic(**params).fit(*rows.all())
+
+
+def coefficients(model: CertifiedLogistic) -> Any:
+    return np.append(model.coef_[0], model.intercept_[0])
+
+
+def refit(rows: Rows, C: float) -> tuple[Any, float]:
+    """scikit-learn's own optimum, its constant column penalised, and how far that may be off:
+    the norm of the gradient, written out."""
+    table = np.column_stack([rows.X, np.ones(len(rows.X))])
+    model = LogisticRegression(
+        C=C, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=1000
+    )
+    found = model.fit(table, rows.y).coef_[0]
+    sign = np.where(rows.y == model.classes_[1], 1.0, -1.0)
+    gradient = found - C * (sign / (1.0 + np.exp(sign * (table @ found)))) @ table
+    return found, float(np.linalg.norm(gradient))
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes(), st.sampled_from([0.01, 1.0, 100.0]), st.integers(1, 2))
+def test_forgetting_is_within_the_certificate_of_the_refit(
+    shape: dict[str, int], weight: float, gone: int
+) -> None:
+    rows = classes(**shape)
+    forgotten = names(3)[:gone]
+    left = rows.less(*forgotten)
+    model = fitted(rows, C=weight)
+    if len(set(left.y.tolist())) == 1:
+        with pytest.raises(RetrainNeeded, match="one class"):
+            model.forget(forgotten, *left.all())
+        return
+    certificate = model.forget(forgotten, *left.all())
+    assert certificate.holds
+    assert certificate.guarantee is Guarantee.EXACT_TO_TOLERANCE
+    expected, off = refit(left, weight)
+    apart = np.linalg.norm(coefficients(model) - expected)
+    assert off < 1e-4
+    assert apart <= certificate.bound + off + 1e-12
+    cold = fitted(left, C=weight)
+    assert np.linalg.norm(coefficients(model) - coefficients(cold)) <= 2e-8
+    assert (certificate.people, certificate.left) == (gone, len(left.X))
+    assert certificate.rows == len(rows.X) - len(left.X)
+
+
+def test_a_patient_goes_in_a_step_or_two_where_training_took_many() -> None:
+    features, target = load_breast_cancer(return_X_y=True)
+    rows = Rows(scale(features), target, np.arange(len(target)).astype(str))
+    model, left = fitted(rows), rows
+    cold = model.n_iter_
+    for person in ("0", "77", "568"):
+        left = left.less(person)
+        certificate = model.forget([person], *left.all())
+        assert certificate.numbers["steps"] <= 3 < cold
+        assert certificate.bound <= 1e-8
+    assert np.linalg.norm(coefficients(model) - coefficients(fitted(left))) <= 2e-8
+
+
+def test_the_order_of_the_remaining_rows_does_not_matter() -> None:
+    rows = classes()
+    model = fitted(rows)
+    assert model.forget([SUBJECT], *rows.less(SUBJECT).shuffled().all()).holds
+
+
+def wrong_rows(rows: Rows) -> dict[str, Rows]:
+    left = rows.less(SUBJECT)
+    stranger = Rows(left.X, left.y, np.where(left.people == NEIGHBOUR, INTRUDER, left.people))
+    return {
+        "everybody's": rows,
+        "the subject's own": rows.only(SUBJECT),
+        "without the neighbour": rows.less(SUBJECT, NEIGHBOUR),
+        "with one row too few": Rows(left.X[1:], left.y[1:], left.people[1:]),
+        "of a stranger": stranger,
+        "each of them twice": twice(left),
+    }
+
+
+@pytest.mark.parametrize("which", wrong_rows(classes()))
+def test_rows_that_are_not_those_that_remain_are_refused(which: str) -> None:
+    rows = classes()
+    model, before = fitted(rows), fitted(rows)
+    with pytest.raises(RowsDiffer):
+        model.forget([SUBJECT], *wrong_rows(rows)[which].all())
+    assert coefficients(model).tobytes() == coefficients(before).tobytes()
+    assert model.roster_ == before.roster_
+
+
+def test_the_audit_sees_a_model_that_did_not_forget() -> None:
+    rows = classes()
+    model = fitted(rows)
+    left = rows.less(SUBJECT)
+    assert model.certify(rows.X, rows.y).holds
+    audit = model.certify(left.X, left.y)
+    assert not audit.holds
+    apart = np.linalg.norm(coefficients(model) - coefficients(fitted(left)))
+    assert 0 < apart <= audit.bound
+
+
+def test_the_audit_sees_that_the_wrong_person_was_taken_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = classes()
+    model = fitted(rows)
+    monkeypatch.setattr("erasure.unlearning.people.require_same", lambda *_: None)
+    assert model.forget([SUBJECT], *rows.less(NEIGHBOUR).all()).holds
+    left = rows.less(SUBJECT)
+    assert not model.certify(left.X, left.y).holds
+
+
+def test_a_tolerance_that_is_not_reached_asks_for_a_retrain_and_changes_nothing() -> None:
+    rows = classes()
+    model = fitted(rows)
+    before = coefficients(model)
+    model.set_params(max_iter=0)
+    with pytest.raises(RetrainNeeded, match="train again"):
+        model.forget([SUBJECT], *rows.less(SUBJECT).all())
+    assert coefficients(model).tobytes() == before.tobytes()
+
+
+def test_all_rows_of_a_class_cannot_go_in_place() -> None:
+    rows = classes()
+    rows = Rows(rows.X, (rows.people == SUBJECT).astype(int), rows.people)
+    with pytest.raises(RetrainNeeded, match="one class"):
+        fitted(rows).forget([SUBJECT], *rows.less(SUBJECT).all())
+
+
+def test_strangers_the_forgotten_and_the_last_are_refused() -> None:
+    rows = classes()
+    model = fitted(rows)
+    left = rows.less(SUBJECT)
+    with pytest.raises(UnknownPerson):
+        model.forget([INTRUDER], *rows.all())
+    model.forget([SUBJECT], *left.all())
+    with pytest.raises(UnknownPerson):
+        model.forget([SUBJECT], *left.all())
+    with pytest.raises(NothingLeft):
+        model.forget(sorted(set(left.people.tolist())), left.X[:0], left.y[:0], [], KEY)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_rows_that_are_no_numbers_are_refused(bad: float) -> None:
+    rows = classes()
+    left = rows.less(SUBJECT)
+    left.X[0, 0] = bad
+    with pytest.raises(UsageError, match="NaN or infinite"):
+        fitted(rows).forget([SUBJECT], *left.all())
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_saved_model_forgets_like_the_one_that_was_saved(way: int) -> None:
+    rows = classes()
+    model = fitted(rows)
+    copy = copies(model)[way]
+    for each in (model, copy):
+        each.forget([SUBJECT], *rows.less(SUBJECT).all())
+    assert coefficients(copy).tobytes() == coefficients(model).tobytes()
+    assert copy.roster_ == model.roster_
