@@ -55,6 +55,7 @@ from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
 from erasure.stores.sql.schema.automatic import automatic
 from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
+from erasure.stores.sql.staying import refuse_staying
 from lineage.graph import Dataset
 from lineage.schema import Inspection, Sample
 
@@ -152,6 +153,7 @@ class SqlStore:
         """Raise what ``act`` would refuse to put into the rows; reads only."""
         schema = self._known()
         with translated(self.name), self._engine.connect() as connection:
+            refuse_staying(keyed_for(connection), self.name, schema, works)
             foresee(connection, self.name, schema, works, secrets)
 
     def compare(self, images: Iterable[Image]) -> Iterator[Standing]:

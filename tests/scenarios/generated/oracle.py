@@ -198,7 +198,11 @@ class _Forgetting:
         for place in staying:
             for link in self.world.links_of(place[0]):
                 value = row_at(self.rows, place)[link.field]
-                if value is None or self.world.table(place[0]).get(link.field).key:
+                if value is None:
+                    continue
+                if self.world.table(place[0]).get(link.field).key:
+                    if link.on_delete and self._goes(link, value):
+                        self.refusals.append(f"{link.holder}.{link.field} is a key and stays")
                     continue
                 if self._is_shared(link) or self._leads_to_gone(link, value):
                     self._cut(place, link.field)
@@ -214,7 +218,10 @@ class _Forgetting:
             or (*there, *here) == (e.origin, e.origin_field, e.destination, e.destination_field)
             for e in self.edges
         )
-        return walked and any(
+        return walked and self._goes(link, value)
+
+    def _goes(self, link: Link, value: Value) -> bool:
+        return any(
             same(row[link.target_field], value) and (link.target, row[MARK]) in self.gone
             for row in self.rows[link.target]
         )

@@ -11,6 +11,7 @@ from tests.scenarios.generated.small import (
     ANN,
     BEN,
     CLEO,
+    EMAIL,
     EMAIL_KEY,
     KEY,
     NOTE,
@@ -119,3 +120,27 @@ def test_a_rewritten_key_is_followed_by_two_references_of_one_row(
         message=[(1, ANN, ANN), (2, ANN, BEN), (3, BEN, ANN), (4, BEN, BEN)],
     )
     assert hold(engine, world) == [CARRIED_OUT]
+
+
+@pytest.mark.parametrize("on_delete", ["CASCADE", "NO ACTION"])
+def test_a_row_that_stays_cannot_refer_by_its_key_to_one_that_goes(
+    engine: Engine, on_delete: str
+) -> None:
+    """Its database would forbid that, or take along what the plan says stays."""
+    tag = table(
+        "tag",
+        number("customer", nullable=False, key=True),
+        number("no", nullable=False, key=True),
+        NOTE,
+        action="redact",
+    )
+    links = [link("tag.customer", "customer.id", on_delete=on_delete)]
+    world = small(
+        [table("customer", KEY, EMAIL), tag],
+        links,
+        ANN,
+        customer=[(1, ANN), (2, BEN)],
+        tag=[(1, 1, "likes tea"), (2, 1, "likes tea")],
+    )
+    (became,) = hold(engine, world)
+    assert became.startswith("refused: generated.tag.customer: rows here are to stay")
