@@ -74,6 +74,6 @@ def _record(kind: str, keys: Sequence[Any], old: str, to: str, by: str, because:
         for key in keys
     )
     case = "request" if kind == "ErasureRequest" else "id"
-    ledger.append_many(
+    ledger.append_within(
         ("move", {"kind": kind, case: str(key), "from": old, "to": to, "by": by}) for key in keys
     )

@@ -56,11 +56,18 @@ def append(kind: str, payload: Mapping[str, Any], *, at: datetime | None = None)
     return append_many([(kind, payload)], at=at).start
 
 
-@transaction.atomic
 def append_many(
     entries: Iterable[tuple[str, Mapping[str, Any]]], *, at: datetime | None = None
 ) -> range:
     """Add entries in order, all or none, and return their indexes; see :func:`append`."""
+    with transaction.atomic():
+        return append_within(entries, at=at)
+
+
+def append_within(
+    entries: Iterable[tuple[str, Mapping[str, Any]]], *, at: datetime | None = None
+) -> range:
+    """:func:`append_many` for whoever has opened a transaction for it, which an error must end."""
     tip = locked_tip()
     frontier = frontier_of(tip)
     moment = at or timezone.now()

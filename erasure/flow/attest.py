@@ -128,7 +128,7 @@ def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines
         step.residue = verified_residue(
             step.residue, scanned=step.store in facts.scans, seen_again=step.store in seen
         )
-    PlanStep.objects.bulk_update(steps, ["rows", "residue", "until", "note", "along"])
+    PlanStep.write_results(steps)
     return steps
 
 

@@ -287,7 +287,7 @@ class _Case:
 
     def _conclude(self, store: str) -> None:
         steps = list(self._steps.values())
-        PlanStep.objects.bulk_update(steps, ["rows", "residue", "until", "note"])
+        PlanStep.write_results(steps)
         outcome, why = outcome_of(
             [Done(action=s.action, rows=s.rows or 0, residue=s.residue) for s in steps],
             (),

@@ -241,7 +241,7 @@ def relied_on(steps: Sequence[RunStep], inspections: Mapping[str, Inspection]) -
 def schema_changed(plan: Plan, steps: Sequence[RunStep], stores: Stores) -> str:
     """Names the store in which what the plan relies on is no longer what was approved; empty when
     all is."""
-    now = relied_on(steps, {s.store: stores.get(s.store).inspect() for s in steps})
+    now = relied_on(steps, {name: stores.get(name).inspect() for name in {s.store for s in steps}})
     return next((store for store, digest in now.items() if plan.fingerprints[store] != digest), "")
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from erasure.domain.errors import StoreError
 from erasure.stores.sql.connection import make_engine, read_options
-from erasure.stores.sql.schema.postgresql import version
+from erasure.stores.sql.schema.automatic import automatic_and_version
 from tests.stores.company import ROWS, SECRETS, TABLES, whole_case
 from tests.stores.postgresql import PostgresqlHarness
 from tests.stores.sql_harness import statements
@@ -41,7 +41,7 @@ INSERT INTO a (id, c, g) VALUES (1, 'x', 1), (2, 'y', 2)
 def version_of(harness: PostgresqlHarness) -> str:
     engine = make_engine("shop", harness.url, read_options("shop", {}), pooled=False)
     with engine.connect() as connection:
-        return version(connection)
+        return str(automatic_and_version(connection, ())[1])
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ from erasure.stores.sql.reflect import Schema, read_schema
 from erasure.stores.sql.restore import Restoring, constraints_named
 from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
-from erasure.stores.sql.schema.automatic import automatic
-from erasure.stores.sql.schema.memory import Remembered, address_key, version_of
+from erasure.stores.sql.schema.automatic import automatic, automatic_and_version
+from erasure.stores.sql.schema.memory import Remembered, address_key
 from erasure.stores.sql.staying import refuse_staying
 from lineage.graph import Dataset
 from lineage.schema import Inspection, Sample
@@ -75,14 +75,17 @@ class SqlStore:
         self._options = read_options(name, options)
         self._engine = engine_of(name, url, self._options)
         self._schema: Schema | None = None
-        self._told = ""  # what acts by itself, as side_effects() has told it
+        self._told = ""  # what acted by itself when the schema was read
 
     def inspect(self) -> Inspection:
         """The live schema, read anew where it has changed. Raises StoreUnreachable."""
         with translated(self.name), self._engine.connect() as connection:
+            # First: what comes later is seen by _refuse_moved, whichever of the two it changes.
+            databases = self._schema.databases if self._schema else ()
+            self._told, version = automatic_and_version(connection, databases)
             self._schema = _SCHEMAS.get(
                 (address_key(self._url), self._options),
-                version_of(connection),
+                version,
                 lambda: read_schema(connection, self._options),
             )
         return self._schema.inspection
@@ -126,8 +129,7 @@ class SqlStore:
         return self._act(works, secrets, keeper)
 
     def _act(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper | None) -> list[Receipt]:
-        told = self._told or self._look()
-        schema = self._known()
+        schema, told = self._known(), self._look()
         tasks = [resolve(self.name, schema, work, secrets) for work in works]
         late = any(task.effect.removes for task in tasks)
         try:
@@ -212,7 +214,7 @@ class SqlStore:
 
     def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
         """What each step would set off beside itself, as the schema is now."""
-        self._told = self._look()
+        self._look()
         schema = self._known()
         with translated(self.name), self._engine.connect() as connection:
             return side_effects(connection, self.name, schema, steps)
@@ -238,13 +240,12 @@ class SqlStore:
         return self._schema
 
     def _look(self) -> str:
-        """What acts by itself, read before the schema is: what comes later is seen by
-        :meth:`_refuse_moved`, whichever of the two it changes."""
-        schema = self._known()
-        with translated(self.name), self._engine.connect() as connection:
-            told = automatic(connection, schema.databases)
-        self.inspect()
-        return told
+        """What acted by itself when the schema was read. MariaDB is asked again: only the schema
+        tells which databases to ask about."""
+        self._known()
+        if not self._told:
+            self.inspect()
+        return self._told
 
     def _refuse_moved(self, connection: sa.Connection, schema: Schema, told: str) -> None:
         """Nothing may have acted by itself that was not there when it was looked at. The

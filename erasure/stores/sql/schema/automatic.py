@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import sqlalchemy as sa
 
-from erasure.stores.sql.schema import sqlite
+from erasure.stores.sql.schema import postgresql, sqlite
 
 # A reference is kept by triggers of its own here, on both of its tables.
 _POSTGRESQL = """
@@ -33,9 +33,24 @@ FROM information_schema.referential_constraints WHERE constraint_schema IN :data
 
 def automatic(connection: sa.Connection, schemas: Iterable[str | None]) -> str:
     """Changes whenever something that acts by itself does; empty where the engine is not known.
-    ``schemas``: the databases whose tables are acted on (MariaDB, MySQL)."""
+    ``schemas``: the databases whose tables are acted on; MariaDB and MySQL tell nothing of none."""
     reader = _READERS.get(connection.dialect.name)
     return reader(connection, schemas) if reader else ""
+
+
+def automatic_and_version(
+    connection: sa.Connection, schemas: Iterable[str | None]
+) -> tuple[str, str | None]:
+    """:func:`automatic`, and the engine's version of the schema in the same statement; None where
+    reading that costs as much as reading the schema (MariaDB) or where nothing is known."""
+    if connection.dialect.name == "sqlite":
+        version = sqlite.version(connection)
+        return version, version
+    if connection.dialect.name == "postgresql":
+        both = f"SELECT ({_POSTGRESQL}), ({postgresql.VERSION})"
+        told, version = connection.exec_driver_sql(both).one()
+        return told, version
+    return automatic(connection, schemas), None
 
 
 def _postgresql(connection: sa.Connection, _: Iterable[str | None]) -> str:
@@ -43,8 +58,10 @@ def _postgresql(connection: sa.Connection, _: Iterable[str | None]) -> str:
 
 
 def _mysql(connection: sa.Connection, schemas: Iterable[str | None]) -> str:
+    if not (names := sorted(filter(None, schemas))):
+        return ""
     text = sa.text(_MYSQL).bindparams(sa.bindparam("databases", expanding=True))
-    rows = connection.execute(text, {"databases": sorted(filter(None, schemas))}).all()
+    rows = connection.execute(text, {"databases": names}).all()
     return hashlib.sha256(repr(sorted(map(repr, rows))).encode()).hexdigest()
 
 

@@ -13,10 +13,6 @@ from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
-import sqlalchemy as sa
-
-from erasure.stores.sql.schema import postgresql, sqlite
-
 SIZE = 64
 AGE = 300.0
 T = TypeVar("T")
@@ -56,16 +52,6 @@ class Remembered(Generic[T]):
             while len(self._entries) > self._size:
                 del self._entries[next(iter(self._entries))]
         return value
-
-
-def version_of(connection: sa.Connection) -> str | None:
-    """The engine's version of the schema, in one statement; None where reading it costs as much
-    as reading the schema (MariaDB) or where nothing is known."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.version(connection)
-    if connection.dialect.name == "postgresql":
-        return postgresql.version(connection)
-    return None
 
 
 def address_key(url: str) -> str:

@@ -84,9 +84,10 @@ _ACTIONS = {
     "a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"
 }  # fmt: skip
 _KINDS = {"r": "table", "p": "partitioned", "f": "foreign", "m": "materialized view", "v": "view"}
+# Changes with every change of the schema, and not with rows, statistics or VACUUM.
 # What a plan relies on, row by row of the catalogue: the id and the transaction that wrote it.
 # Of relations not that, since a rewrite or statistics would change it, but what is read of them.
-_VERSION = f"""
+VERSION = f"""
 WITH relation AS (
   SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.relispartition, n.nspname
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -106,11 +107,6 @@ part(what) AS (
   UNION ALL SELECT concat_ws(' ', 'l', oid, xmin) FROM pg_collation WHERE oid >= 16384)
 SELECT concat_ws(' ', current_schema(), count(*), sum(hashtextextended(what, 0))) FROM part
 """  # noqa: S608 - a constant
-
-
-def version(connection: sa.Connection) -> str:
-    """Changes with every change of the schema, and not with rows, statistics or VACUUM."""
-    return str(connection.exec_driver_sql(_VERSION).scalar_one())
 
 
 @dataclass(frozen=True)
