@@ -20,6 +20,7 @@ from django.utils import timezone
 from erasure.advance import ATTEMPTS, Job, due_jobs, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StoreError
 from erasure.flow import digest
+from lineage import tasks as lineage_tasks
 
 
 def enqueue(job: Job) -> None:
@@ -117,5 +118,6 @@ def embedded_worker(*, threads: int = 4, sweep: bool = False) -> Iterator[None]:
 def _sweep_until(over: Event) -> None:
     while True:
         sweep.delay()
+        lineage_tasks.sweep.delay()
         if over.wait(settings.LETHE_SWEEP_SECONDS):
             return

@@ -19,8 +19,10 @@ _MOST_FIELDS = 5_000
 _MOST_COLUMNS = 20_000
 _DEPTH = 20
 _READ = frozenset(
-    "schema symlinks columnLineage lineage tags version lifecycleStateChange ownership "
-    "datasetType".split()
+    [
+        *("schema", "symlinks", "columnLineage", "lineage", "tags", "version"),
+        *("lifecycleStateChange", "ownership", "datasetType"),
+    ]
 )
 State = Literal["", "DROP", "TRUNCATE", "RENAME", "CREATE", "ALTER", "OVERWRITE"]
 
@@ -66,7 +68,11 @@ def listed(value: Any) -> list[Any]:
 
 def text(value: Any) -> str:
     """The value where it is a text that a database takes, else an empty one."""
-    return value.replace("\x00", "") if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    # Half a surrogate pair and a NUL are valid JSON, and no database stores them.
+    whole = value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return whole.replace("\x00", "")
 
 
 def address_of(item: Any) -> str:
