@@ -87,10 +87,14 @@ class HeardDataset(models.Model):
     owners = models.JSONField(default=list)
     others = models.JSONField(default=list, help_text="names of facets that nobody reads")
     version = models.TextField(blank=True)
+    personal = models.BooleanField(default=False, help_text="a tag says so")
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     emptied_at = models.DateTimeField(null=True, blank=True)
     emptied_how = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=["id"], name="heard_personal", condition=Q(personal=True)),)
 
     def __str__(self) -> str:
         return self.address

@@ -22,6 +22,7 @@ from lineage.event_models import (
     StoredEvent,
     Turn,
 )
+from lineage.importers import facets as facets_of
 from lineage.importers import openlineage
 from lineage.importers.openlineage import Event, Told
 from lineage.intake import decoded
@@ -170,6 +171,7 @@ class _Batch:
         if facets.version and (latest or not row.version):
             row.version = facets.version
         row.tags = _united(row.tags, facets.tags)
+        row.personal = any(facets_of.is_personal(key, value) for _, key, value in row.tags)
         row.owners = sorted({*row.owners, *facets.owners})
         row.others = sorted({*row.others, *facets.others})
         if facets.state in _GONE and (row.emptied_at is None or row.emptied_at < at):

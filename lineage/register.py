@@ -111,6 +111,7 @@ class Register:
         kept.fields = kept.fields or gone.fields
         kept.kind = kept.kind or gone.kind
         kept.tags = [list(t) for t in sorted({tuple(t) for t in (*kept.tags, *gone.tags)})]
+        kept.personal = kept.personal or gone.personal
         kept.owners = sorted({*kept.owners, *gone.owners})
         kept.first_at = min(kept.first_at, gone.first_at)
         kept.last_at = max(kept.last_at, gone.last_at)
@@ -142,7 +143,7 @@ class Register:
 
 _COLUMNS = (
     *("address", "kind", "fields", "tags", "owners", "others", "version", "first_at", "last_at"),
-    *("emptied_at", "emptied_how"),
+    *("emptied_at", "emptied_how", "personal"),
 )
 
 
