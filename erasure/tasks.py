@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from erasure.advance import ATTEMPTS, Job, due_jobs, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StoreError
-from erasure.flow import digest
+from erasure.flow import digest, tell_lineage
 from lineage import tasks as lineage_tasks
 
 
@@ -64,6 +64,7 @@ def sweep() -> None:
     finish_keys()
     for job in due_jobs():
         enqueue(job)
+    tell_lineage.tell_runs()
 
 
 @shared_task

@@ -78,37 +78,39 @@ def _namespace(text: str) -> str:
     return f"{scheme}://{host}{slash}{path}".rstrip("/")
 
 
-def of_store(kind: str, url: str, schema: str | None, name: str) -> list[str]:
-    """What a catalogued dataset may be called in events, by its store's resolved address; empty
+def of_store(kind: str, url: str, schema: str | None, name: str) -> tuple[str, str] | None:
+    """Namespace and name of a catalogued dataset in events, by its store's resolved address; None
     where that says nothing."""
     parts = urlsplit(url)
-    scheme = _SCHEMES.get(parts.scheme.partition("+")[0], parts.scheme.partition("+")[0])
+    scheme = parts.scheme.partition("+")[0]
+    scheme = _SCHEMES.get(scheme, scheme)
     if kind == "sql" and scheme in _PORTS and parts.hostname:
         host = parts.netloc.rpartition("@")[2]
         database = unquote(parts.path.strip("/"))
         within = [schema] if schema else ["public"] if scheme == "postgres" else []
-        return [canonical(f"{scheme}://{host}", ".".join([database, *within, name]))]
+        return _namespace(f"{scheme}://{host}"), ".".join([database, *within, name])
     if kind in ("files", "logs", "delta", "iceberg") and scheme in _PATHS:
         folder = "/".join([unquote(parts.path).strip("/"), name])
         space = f"{scheme}://{parts.netloc}" if parts.netloc else scheme
-        return [canonical(space, folder)]
-    return []
+        return _namespace(space), f"/{folder}" if space == "file" else folder
+    return None
 
 
-def of_prefix(prefix: str, schema: str | None, name: str) -> list[str]:
+def of_prefix(prefix: str, schema: str | None, name: str) -> list[tuple[str, str]]:
     """The same, by a prefix that a person wrote: ``postgres://host:5432/db.`` or ``bigquery:p.``;
     with and without the schema."""
     names = [f"{schema}.{name}", name] if schema else [name]
-    return [_from_text(prefix + one) for one in names]
+    return [split(prefix + one) for one in names]
 
 
-def _from_text(text: str) -> str:
-    scheme, found, rest = text.partition("://")
+def split(address: str) -> tuple[str, str]:
+    """Namespace and name of an address: the reverse of :func:`canonical`."""
+    scheme, found, rest = address.partition("://")
     if found:
         host, _, path = rest.partition("/")
-        return canonical(f"{scheme}://{host}", path)
-    namespace, found, name = text.partition(":")
-    return canonical(namespace, name) if found else short(text)
+        return _namespace(f"{scheme}://{host}"), path
+    namespace, _, name = address.partition(":")
+    return namespace, name
 
 
 class Aliases:

@@ -27,15 +27,16 @@ def overlaid(catalogue: Snapshot) -> Snapshot:
     return with_heard(catalogue, heard) if heard else catalogue
 
 
-def names_of(dataset: Dataset, store: StoreEntry) -> list[str]:
-    """What a catalogued dataset is called in events: by its store's address, by the prefixes that
-    a person gave the store (option ``lineage``), and by namespace ``fides_key``, name
-    ``collection``."""
-    found = naming.of_store(store.kind, _resolved(store.url), dataset.schema, dataset.name)
+def names_of(dataset: Dataset, store: StoreEntry) -> list[tuple[str, str]]:
+    """What a catalogued dataset is called in events, as namespace and name: by the prefixes that a
+    person gave the store (option ``lineage``), by its store's address, and by namespace
+    ``fides_key``, name ``collection``."""
+    found = []
     for prefix in store.options.get("lineage", ()):
         found += naming.of_prefix(_resolved(prefix), dataset.schema, dataset.name)
+    by_address = naming.of_store(store.kind, _resolved(store.url), dataset.schema, dataset.name)
     own = dataset.address.removesuffix(f".{dataset.name}")
-    return [*found, naming.canonical(own, dataset.name)]
+    return [*found, *([by_address] if by_address else []), (own, dataset.name)]
 
 
 def _resolved(text: str) -> str:
@@ -80,7 +81,7 @@ class _Reader:
         names: dict[str, str] = {}
         for address, dataset in sorted(self._catalogue.datasets.items()):
             for name in names_of(dataset, self._stores[dataset.store]):
-                names.setdefault(name, address)
+                names.setdefault(naming.canonical(*name), address)
         for part in _parts(sorted(names)):
             rows = HeardName.objects.filter(address__in=part, until=None)
             for name, pk in rows.values_list("address", "dataset_id"):

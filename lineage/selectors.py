@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lineage import models, overlay
+from lineage import models, naming, overlay
 from lineage.errors import CatalogueError, UnknownIdentity, suggestion
 from lineage.flowing import HEARD_STORE
 from lineage.graph import Dataset, Derivation, Reference, StoreEntry
@@ -95,3 +95,16 @@ def snapshot() -> Snapshot:
 def catalogue_version() -> str:
     """Hex SHA-256 over the whole catalogue: equal means unchanged."""
     return snapshot().version
+
+
+def names_in_events(addresses: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Namespace and name under which lineage events speak of these datasets, by address."""
+    known, entries = datasets(), {entry.name: entry for entry in stores()}
+    found = {}
+    for address in addresses:
+        dataset = known.get(address)
+        if dataset is None:
+            found[address] = naming.split(address)
+        else:
+            found[address] = overlay.names_of(dataset, entries[dataset.store])[0]
+    return found

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.naming import LONGEST, Aliases, canonical, of_prefix, of_store
+from lineage.naming import LONGEST, Aliases, canonical, of_prefix, of_store, split
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,29 @@ def test_long_names_stay_apart_and_fit_everywhere() -> None:
 def test_a_store_says_what_its_datasets_are_called_in_events(
     kind: str, url: str, schema: str | None, name: str, address: str
 ) -> None:
-    assert of_store(kind, url, schema, name) == [address]
+    found = of_store(kind, url, schema, name)
+    assert found is not None
+    assert canonical(*found) == address
 
 
 def test_a_store_in_a_file_or_without_an_address_says_nothing() -> None:
-    assert of_store("sql", "sqlite:////data/shop.db", None, "customer") == []
-    assert of_store("manual", "the print shop", None, "x") == []
+    assert of_store("sql", "sqlite:////data/shop.db", None, "customer") is None
+    assert of_store("manual", "the print shop", None, "x") is None
 
 
 def test_a_prefix_that_a_person_wrote_is_read_as_events_are() -> None:
-    found = of_prefix("postgresql://db/shop.", "crm", "c")
+    found = [canonical(*name) for name in of_prefix("postgresql://db/shop.", "crm", "c")]
     assert found == ["postgres://db:5432/shop.crm.c", "postgres://db:5432/shop.c"]
-    assert of_prefix("bigquery:p.", None, "t") == ["bigquery:p.t"]
+    assert of_prefix("bigquery:p.", None, "t") == [("bigquery", "p.t")]
+
+
+@given(
+    namespace=st.sampled_from(["postgres://h:5432", "s3://b", "file", "bigquery", "hive://x:9083"]),
+    name=st.text("abc.", min_size=1, max_size=20),
+)
+def test_an_address_comes_apart_into_what_makes_it_again(namespace: str, name: str) -> None:
+    address = canonical(namespace, name)
+    assert canonical(*split(address)) == address
 
 
 @given(
