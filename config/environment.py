@@ -233,6 +233,15 @@ def database(name: str, home: Path) -> dict[str, Any]:
     }
 
 
+def web_address(name: str) -> str:
+    """An address like ``https://host/path``; empty when unset."""
+    value = os.environ.get(name, "")
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ImproperlyConfigured(f"{name}: must be like https://host/api/v1/lineage")
+    return value
+
+
 def broker(name: str) -> str:
     """``memory://`` (in-process worker) or a Redis or AMQP address."""
     url = os.environ.get(name) or "memory://localhost/"

@@ -133,9 +133,13 @@ LETHE_DIGEST_HOUR = env.whole("LETHE_DIGEST_HOUR", 7, low=0, high=23)
 # For how long after a run began an officer may undo it; longer than the law's month helps nobody.
 LETHE_UNDO_WINDOW = env.span("LETHE_UNDO_WINDOW", longest=timedelta(days=30))
 LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 300, low=5)
+# Where runs of erasures are told of as OpenLineage events: Marquez or another backend.
+LETHE_OPENLINEAGE_URL = env.web_address("LETHE_OPENLINEAGE_URL")
+LETHE_OPENLINEAGE_KEY = os.environ.get("LETHE_OPENLINEAGE_KEY", "")
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "erasure.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS},
+    "lineage": {"task": "lineage.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS},
     "digest": {
         "task": "erasure.tasks.digest_of_the_day",
         "schedule": crontab(minute="0", hour=str(LETHE_DIGEST_HOUR)),

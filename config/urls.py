@@ -7,11 +7,14 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
 from erasure.admin.home import home
+from lineage import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.admin_view(home)),
     path("admin/", admin.site.urls),
+    path("api/v1/lineage", api.one),
+    path("api/v1/lineage/batch", api.batch),
 ]
 if not settings.PRODUCTION:
     # In production a web server has what `collectstatic` gathered; here nobody else serves it.

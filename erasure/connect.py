@@ -54,6 +54,7 @@ def make_store(entry: StoreEntry) -> Store:
     """The adapter of a catalogue entry; connects lazily."""
     factory = registry.get(entry.kind)
     options = _resolved(entry.options, entry.name)
+    options.pop("lineage", None)  # what events call it is nothing to the adapter
     if "hash_key" in factory.options:
         options["hash_key"] = derived_key(entry.name)
     return factory(name=entry.name, url=resolve(entry.url, entry.name), options=options)

@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from erasure.advance import ATTEMPTS, Job, due_jobs, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StoreError
-from erasure.flow import digest
+from erasure.flow import digest, tell_lineage
+from lineage import tasks as lineage_tasks
 
 
 def enqueue(job: Job) -> None:
@@ -63,6 +64,7 @@ def sweep() -> None:
     finish_keys()
     for job in due_jobs():
         enqueue(job)
+    tell_lineage.tell_runs()
 
 
 @shared_task
@@ -117,5 +119,6 @@ def embedded_worker(*, threads: int = 4, sweep: bool = False) -> Iterator[None]:
 def _sweep_until(over: Event) -> None:
     while True:
         sweep.delay()
+        lineage_tasks.sweep.delay()
         if over.wait(settings.LETHE_SWEEP_SECONDS):
             return

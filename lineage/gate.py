@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lineage.documents import misplaced
+from lineage.downstream import left_open
 from lineage.graph import Dataset, Derivation, Reference, StoreEntry, walk
 from lineage.importers.guesses import guess
 from lineage.schema import Column, ForeignKey, Inspection, Table
@@ -24,6 +25,9 @@ RULES: Mapping[str, str] = {
     "reference-in-parts": "The columns of a composite foreign key are declared one by one",
     "undecided": "Personal fields, and nobody decided what happens to them",
     "undecided-downstream": "Made from personal data, and nobody decided what happens to it",
+    "derived-without-key": "Made from personal data without a key, and nobody decided about it",
+    "suggested-reference": "A key or an identity flows into it, transformed: to be confirmed",
+    "influenced": "Personal data decided which rows are in it, and no more",
     "unreachable": "Personal fields that no identity, reference or derivation leads to",
     "unjustified": "Personal fields without purpose, legal basis or retention",
     "store-unreachable": "The store cannot be reached",
@@ -34,7 +38,9 @@ RULES: Mapping[str, str] = {
     "field-gone": "A field of the catalogue is not in the store any more",
     "reference-gone": "A reference holds or leads to a field that is not in the store any more",
 }
-_WARNINGS = frozenset({"unjustified"})
+_WARNINGS = frozenset({"unjustified", "suggested-reference"})
+# Told, and no fault.
+NOTES = frozenset({"influenced"})
 # What these hold can be compared with the catalogue, table by table and column by column.
 _COMPARED = frozenset({"sql", "memory", "files", "delta", "iceberg"})
 # What happens to these follows from their kind: expiry, retraining, a notice.
@@ -95,9 +101,10 @@ def findings(
             gone |= compared.gone
     found += _gone_references(catalogue, gone)
     found += _undecided(catalogue)
+    found += [Finding(code=c, place=p, reason=r, remedy=m) for c, p, r, m in left_open(catalogue)]
     found += _unreachable(catalogue)
     found += _unjustified(catalogue)
-    return sorted(found, key=lambda f: (f.place, f.code))
+    return sorted(found, key=lambda f: (f.code in NOTES, f.place, f.code))
 
 
 @dataclass(kw_only=True)
@@ -268,7 +275,7 @@ def _undecided(catalogue: Snapshot) -> Iterator[Finding]:
     made_of = _downstream(personal, catalogue.derivations)
     for address, dataset in catalogue.datasets.items():
         if dataset.action is not None or catalogue.kind(dataset) in _DECIDED_BY_KIND:
-            continue
+            continue  # what only events know is left_open's
         if address in personal:
             code, reason = "undecided", "it has personal fields and no action"
         elif address in made_of:
@@ -318,7 +325,8 @@ def _unjustified(catalogue: Snapshot) -> Iterator[Finding]:
         missing = [
             word for word in ("purpose", "legal_basis", "retention") if not getattr(dataset, word)
         ]
-        if missing and dataset.has_personal_fields and dataset.action != "ignore":
+        asked = dataset.has_personal_fields and dataset.action != "ignore" and not dataset.heard
+        if missing and asked:
             yield Finding(
                 code="unjustified",
                 place=address,
@@ -350,10 +358,14 @@ def sarif(found: Iterable[Finding], known: Iterable[str] = ()) -> dict[str, Any]
     }
 
 
+def _level(code: str) -> str:
+    return "note" if code in NOTES else "warning" if code in _WARNINGS else "error"
+
+
 def _result(finding: Finding, known: frozenset[str]) -> dict[str, Any]:
     return {
         "ruleId": finding.code,
-        "level": "warning" if finding.code in _WARNINGS else "error",
+        "level": _level(finding.code),
         "message": {"text": f"{finding.place}: {finding.reason}; {finding.remedy}"},
         "locations": [{"logicalLocations": [{"fullyQualifiedName": finding.place}]}],
         "partialFingerprints": {"lineage/v1": finding.fingerprint},

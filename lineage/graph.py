@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from lineage.derivation import Derivation as Derivation
+from lineage.derivation import Flow as Flow
+
 Effect = Literal["deep", "refcount", "shallow"]
 STRENGTH: Mapping[str, int] = {"deep": 3, "refcount": 2, "shallow": 1}
 
@@ -98,6 +101,9 @@ class Dataset:
     model: Mapping[str, Any] = field(default_factory=dict)
     quasi_identifiers: tuple[str, ...] = ()
     k: int | None = None
+    # Known from lineage events only; and what a person decided for it: rebuild, anonymous, drop.
+    heard: bool = False
+    decided: str = ""
 
     def get(self, name: str) -> Field | None:
         """The field of that name, or None."""
@@ -180,16 +186,6 @@ class Reference:
     def target_fields(self) -> tuple[str, ...]:
         """The fields referred to, in the order of those that refer."""
         return (self.target_field, *[theirs for _, theirs in self.also])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Derivation:
-    """``downstream`` was made from ``upstream``; ``columns`` maps mine to theirs where known."""
-
-    upstream: str
-    downstream: str
-    kind: Literal["derived", "trained", "backed_up", "logged", "exported"] = "derived"
-    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 
+from lineage import event_models as event_models  # its tables are this application's too
 from lineage import graph
 
 NAME = 300

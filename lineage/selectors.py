@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lineage import models
+from lineage import models, naming, overlay
 from lineage.errors import CatalogueError, UnknownIdentity, suggestion
+from lineage.flowing import HEARD_STORE
 from lineage.graph import Dataset, Derivation, Reference, StoreEntry
 from lineage.snapshot import Snapshot
 
@@ -17,7 +18,7 @@ def stores() -> list[StoreEntry]:
 
 def store(name: str) -> StoreEntry:
     """The store of that name. Raises CatalogueError, naming the nearest or the known ones."""
-    known = {entry.name: entry for entry in stores()}
+    known = {entry.name: entry for entry in (HEARD_STORE, *stores())}
     if name not in known:
         raise CatalogueError(name, f"unknown store; {suggestion(name, known)}")
     return known[name]
@@ -80,15 +81,30 @@ def identity_start(kinds: Iterable[str]) -> dict[str, list[str]]:
 
 
 def snapshot() -> Snapshot:
-    """The whole catalogue, in five queries however large it is."""
-    return Snapshot(
+    """The whole catalogue, in a few queries however large it is; with what lineage events told of
+    everything downstream of people's data, where they told anything."""
+    written = Snapshot(
         stores=stores(),
         datasets=datasets(),
         references=references(),
         derivations=derivations(),
     )
+    return overlay.overlaid(written)
 
 
 def catalogue_version() -> str:
     """Hex SHA-256 over the whole catalogue: equal means unchanged."""
     return snapshot().version
+
+
+def names_in_events(addresses: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Namespace and name under which lineage events speak of these datasets, by address."""
+    known, entries = datasets(), {entry.name: entry for entry in stores()}
+    found = {}
+    for address in addresses:
+        dataset = known.get(address)
+        if dataset is None:
+            found[address] = naming.split(address)
+        else:
+            found[address] = overlay.names_of(dataset, entries[dataset.store])[0]
+    return found

@@ -15,12 +15,21 @@ from lineage.graph import Dataset, Derivation, Neighbours, Reference, StoreEntry
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Stores, datasets by address, references and derivations, all of one moment."""
+    """Stores, datasets by address, references and derivations, all of one moment.
+
+    What lineage events add beside them, and what the version does not cover: ``influences``: what
+    personal data only decided the rows of; ``suggestions``: (holder, its field, target, its field)
+    where a key or an identity flowed in transformed; ``unknown``: (address, field) where one
+    flowed into a field that the catalogue does not know.
+    """
 
     stores: Sequence[StoreEntry]
     datasets: Mapping[str, Dataset]
     references: Sequence[Reference] = ()
     derivations: Sequence[Derivation] = ()
+    influences: Sequence[Derivation] = ()
+    suggestions: Sequence[tuple[str, str, str, str]] = ()
+    unknown: Sequence[tuple[str, str]] = ()
 
     def kind(self, dataset: Dataset) -> str:
         """The kind of a dataset's store."""

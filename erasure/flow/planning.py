@@ -24,7 +24,7 @@ from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
 from erasure.stores.base import Explanation
 from erasure.transitions import move
-from lineage import selectors
+from lineage import downstream, selectors
 from lineage.documents import misplaced
 from lineage.graph import Dataset, Edge, Neighbours, Reach, walk
 from lineage.snapshot import Snapshot
@@ -131,7 +131,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         fingerprints=opening.relied_on(steps, world.inspections),
         catalogue_version=catalogue.version,
         warnings=[
-            *loose_paths(reach, world),
+            *_left_open(reach, world),
             *explaining.warnings_of(told, steps),
             *(windows.cannot_undo(drafts, listed, stores) if undo else ()),
         ],
@@ -163,6 +163,10 @@ def _too_many(drafts: Sequence[Draft], counts: Sequence[int]) -> Iterator[dict[s
             "reference in the wrong direction",
             "rows": rows,
         }
+
+
+def _left_open(reach: Reach, world: World) -> list[str]:
+    return [*loose_paths(reach, world), *downstream.warnings(reach, world.datasets)]
 
 
 def _run_steps(drafts: Sequence[Draft]) -> list[RunStep]:

@@ -53,6 +53,8 @@ EXCEPTIONS = (
 _EVERY_KIND: Mapping[str, Check] = {
     "max_concurrent": whole(1),
     "rescan": one_of("inline", "scheduled"),
+    # How its datasets are called in lineage events: what stands before their names.
+    "lineage": list_of(text),
 }
 # Options by store kind. Adapters live above this package, so their option names are data here.
 STORE_OPTIONS: Mapping[str, Mapping[str, Check]] = {

@@ -1,0 +1,174 @@
+"""Which dataset an address means at a time: names, aliases, renames. Writes as it goes, inside the
+transaction of whoever learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from lineage.event_models import HeardDataset, HeardFlow, HeardName
+from lineage.naming import Aliases
+
+_PART = 500
+MOST_COLUMNS = 2_000
+
+
+class Register:
+    """The names of some addresses, held in memory while a batch of events is learnt from."""
+
+    def __init__(self) -> None:
+        self.datasets: dict[int, HeardDataset] = {}
+        self._names: dict[str, list[HeardName]] = {}
+        self._dirty: set[int] = set()
+
+    def know(self, addresses: Iterable[str], aliases: Aliases, at: datetime) -> None:
+        """Read these addresses with all their aliases; make datasets for those never heard of, and
+        one of those that turn out to be one."""
+        wanted = sorted({*addresses, *(a for group in aliases.groups().values() for a in group)})
+        for start in range(0, len(wanted), _PART):
+            part = wanted[start : start + _PART]
+            rows = HeardName.objects.filter(address__in=part).select_related("dataset")
+            for name in rows.order_by("id"):
+                name.dataset = self.datasets.setdefault(name.dataset_id, name.dataset)
+                self._names.setdefault(name.address, []).append(name)
+        groups: dict[str, list[str]] = {}
+        for address in wanted:
+            groups.setdefault(aliases.find(address), []).append(address)
+        fresh = {r: n for r, n in groups.items() if not any(self._names.get(one) for one in n)}
+        self._make(fresh, at)
+        for names in groups.values():
+            self._join(names)
+
+    def _known(self, names: Sequence[str]) -> list[HeardDataset]:
+        """The datasets that go by these names now, each once."""
+        found = (self._now(name) for name in names)
+        return list({row.dataset_id: row.dataset for row in found if row}.values())
+
+    def _now(self, address: str) -> HeardName | None:
+        return next((n for n in self._names.get(address, ()) if n.until is None), None)
+
+    def _make(self, groups: dict[str, list[str]], at: datetime) -> None:
+        made = HeardDataset.objects.bulk_create(
+            [HeardDataset(address=root, first_at=at, last_at=at) for root in groups]
+        )
+        for row, names in zip(made, groups.values(), strict=True):
+            self.datasets[row.pk] = row
+            self._name(row, names)
+
+    def _name(self, dataset: HeardDataset, addresses: Sequence[str]) -> None:
+        rows = [HeardName(address=address, dataset=dataset) for address in addresses]
+        for row in HeardName.objects.bulk_create(rows):
+            self._names.setdefault(row.address, []).append(row)
+
+    def _join(self, names: list[str]) -> None:
+        known = sorted(self._known(names), key=lambda d: (d.address, d.pk))
+        if not known:
+            return  # former names only: whose they are depends on the time
+        for other in known[1:]:
+            self.merge(known[0], other)
+        fresh = [name for name in names if self._now(name) is None]
+        if fresh:
+            self._name(known[0], fresh)
+
+    def at(self, address: str, when: datetime) -> HeardDataset:
+        """The dataset that went by this name then; made where none did."""
+        if address not in self._names:
+            self.know([address], Aliases(), when)
+        names = self._names[address]
+        former = [n for n in names if n.until is not None and when <= n.until]
+        if former:
+            return min(former, key=lambda n: (n.until, n.pk)).dataset  # type: ignore[arg-type, return-value]  # filtered above
+        now = self._now(address)
+        if now is None:
+            self._make({address: [address]}, when)
+            now = self._now(address)
+        assert now is not None  # noqa: S101 - made just now
+        return now.dataset
+
+    def rename(self, old: str, new: str, when: datetime) -> None:
+        """What went by ``old`` until then goes by ``new`` from now on; ``old`` is free again."""
+        if old == new:
+            return
+        if any(n.until == when for n in self._names.get(old, ())):
+            return  # heard already
+        moved, taken = self.at(old, when), self.at(new, when)
+        self.merge(moved, taken)
+        former = next((n for n in self._names[old] if n.until is None), None)
+        if former is None:
+            return  # what has the name now came later, and keeps it
+        former.until = when
+        former.save(update_fields=["until"])
+        if moved.address == old:
+            moved.address = new
+        self.changed(moved)
+
+    def merge(self, kept: HeardDataset, gone: HeardDataset) -> None:
+        """Both are one dataset: names and flows of the second become the first's."""
+        if kept.pk == gone.pk:
+            return
+        HeardName.objects.filter(dataset=gone).update(dataset=kept)
+        _merge_flows(kept, gone)
+        kept.fields = kept.fields or gone.fields
+        kept.kind = kept.kind or gone.kind
+        kept.tags = [list(t) for t in sorted({tuple(t) for t in (*kept.tags, *gone.tags)})]
+        kept.personal = kept.personal or gone.personal
+        kept.owners = sorted({*kept.owners, *gone.owners})
+        kept.first_at = min(kept.first_at, gone.first_at)
+        kept.last_at = max(kept.last_at, gone.last_at)
+        # Only what emptied both is gone from both.
+        if kept.emptied_at and gone.emptied_at:
+            kept.emptied_at = min(kept.emptied_at, gone.emptied_at)
+        else:
+            kept.emptied_at, kept.emptied_how = None, ""
+        HeardDataset.objects.filter(pk=gone.pk).delete()
+        self.datasets.pop(gone.pk, None)
+        self._dirty.discard(gone.pk)
+        for names in self._names.values():
+            for name in names:
+                if name.dataset_id == gone.pk:
+                    name.dataset = kept
+        self.changed(kept)
+
+    def changed(self, dataset: HeardDataset) -> None:
+        """To be written at the end."""
+        self._dirty.add(dataset.pk)
+
+    def write(self) -> None:
+        """Write what changed."""
+        rows = [self.datasets[pk] for pk in sorted(self._dirty) if pk in self.datasets]
+        if rows:
+            HeardDataset.objects.bulk_update(rows, _COLUMNS, batch_size=_PART)
+        self._dirty.clear()
+
+
+_COLUMNS = (
+    *("address", "kind", "fields", "tags", "owners", "others", "version", "first_at", "last_at"),
+    *("emptied_at", "emptied_how", "personal"),
+)
+
+
+def _merge_flows(kept: HeardDataset, gone: HeardDataset) -> None:
+    for mine, other in (("upstream", "downstream"), ("downstream", "upstream")):
+        for flow in HeardFlow.objects.filter(**{mine: gone}):
+            far = getattr(flow, f"{other}_id")
+            twin = HeardFlow.objects.filter(**{mine: kept, f"{other}_id": far}).first()
+            if far == kept.pk or twin is not None:
+                flow.delete()
+            if twin is not None:
+                take_in(twin, flow)
+                twin.save()
+            elif far != kept.pk:
+                setattr(flow, mine, kept)
+                flow.save(update_fields=[mine])
+
+
+def take_in(flow: HeardFlow, other: HeardFlow) -> bool:
+    """What the second says is added to the first; True when that changed it."""
+    before = (flow.direct, len(flow.columns), flow.first_at, flow.last_at)
+    flow.direct = flow.direct or other.direct
+    known = {tuple(c) for c in flow.columns}
+    fresh = [c for c in other.columns if tuple(c) not in known]
+    flow.columns = [*flow.columns, *fresh[: max(0, MOST_COLUMNS - len(known))]]
+    flow.first_at = min(flow.first_at, other.first_at)
+    flow.last_at = max(flow.last_at, other.last_at)
+    return before != (flow.direct, len(flow.columns), flow.first_at, flow.last_at)

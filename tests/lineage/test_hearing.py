@@ -1,0 +1,235 @@
+"""What is learnt from events: merged by run, joined by alias, right after renames and drops."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from lineage import hearing, intake
+from lineage.event_models import HeardDataset, HeardFlow, HeardName, HeardRun, StoredEvent
+from tests.lineage.events import SAMPLES, columns, dataset, run_event, sample, schema
+
+pytestmark = pytest.mark.django_db
+
+
+def hear(*events: dict[str, Any]) -> None:
+    """Store these events, and learn from them together."""
+    taken = intake.take(events)
+    assert taken.refused == []
+    hearing.learn()
+
+
+def flows() -> set[tuple[str, str]]:
+    rows = HeardFlow.objects.values_list("upstream__address", "downstream__address")
+    return set(rows)
+
+
+def everything() -> tuple[Any, ...]:
+    """What was learnt, without the numbers of rows."""
+    found = HeardFlow.objects.values_list(
+        "upstream__address", "downstream__address", "direct", "columns", "first_at", "last_at"
+    )
+    names = HeardName.objects.values_list("address", "dataset__address", "until")
+    rows = HeardDataset.objects.values_list("address", "kind", "fields", "tags", "emptied_at")
+    return tuple(sorted(map(repr, part)) for part in (found, names, rows))
+
+
+def test_start_and_complete_of_a_run_are_one() -> None:
+    start = run_event(inputs=[dataset("a")], outputs=[], run="r", state="START")
+    hear(start)
+    assert flows() == set()
+    hear(run_event(inputs=[], outputs=[dataset("b")], run="r", at="2026-11-20T10:05:00Z"))
+    assert flows() == {("db:a", "db:b")}
+    run = HeardRun.objects.get()
+    assert (run.state, run.job) == ("COMPLETE", "job:jobs:job")
+
+
+@pytest.mark.parametrize("state", ["FAIL", "ABORT", "RUNNING", "OTHER", "START"])
+def test_a_run_that_failed_or_never_ended_may_have_left_data(state: str) -> None:
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], state=state))
+    assert flows() == {("db:a", "db:b")}
+
+
+def test_an_event_that_is_sent_twice_is_stored_once_whatever_the_order_of_its_keys() -> None:
+    event = run_event(inputs=[dataset("a")], outputs=[dataset("b")])
+    hear(event, event, dict(reversed(event.items())))
+    assert StoredEvent.objects.count() == 1
+
+
+def test_learning_again_from_nothing_new_changes_nothing() -> None:
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")]))
+    before = everything()
+    assert hearing.learn() == 0
+    StoredEvent.objects.update(processed_at=None)
+    assert hearing.learn() == 1
+    assert everything() == before
+
+
+def test_aliases_join_what_two_producers_call_differently() -> None:
+    link = {"identifiers": [{"namespace": "hive", "name": "default.b", "type": "TABLE"}]}
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b", symlinks=link)]))
+    hear(run_event(inputs=[dataset("default.b", namespace="hive")], outputs=[dataset("c")]))
+    assert flows() == {("db:a", "db:b"), ("db:b", "db:c")}
+
+
+def test_an_alias_heard_late_joins_two_halves_of_the_graph() -> None:
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")]))
+    hear(run_event(inputs=[dataset("default.b", namespace="hive")], outputs=[dataset("c")]))
+    hear(run_event(inputs=[dataset("b")], outputs=[dataset("d")]))
+    assert ("hive:default.b", "db:c") in flows()
+    link = {"identifiers": [{"namespace": "hive", "name": "default.b", "type": "TABLE"}]}
+    hear(run_event(inputs=[], outputs=[dataset("b", symlinks=link)]))
+    assert flows() == {("db:a", "db:b"), ("db:b", "db:c"), ("db:b", "db:d")}
+    assert HeardDataset.objects.filter(names__address="hive:default.b").get().address == "db:b"
+
+
+def renamed(old: str, new: str, at: str) -> dict[str, Any]:
+    change = {
+        "lifecycleStateChange": "RENAME",
+        "previousIdentifier": {"namespace": "db", "name": old},
+    }
+    return run_event(inputs=[], outputs=[dataset(new, lifecycleStateChange=change)], at=at)
+
+
+def test_a_renamed_dataset_keeps_what_flowed_in_and_frees_its_name() -> None:
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], at="2026-11-20T10:00:00Z"))
+    hear(renamed("b", "b_old", "2026-11-20T11:00:00Z"))
+    assert flows() == {("db:a", "db:b_old")}
+    hear(run_event(inputs=[dataset("x")], outputs=[dataset("b")], at="2026-11-20T12:00:00Z"))
+    assert flows() == {("db:a", "db:b_old"), ("db:x", "db:b")}
+
+
+def test_an_event_from_before_a_rename_that_comes_late_is_about_what_was_renamed() -> None:
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], at="2026-11-20T10:00:00Z"))
+    hear(renamed("b", "c", "2026-11-20T11:00:00Z"))
+    hear(run_event(inputs=[dataset("late")], outputs=[dataset("b")], at="2026-11-20T10:30:00Z"))
+    assert flows() == {("db:a", "db:c"), ("db:late", "db:c")}
+
+
+@pytest.mark.parametrize("how", ["DROP", "TRUNCATE"])
+def test_dropping_and_truncating_is_remembered_with_its_time(how: str) -> None:
+    change = {"lifecycleStateChange": how}
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], at="2026-11-20T10:00:00Z"))
+    hear(
+        run_event(
+            inputs=[],
+            outputs=[dataset("b", lifecycleStateChange=change)],
+            at="2026-11-20T11:00:00Z",
+        )
+    )
+    row = HeardDataset.objects.get(address="db:b")
+    assert (row.emptied_how, row.emptied_at and row.emptied_at.hour) == (how, 11)
+    assert HeardFlow.objects.get().last_at < row.emptied_at  # type: ignore[operator]
+
+
+def test_columns_tell_data_from_influence() -> None:
+    made = dataset("c", columnLineage=columns("a", ("x", "x", "IDENTITY"), ("x", "y", "INDIRECT")))
+    made["facets"]["columnLineage"]["dataset"] = [
+        {
+            "namespace": "db",
+            "name": "b",
+            "field": "z",
+            "transformations": [{"type": "INDIRECT", "subtype": "FILTER"}],
+        }
+    ]
+    hear(run_event(inputs=[dataset("a"), dataset("b"), dataset("n")], outputs=[made]))
+    direct = dict(HeardFlow.objects.values_list("upstream__address", "direct"))
+    assert direct == {"db:a": True, "db:b": False, "db:n": True}
+    flow = HeardFlow.objects.get(upstream__address="db:a")
+    assert ["x", "x", "IDENTITY", False] in flow.columns
+
+
+def test_what_is_known_of_a_dataset_is_the_latest_and_tags_are_all() -> None:
+    tag = {"tags": [{"key": "pii", "value": "true", "field": "mail"}]}
+    hear(
+        run_event(
+            inputs=[],
+            outputs=[dataset("b", schema=schema("id", "mail"), tags=tag)],
+            at="2026-11-20T12:00:00Z",
+        )
+    )
+    owned = {"owners": [{"name": "team:crm", "type": "MAINTAINER"}]}
+    hear(
+        run_event(
+            inputs=[],
+            outputs=[
+                dataset(
+                    "b",
+                    schema=schema("id"),
+                    ownership=owned,
+                    mine={"x": 1},
+                    datasetType={"datasetType": "model"},
+                )
+            ],
+            at="2026-11-20T11:00:00Z",
+        )
+    )
+    row = HeardDataset.objects.get()
+    assert [name for name, _ in row.fields] == ["id", "mail"]
+    assert row.tags == [["mail", "pii", "true"]]
+    assert row.owners == ["team:crm (MAINTAINER)"]
+    assert (row.kind, row.others) == ("MODEL", ["mine"])
+
+
+def test_an_event_that_cannot_be_read_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = run_event(inputs=[dataset("bad")], outputs=[])
+    good = run_event(inputs=[dataset("a")], outputs=[dataset("b")])
+    intake.take([bad, good])
+    read = hearing.openlineage.read
+
+    def fails(plain: Any) -> Any:
+        if plain["inputs"][0]["name"] == "bad":
+            raise TypeError("secret@example.com")
+        return read(plain)
+
+    monkeypatch.setattr(hearing.openlineage, "read", fails)
+    assert hearing.learn() == 2
+    assert flows() == {("db:a", "db:b")}
+    (row,) = StoredEvent.objects.exclude(error="")
+    assert row.error == "cannot be read: TypeError"
+
+
+def test_very_many_inputs_and_outputs_meet_in_their_job() -> None:
+    inputs = [dataset(f"i{n}") for n in range(150)]
+    hear(run_event(inputs=inputs, outputs=[dataset(f"o{n}") for n in range(150)]))
+    assert HeardFlow.objects.count() == 300
+    assert ("db:i7", "job:jobs:job") in flows()
+    assert HeardDataset.objects.get(address="job:jobs:job").kind == "JOB"
+
+
+@pytest.mark.shared
+def test_every_sample_is_learnt_and_learnt_again_in_any_order() -> None:
+    names = [p.stem for p in sorted(SAMPLES.glob("0*.json"))]
+    events = [sample(name) for name in names]
+    hear(*events)
+    assert flows() == {
+        ("bigquery:bigquery-public-data.samples.shakespeare", "file:/tmp/outputs/1729097570970"),
+        ("bigquery:test.table.input", "bigquery:test.table.output"),
+        ("file:/tmp/cll_test/cll_source1", "file:/tmp/cll_test/tbl1"),
+        ("file:/tmp/cll_test/cll_source2", "file:/tmp/cll_test/tbl1"),
+        ("gs://mock-bucket/copied.csv", "bigquery:mock-project.test.upload"),
+        ("gs://mock-bucket/test.csv", "bigquery:mock-project.test.upload"),
+        ("openlineage:dataset_a", "openlineage:dataset_b"),
+    }
+    before = everything()
+    for seed in range(3):
+        hearing.forget()
+        StoredEvent.objects.all().delete()
+        random.Random(seed).shuffle(events)
+        for event in events:
+            hear(event)
+        assert everything() == before
+
+
+def test_replaying_the_stored_events_gives_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], at="2026-11-20T10:00:00Z"))
+    hear(renamed("b", "c", "2026-11-20T11:00:00Z"))
+    hear(run_event(inputs=[dataset("b")], outputs=[dataset("d")], at="2026-11-20T12:00:00Z"))
+    before = everything()
+    HeardFlow.objects.all().delete()
+    call_command("replay_lineage")
+    assert everything() == before
+    assert "3 events" in capsys.readouterr().out
