@@ -88,6 +88,8 @@ class Relations:
         fitting = [r for r in group if _fits(parts, r.parts)]
         fitting = [r for r in fitting if r.parts[-1] == parts[-1]] or fitting
         fitting = [r for r in fitting if _fits(r.parts, parts, exact=True)] or fitting
+        # one that no schema is known of is in the schema that goes without saying
+        fitting = [r for r in fitting if len(r.parts) == 1] or fitting
         near = [r for r in fitting if self._is_near(r)] if len(fitting) > 1 else fitting
         return near[0] if len(near) == 1 else None
 
