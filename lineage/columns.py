@@ -49,7 +49,8 @@ class ColumnLineage:
     """What one query says. ``sources``: addresses read, whether or not their columns are known;
     ``unknown``: those that are no known relation, at their name as written; ``columns``: the names
     that come out, in order, None where a ``*`` hides them. ``reason``: why nothing can be said,
-    then everything else is empty; ``gaps``: what is left out."""
+    then everything else is empty; ``gaps``: what is left out; ``unsure``: (address, field) that may
+    be of another table just as well."""
 
     flows: tuple[Flow, ...] = ()
     sources: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class ColumnLineage:
     columns: tuple[str, ...] | None = None
     reason: str = ""
     gaps: tuple[str, ...] = ()
+    unsure: frozenset[tuple[str, str]] = frozenset()
 
 
 class Relations:

@@ -91,6 +91,7 @@ def read_statement(
         unknown=dict(reader.unknown),
         columns=names or _named(out),
         gaps=tuple(dict.fromkeys(reader.gaps)),
+        unsure=frozenset(reader.unsure),
     )
 
 

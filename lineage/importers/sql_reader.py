@@ -45,13 +45,15 @@ class _Frame:
 
 class Reader:
     """Reads queries over some relations. ``unknown``: tables that are none of them, with their
-    names as written; ``gaps``: columns that could not be found."""
+    names as written; ``gaps``: columns that could not be found; ``unsure``: those that
+    could be of several tables."""
 
     def __init__(self, relations: Relations) -> None:
         self._relations = relations
         self._work = 0
         self.unknown: dict[str, tuple[str, ...]] = {}
         self.gaps: list[str] = []
+        self.unsure: set[tuple[str, str]] = set()
 
     def query(
         self,
@@ -332,7 +334,10 @@ class Reader:
             return None
         found = {}
         for source in possible:
-            add(found, source.lookup(key, node.name), WHOLE if len(possible) == 1 else CHANGED)
+            origins = source.lookup(key, node.name)
+            add(found, origins, WHOLE if len(possible) == 1 else CHANGED)
+            if len(possible) > 1:
+                self.unsure.update(origins)
         return found
 
     def _counted(self, origins: Origins) -> Origins:
