@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 
 from lineage.graph import (
     Dataset,
@@ -38,3 +39,32 @@ def neighbours_in(
         )
 
     return neighbours
+
+
+def led_back(derivations: Iterable[Derivation], passed: Collection[str]) -> list[Derivation]:
+    """What is made from a dataset that nothing is done to (``passed``: a view) is made from what
+    that was made from: those derivations, with the columns that came all the way. The ones given
+    are not among them."""
+    given = list(derivations)
+    into: dict[str, list[Derivation]] = {}
+    for one in given:
+        if one.downstream in passed and one.kind == "derived":
+            into.setdefault(one.downstream, []).append(one)
+    found: dict[tuple[str, str, str], Derivation] = {}
+    waiting = [one for one in given if one.upstream in passed]
+    while waiting:
+        later = waiting.pop()
+        for earlier in into.get(later.upstream, ()):
+            key = (earlier.upstream, later.downstream, later.kind)
+            columns = {
+                m: earlier.columns[t] for m, t in later.columns.items() if t in earlier.columns
+            }
+            known = found.get(key)
+            merged = {**columns, **(known.columns if known else {})}
+            if key[0] == key[1] or (known and merged == known.columns):
+                continue
+            found[key] = replace(later, upstream=earlier.upstream, columns=merged)
+            if earlier.upstream in passed:
+                waiting.append(found[key])
+    own = {(one.upstream, one.downstream, one.kind) for one in given}
+    return [one for key, one in sorted(found.items()) if key not in own]

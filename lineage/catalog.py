@@ -15,6 +15,7 @@ from django.db.models import CharField, Model, QuerySet
 
 from lineage import graph, models
 from lineage.errors import CatalogueError
+from lineage.implied import imply_through_ignored
 from lineage.importers.entries import Catalogue
 from lineage.importers.resolution import Known, covered, resolve
 
@@ -55,6 +56,7 @@ def upsert(catalogue: Catalogue, *, prune: bool = False) -> Changes:
             for rows in (derivations, references, fields, datasets, stores):
                 rows.prune()
         _imply(changes)
+        _imply_through(changes)
     return changes
 
 
@@ -258,6 +260,13 @@ def _imply(changes: Changes) -> None:
     label = _DERIVATIONS.label
     changes.added.extend(label((names[up], names[down], "backed_up")) for up, down in fresh)
     changes.removed.extend(label((names[up], names[down], "backed_up")) for up, down in gone)
+
+
+def _imply_through(changes: Changes) -> None:
+    fresh, gone = imply_through_ignored()
+    label = _DERIVATIONS.label
+    changes.added.extend(label((d.upstream, d.downstream, d.kind)) for d in fresh)
+    changes.removed.extend(label((d.upstream, d.downstream, d.kind)) for d in gone)
 
 
 _ENDS = ("upstream_id", "downstream_id")

@@ -118,15 +118,12 @@ class _Compared:
     gone: set[str] = field(default_factory=set)
 
     def findings(self) -> Iterator[Finding]:
-        by_table: dict[str, Dataset] = {}
-        for dataset in self.catalogue.datasets.values():
-            if dataset.store != self.store.name:
-                continue
-            table = self._table_of(dataset)
-            if table is None:
+        mine = [d for d in self.catalogue.datasets.values() if d.store == self.store.name]
+        by_table = {table: d for d in mine for table in [self._table_of(d)] if table is not None}
+        for dataset in mine:
+            if self._table_of(dataset) is None and not self._is_view(dataset):
                 yield self._table_gone(dataset)
-            else:
-                by_table[table] = dataset
+        yield from self._copies(mine)
         for name, table_ in self.live.tables.items():
             if table_.kind == "shadow":
                 continue  # a virtual table's own, and said with it
@@ -137,8 +134,24 @@ class _Compared:
             yield from self._foreign_keys(by_table, name, table_)
 
     def _table_of(self, dataset: Dataset) -> str | None:
-        names = (_qualified(dataset), dataset.name)
-        return next((n for n in names if n in self.live.tables), None)
+        return next((n for n in _names(dataset) if n in self.live.tables), None)
+
+    def _is_view(self, dataset: Dataset) -> bool:
+        """A view may be in the catalogue to show what is made of what; nothing is done to it."""
+        there = any(name in self.live.views for name in _names(dataset))
+        return there and dataset.action in (None, "ignore")
+
+    def _copies(self, mine: Iterable[Dataset]) -> Iterator[Finding]:
+        known = {name for dataset in mine for name in _names(dataset)}
+        for name, kind in self.live.views.items():
+            if kind == "materialized view" and name not in known:
+                yield Finding(
+                    code="unclassified-table",
+                    place=f"{self.store.name}: {name}",
+                    reason="the materialized view keeps a copy and is not in the catalogue",
+                    remedy=f"- {{name: {name.rpartition('.')[2]}, erasure: {{derived_from: "
+                    "[{dataset: …, kind: derived}]}, fields: []}",
+                )
 
     def _table_gone(self, dataset: Dataset) -> Finding:
         self.gone |= {f"{dataset.address}.{f.name}" for f in dataset.fields}
@@ -244,6 +257,11 @@ def _links(references: Iterable[Reference]) -> frozenset[Link]:
 def _link(holder: str, mine: Sequence[str], target: str, theirs: Sequence[str]) -> Link:
     ends = zip(mine, theirs, strict=False)
     return frozenset((f"{holder}.{a}", f"{target}.{b}") for a, b in ends)
+
+
+def _names(dataset: Dataset) -> tuple[str, str]:
+    """What its table may be called in an inspection."""
+    return (_qualified(dataset), dataset.name)
 
 
 def _qualified(dataset: Dataset) -> str:

@@ -137,6 +137,24 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class View:
+    """A view or materialised view as the database keeps it: ``definition`` is its query, in the
+    words of ``dialect`` (SQLAlchemy's name of it), empty where the user may not read it."""
+
+    name: str
+    schema: str | None = None
+    columns: tuple[Column, ...] = ()
+    kind: str = "view"
+    definition: str = ""
+    dialect: str = ""
+
+    @property
+    def keeps_rows(self) -> bool:
+        """A materialised view is a copy; any other view shows what its tables hold."""
+        return self.kind == "materialized view"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
     """The live schema, keyed by collection name (``schema.name`` outside the default schema).
 

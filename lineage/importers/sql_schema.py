@@ -23,7 +23,9 @@ from lineage.importers.discovery import Findings
 from lineage.importers.overlaps import Suggested
 from lineage.importers.roles import Link, single
 from lineage.importers.suggestions import LEVELS, Confidence, Role, Suggestion
-from lineage.schema import Column, Table
+from lineage.importers.view_drafts import view_lines
+from lineage.importers.views import Viewed
+from lineage.schema import Column, Table, View
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Words that YAML 1.1 reads as something else than text.
@@ -57,9 +59,10 @@ _HEAD = (
 )
 
 
-def draft(findings: Findings, store: StoreEntry) -> str:
-    """Catalogue YAML for a store; ``store.url`` is written as it is, so hand it in unresolved."""
-    return "\n".join(_Draft(findings, store).lines()) + "\n"
+def draft(findings: Findings, store: StoreEntry, viewed: Viewed | None = None) -> str:
+    """Catalogue YAML for a store; ``store.url`` is written as it is, so hand it in unresolved.
+    ``viewed``: its views, with what they are made of."""
+    return "\n".join(_Draft(findings, store, viewed or Viewed()).lines()) + "\n"
 
 
 def summary(findings: Findings, text: str) -> list[str]:
@@ -97,8 +100,9 @@ def fides_key(text: str) -> str:
 
 
 class _Draft:
-    def __init__(self, findings: Findings, store: StoreEntry) -> None:
+    def __init__(self, findings: Findings, store: StoreEntry, viewed: Viewed) -> None:
         self._tables = findings.inspection.tables
+        self._viewed = viewed
         self._findings = findings
         self._store = store
         self._roles = findings.roles
@@ -111,7 +115,8 @@ class _Draft:
         yield "store:"
         yield f"  - {{name: {_quoted(entry.name)}, kind: {entry.kind}{url}{options}}}"
         yield "dataset:"
-        ordered = sorted(self._tables.items(), key=lambda pair: (pair[1].schema or "", pair[0]))
+        everything: dict[str, Table | View] = {**self._tables, **self._viewed.views}
+        ordered = sorted(everything.items(), key=lambda pair: (pair[1].schema or "", pair[0]))
         for schema, tables in groupby(ordered, key=lambda pair: pair[1].schema):
             yield from self._dataset(schema, [name for name, _ in tables])
 
@@ -122,7 +127,15 @@ class _Draft:
         yield f"    erasure: {{store: {_quoted(self._store.name)}{placed}}}"
         yield "    collections:"
         for name in names:
-            yield from self._collection(name, self._tables[name])
+            if name in self._tables:
+                yield from self._collection(name, self._tables[name])
+            else:
+                hints = self._findings.suggestions
+                yield from view_lines(name, self._viewed, hints, _quoted, self._address)
+
+    def _address(self, name: str) -> str:
+        one = self._tables.get(name) or self._viewed.views[name]
+        return f"{self._key(one.schema)}.{one.name}"
 
     def _key(self, schema: str | None) -> str:
         return fides_key(f"{self._store.name}_{schema}" if schema else self._store.name)

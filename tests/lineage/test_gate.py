@@ -210,6 +210,22 @@ def test_a_view_in_the_catalogue_is_told_from_a_table_that_has_gone() -> None:
     assert finding.reason == "'customer' is not in the store"
 
 
+def test_a_view_may_stand_in_the_catalogue_to_show_what_is_made_of_what() -> None:
+    shown = replace(table("k.people"), action="ignore", because="a view")
+    inspection = replace(live(), views={"people": "view"})
+    assert found([shown], inspection) == []
+
+
+def test_a_materialised_view_that_nobody_classified_is_a_copy_that_nobody_decided_on() -> None:
+    inspection = replace(live(CUSTOMER), views={"best": "materialized view", "shown": "view"})
+    (finding,) = found([CUSTOMER], inspection)
+    assert (finding.code, finding.place) == ("unclassified-table", "db: best")
+    declared = replace(table("k.best"), action=None)
+    made = [Derivation(upstream="k.customer", downstream="k.best")]
+    (finding,) = found([CUSTOMER, declared], inspection, derivations=made)
+    assert (finding.code, finding.place) == ("undecided-downstream", "k.best")
+
+
 def test_what_a_module_keeps_for_its_virtual_table_is_not_asked_for() -> None:
     shadow = Table(name="mail_data", kind="shadow", columns=(Column(name="id", data_type=""),))
     plain = replace(shadow, kind="table")

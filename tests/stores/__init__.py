@@ -9,4 +9,5 @@ pytest.register_assert_rewrite(
     "tests.stores.sql_common",
     "tests.stores.sql_references",
     "tests.stores.sql_schema",
+    "tests.stores.sql_views",
 )

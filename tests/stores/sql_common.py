@@ -37,10 +37,18 @@ from tests.stores.sql_ghosts import SqlGhosts
 from tests.stores.sql_harness import SqlHarness, statements
 from tests.stores.sql_references import EMPTY, SqlReferences, number, text
 from tests.stores.sql_schema import SqlSchema
+from tests.stores.sql_views import SqlViews
 
 
 class SqlCommon(
-    SqlAccepted, SqlAcceptedAny, SqlGhosts, SqlFaults, SqlSchema, SqlReferences, RowConformance
+    SqlAccepted,
+    SqlAcceptedAny,
+    SqlGhosts,
+    SqlFaults,
+    SqlSchema,
+    SqlViews,
+    SqlReferences,
+    RowConformance,
 ):
     """Names, schema features, errors, scans."""
 

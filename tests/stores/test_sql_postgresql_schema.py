@@ -11,6 +11,7 @@ from erasure.domain.errors import StoreError
 from erasure.domain.steps import Step
 from erasure.stores.base import Hit, Key, Searched, Work
 from lineage.graph import Field, Method
+from lineage.importers.views import read_views
 from lineage.schema import Check, Table
 from tests.stores.company import ROWS, SECRETS, TABLES, by, dataset, keys_of
 from tests.stores.postgresql import PostgresqlHarness
@@ -249,6 +250,22 @@ def test_a_materialised_view_is_named_as_what_it_is(harness: PostgresqlHarness) 
     store = harness.store()
     with pytest.raises(StoreError, match="'copied' is a materialized view; name the tables"):
         keys_of(store, by(dataset("copied"), "id"), 0)
+    store.close()
+
+
+def test_a_materialised_view_is_read_with_what_it_copies(harness: PostgresqlHarness) -> None:
+    harness.create(TABLES, ROWS)
+    harness.execute("CREATE SCHEMA mart; CREATE VIEW shown AS SELECT * FROM person")
+    harness.execute(
+        "CREATE MATERIALIZED VIEW mart.copied AS SELECT id, max(email) m FROM shown GROUP BY 1"
+    )
+    store = harness.store()
+    views = store.views()
+    assert [(v.schema, v.keeps_rows) for v in views.values()] == [("mart", True), (None, False)]
+    read = read_views(store.inspect().tables, views)
+    assert read.sources["mart.copied"] == ("shown", "person")
+    assert read.copies("mart.copied", "person") == {"id": "id"}
+    assert read.worked_out("mart.copied", "person") == {}
     store.close()
 
 

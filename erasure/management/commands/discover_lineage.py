@@ -16,10 +16,12 @@ from erasure.connect import make_store
 from erasure.domain.errors import UsageError
 from erasure.management.console import USAGE, Progress, one_line_errors
 from erasure.stores.base import Samples, Store
+from erasure.stores.viewing import Views
 from lineage import selectors
 from lineage.graph import StoreEntry
 from lineage.importers import sql_schema
 from lineage.importers.discovery import Discovery, Findings
+from lineage.importers.views import Viewed, read_views
 
 ROWS, MOST_ROWS = 200, 10_000
 
@@ -61,9 +63,10 @@ class Command(BaseCommand):
                 with Progress().showing("reading the schema") as progress:
                     rows = 0 if options["no_values"] else options["rows"]
                     findings = find(store, rows, progress.says)
+                    viewed = views_of(store, findings)
             finally:
                 store.close()
-        draft = sql_schema.draft(findings, written(entry))
+        draft = sql_schema.draft(findings, written(entry), viewed)
         if options["out"]:
             self._write(options["out"], draft)
         else:
@@ -94,6 +97,13 @@ def find(store: Store, rows: int, says: Callable[[str], None]) -> Findings:
     if rows and isinstance(store, Samples):
         _look(store, discovery, list(inspection.tables), rows, says)
     return discovery.findings()
+
+
+def views_of(store: Store, findings: Findings) -> Viewed:
+    """The views of a store that keeps queries, with what they are made of. Raises StoreError."""
+    kept = store.views() if isinstance(store, Views) else {}
+    tables = findings.inspection.tables
+    return read_views(tables, {name: view for name, view in kept.items() if name not in tables})
 
 
 def _look(

@@ -56,8 +56,9 @@ from erasure.stores.sql.scan import scan
 from erasure.stores.sql.schema.automatic import automatic, automatic_and_version
 from erasure.stores.sql.schema.memory import Remembered, address_key
 from erasure.stores.sql.staying import refuse_staying
+from erasure.stores.sql.views import read_views
 from lineage.graph import Dataset
-from lineage.schema import Inspection, Sample
+from lineage.schema import Inspection, Sample, View
 
 GATHERED = 1_000
 _SCHEMAS = Remembered[Schema]()
@@ -89,6 +90,12 @@ class SqlStore:
                 lambda: read_schema(connection, self._options),
             )
         return self._schema.inspection
+
+    def views(self) -> dict[str, View]:
+        """Every view with its query, by its collection name. Raises StoreUnreachable."""
+        schema = self._known()
+        with translated(self.name), self._engine.connect() as connection:
+            return read_views(connection, schema)
 
     def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Stream the keys of rows that match any value; a row matching several comes once."""

@@ -1,4 +1,5 @@
-"""``import_lineage FILE… [--format fides|openlineage|dbt] [--prune]``: catalogue in."""
+"""``import_lineage FILE… [--format fides|openlineage|dbt] [--store NAME] [--prune]``: catalogue
+in."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from lineage import catalog
+from lineage import catalog, selectors
 from lineage.errors import CatalogueError
-from lineage.importers import fideslang
+from lineage.importers import dbt, dbt_manifest, fideslang
+from lineage.importers.entries import Catalogue
 
 _USAGE = 2
 _LISTED = 40
@@ -28,19 +30,32 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The files, their format, and whether to prune."""
         parser.add_argument("files", nargs="+", metavar="FILE")
-        parser.add_argument("--format", choices=["fides", "openlineage", "dbt"], default="fides")
+        parser.add_argument(
+            "--format",
+            choices=["fides", "openlineage", "dbt"],
+            help="found out from the files where it is not given",
+        )
+        parser.add_argument(
+            "--store",
+            metavar="NAME",
+            help="dbt: the store that the project's tables are in; without it they get one of "
+            "their own, which nothing connects to",
+        )
         parser.add_argument(
             "--prune", action="store_true", help="remove what the files do not say any more"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError, exit 2, for anything wrong with a file."""
-        if options["format"] != "fides":
-            message = f"--format {options['format']} is not available yet; use fides"
+        form = options["format"] or _format(options["files"])
+        if form == "openlineage":
+            message = "--format openlineage is not available yet; use fides or dbt"
             raise CommandError(message, returncode=_USAGE)
-        kinds = [entry.name for entry in entry_points(group="lethe.stores")]
+        if form == "dbt" and options["prune"]:
+            message = "--prune: a dbt project is not all there is; prune with the catalogue's files"
+            raise CommandError(message, returncode=_USAGE)
         try:
-            read = fideslang.read(options["files"], extra_kinds=kinds)
+            read = _dbt(options) if form == "dbt" else _fides(options)
             changes = catalog.upsert(read, prune=options["prune"])
         except CatalogueError as error:
             raise CommandError(str(error), returncode=_USAGE) from None
@@ -58,6 +73,28 @@ class Command(BaseCommand):
             self.stdout.write(f"  {label}")
         if len(shown) > _LISTED:
             self.stdout.write(f"  … and {len(shown) - _LISTED} more")
+
+
+def _format(files: Iterable[str]) -> str:
+    return "dbt" if all(dbt_manifest.is_artifact(path) for path in files) else "fides"
+
+
+def _fides(options: dict[str, Any]) -> Catalogue:
+    kinds = [entry.name for entry in entry_points(group="lethe.stores")]
+    return fideslang.read(options["files"], extra_kinds=kinds)
+
+
+def _dbt(options: dict[str, Any]) -> Catalogue:
+    if options["store"] is not None:
+        selectors.store(options["store"])  # a name that is not there is refused
+    known = selectors.snapshot()
+    return dbt.read(
+        options["files"],
+        store=options["store"],
+        stores=known.stores,
+        datasets=known.datasets,
+        references=known.references,
+    )
 
 
 def _counted(labels: Iterable[str]) -> str:
