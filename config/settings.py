@@ -117,6 +117,7 @@ CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
     name: {}
     for name in (
         "celery",
+        "training",
         "store.memory",
         "store.sql",
         "store.files",

@@ -16,9 +16,19 @@ from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
 from erasure.domain.states import SETTLED, WAITING
-from erasure.flow import attest, execute, letters, models, planning, undo, verify, watch
-from erasure.models import DataKey, ErasureRequest, Run
-from erasure.runs import case, tokens, windows
+from erasure.flow import (
+    attest,
+    execute,
+    letters,
+    models,
+    planning,
+    training,
+    undo,
+    verify,
+    watch,
+)
+from erasure.models import DataKey, ErasureRequest, ModelJob, Run
+from erasure.runs import case, modelling, tokens, windows
 from erasure.runs.lease import lease
 from erasure.transitions import move
 from lineage.errors import LineageError
@@ -32,13 +42,13 @@ _CARRIED = ("executing", "verifying")
 
 @dataclass(frozen=True)
 class Job:
-    """``advance`` a request, ``act`` on one store of a run, or ``send`` a letter. Ids only: the
-    broker sees no more.
+    """``advance`` a request, ``act`` on one store of a run, ``train`` a model's job, or ``send`` a
+    letter. Ids only: the broker sees no more.
 
     ``kind`` is the store's kind, which names the queue.
     """
 
-    name: Literal["advance", "act", "send"]
+    name: Literal["advance", "act", "train", "send"]
     id: UUID
     store: str = ""
     kind: str = ""
@@ -50,6 +60,9 @@ def perform(job: Job) -> list[Job]:
     try:
         if job.name == "act":
             execute.act_on_store(job.id, job.store)
+            return follow_up(job)
+        if job.name == "train":
+            training.train(job.id)
             return follow_up(job)
         if job.name == "send":
             letters.send_again(job.id)
@@ -83,12 +96,20 @@ def give_up(job: Job, why: str) -> None:
     if job.name == "advance":
         _block(ErasureRequest.objects.get(pk=job.id), why)
         return
+    if job.name == "train":
+        training.give_up(job.id, why)
+        return
     run = Run.objects.get(pk=job.id)
     execute.block_store(run.stores.get(store=job.store), why)
 
 
 def follow_up(job: Job) -> list[Job]:
-    """After a store was acted on, or given up, the run itself still has to be moved on."""
+    """After a store was acted on, a model trained, or either given up, the runs themselves still
+    have to be moved on."""
+    if job.name == "train":
+        done = ModelJob.objects.get(pk=job.id)
+        going_on = done.state in modelling.OPEN
+        return [] if going_on else [Job("advance", pk) for pk in training.members_of(done)]
     if job.name != "act":
         return []
     member = ErasureRequest.objects.filter(run_id=job.id, state__in=DUE).first()
@@ -136,7 +157,9 @@ def _execute(request: ErasureRequest) -> list[Job]:
         execute.resume_settling(run)
         return again
     if run.state == "models":
-        return _store_jobs(run, models.advance_models(run)) or again
+        pending = models.advance_models(run)
+        trainings = [Job("train", job) for job in pending.jobs]
+        return trainings or _store_jobs(run, pending.stores) or ([] if pending.waits else again)
     return []
 
 
@@ -215,6 +238,8 @@ def due_jobs() -> Iterator[Job]:
         yield Job("advance", request.id)
     for request in watch.dates_over(timezone.now()):
         yield Job("advance", request.id)
+    for job in training.due_jobs(timezone.now()):
+        yield Job("train", job)
     for letter in letters.due(timezone.now()):
         yield Job("send", letter)
 

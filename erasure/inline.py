@@ -87,6 +87,14 @@ def run_inline(request: ErasureRequest, tell: Tell = silent) -> ErasureRequest:
             f"request {request.id}: what was approved is no longer what would be done; "
             "look at the new plan and approve it"
         )
+    run = request.run
+    if run is not None and run.state == "models":
+        job = run.model_jobs.filter(state="queued").order_by("due_at").first()
+        if job is not None and job.due_at is not None:
+            raise WrongState(
+                f"request {request.id}: waits for {job.dataset}, to be trained without the person "
+                f"at {job.due_at:%Y-%m-%d %H:%M} ({job.due_why}); a worker goes on then"
+            )
     if request.state in DUE:
         raise WrongState(f"request {request.id}: another worker is at it; look again later")
     return request

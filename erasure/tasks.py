@@ -22,11 +22,15 @@ from erasure.domain.errors import StoreError
 from erasure.flow import digest, tell_lineage
 from lineage import tasks as lineage_tasks
 
+TRAINING = "training"
+
 
 def enqueue(job: Job) -> None:
     """Send a job once the current transaction has committed. Ids only."""
     if job.name == "act":
         message = act_on_store.s(str(job.id), job.store, job.kind).set(queue=queue_of(job.kind))
+    elif job.name == "train":
+        message = train_model.s(str(job.id)).set(queue=TRAINING)
     elif job.name == "send":
         message = send_letter.s(str(job.id))
     else:
@@ -36,7 +40,7 @@ def enqueue(job: Job) -> None:
 
 
 def queue_of(kind: str) -> str:
-    """One queue per store kind, so that training never delays deletion."""
+    """One queue per store kind; trainings have another, so that they never delay deletion."""
     return f"store.{kind}"
 
 
@@ -50,6 +54,12 @@ def advance(self: Task[[str], None], request_id: str) -> None:
 def act_on_store(self: Task[[str, str, str], None], run_id: str, store: str, kind: str) -> None:
     """Carry out a run's batches in one store."""
     _carry_out(self, Job("act", UUID(run_id), store, kind))
+
+
+@shared_task(bind=True, max_retries=ATTEMPTS)
+def train_model(self: Task[[str], None], job_id: str) -> None:
+    """Forget everybody who waits for a model's job."""
+    _carry_out(self, Job("train", UUID(job_id)))
 
 
 @shared_task

@@ -51,7 +51,14 @@ RUN = _table(
 )
 STORE_RUN = _table(pending="done blocked", blocked="pending", done="pending")
 BATCH = _table(found="intent", intent="done", done="")
-MODEL_JOB = _table(queued="done blocked", blocked="queued", done="")
+MODEL_JOB = _table(
+    queued="running done cancelled",
+    running="done blocked quarantined queued",
+    blocked="queued cancelled",
+    quarantined="queued cancelled",
+    cancelled="queued",
+    done="",
+)
 LETTER = _table(
     drafted="sending by_hand",
     sending="sent blocked",

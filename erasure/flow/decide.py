@@ -13,7 +13,7 @@ from django.utils import timezone
 from erasure.domain.errors import StalePlan, UsageError, WrongState
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run
-from erasure.runs import case
+from erasure.runs import case, modelling
 from erasure.transitions import move
 
 _UNBLOCKED = {"blocked_because": ""}
@@ -146,8 +146,8 @@ def retry_blocked(request: ErasureRequest, *, by: str) -> ErasureRequest:
         if run.state == "blocked":
             for store_run in run.stores.filter(state="blocked"):
                 move(store_run, "pending", by=by)
-            for job in run.model_jobs.filter(state="blocked"):
-                move(job, "queued", by=by)
+            for job in run.model_jobs.filter(state__in=modelling.STOPPED):
+                modelling.requeue(job, by=by, because="tried again")
             run = move(run, "acting", by=by, because="tried again", also={"rounds": 0})
         to = "verifying" if run.state == "verifying" else "executing"
         move(request, to, by=by, because="tried again", also=_UNBLOCKED)

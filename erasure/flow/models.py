@@ -1,104 +1,85 @@
-"""Affected models: queued once per model for everybody in the run, retrained, the old retired.
+"""Affected models: every run waits for the job of each model that knows somebody of it.
 
-Runs after the data are clean, so that a recipe can only see what is left.
+Runs after the data are clean, so that a recipe can only see what is left. The job itself is
+``flow.training``; when it is done, the store is asked to confirm it for this run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
-from erasure.connect import open_store
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.models import ModelJob, Run
-from erasure.runs import case, journal
+from erasure.runs import journal, modelling
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import lease
-from erasure.stores.base import ReportsModels
 from erasure.transitions import move, move_all
 
 _BY = "run"
 
 
-def advance_models(run: Run) -> list[str]:
-    """Queue the run's model jobs, or take their results; returns the stores that wait for a
-    worker. When none is left the run moves to ``verifying``, or is blocked."""
+@dataclass(kw_only=True)
+class Pending:
+    """What a run still waits for: jobs that may begin, and stores that have to confirm.
+    ``waits``: jobs are queued or at work, and somebody else will say when they are done."""
+
+    jobs: list[UUID] = field(default_factory=list)
+    stores: list[str] = field(default_factory=list)
+    waits: bool = False
+
+
+def advance_models(run: Run) -> Pending:
+    """Let the run wait for its model jobs, or take their results. When nothing is left to wait
+    for, the run moves to ``verifying``, or is blocked."""
     with lease(run.id):
         run.refresh_from_db()
         if run.state != "models":
-            return []
+            return Pending()
         steps = [s for s in journal.run_steps(run) if s.step.action in MODEL_ACTIONS]
-        _queue(run, steps)
+        going_on = list(run.model_jobs.filter(state__in=modelling.OPEN))
+        jobs = going_on or _join(run, steps)
+        going_on = [job for job in jobs if job.state in modelling.OPEN]
+        if going_on:
+            return Pending(jobs=_due(going_on, timezone.now()), waits=True)
+        stopped = [job for job in jobs if job.state in modelling.STOPPED]
+        if stopped:
+            _block(run, "; ".join(f"{job.dataset}: {job.error or job.state}" for job in stopped))
+            return Pending()
         stores = run.stores.filter(store__in={s.store for s in steps}).order_by("store")
         waiting = [s.store for s in stores if s.state == "pending"]
         if waiting:
-            return waiting
-        blocked = [s for s in stores if s.state == "blocked"]
-        reports = _reports(run, steps, {s.store for s in blocked})
+            return Pending(stores=waiting)
         with transaction.atomic():
-            _take_results(reports)
-            if blocked:
-                _block(run, "; ".join(s.error for s in blocked))
+            if blocked := [s.error for s in stores if s.state == "blocked"]:
+                _block(run, "; ".join(blocked))
             else:
                 _verify(run)
-        return []
+        return Pending()
 
 
-def _queue(run: Run, steps: list[RunStep]) -> None:
-    known = {
-        ordinal: people
-        for ordinal, people in _people_by_step(run).items()
-        if ordinal in {s.ordinal for s in steps}
-    }
-    for step in steps:
-        people = known.get(step.ordinal)
-        if people:
-            ModelJob.objects.get_or_create(
-                run=run,
-                dataset=step.step.dataset.address,
-                defaults={"store": step.store, "people": len(people)},
-            )
+def _join(run: Run, steps: Sequence[RunStep]) -> list[ModelJob]:
+    deadlines = run.requests.exclude(due_at=None).order_by("due_at")
+    earliest = deadlines.values_list("due_at", flat=True).first()
+    wanted = modelling.wanted_of(run, steps)
+    with transaction.atomic():
+        return [modelling.join(run, model, deadline=earliest) for model in wanted.values()]
 
 
-def _people_by_step(run: Run) -> dict[int, set[str]]:
-    people: dict[int, set[str]] = {}
-    for entry in journal.read_run(run, {str(member.id) for member in case.members(run)}):
-        people.setdefault(entry.ordinal, set()).update(entry.people)
-    return people
-
-
-def _reports(
-    run: Run, steps: list[RunStep], blocked: Collection[str]
-) -> dict[ModelJob, dict[str, Any] | None]:
-    """What became of each queued model; None where its store is blocked."""
-    by_dataset = {s.step.dataset.address: s.step.dataset for s in steps}
-    reports: dict[ModelJob, dict[str, Any] | None] = {}
-    for job in run.model_jobs.filter(state="queued"):
-        reports[job] = None
-        if job.store not in blocked:
-            with open_store(job.store) as store:
-                reports[job] = (
-                    store.report(by_dataset[job.dataset])
-                    if isinstance(store, ReportsModels)
-                    else {}
-                )
-    return reports
-
-
-def _take_results(reports: Mapping[ModelJob, dict[str, Any] | None]) -> None:
-    for job, report in reports.items():
-        if report is None:
-            move(job, "blocked", by=_BY)
-        else:
-            move(job, "done", by=_BY, also={"report": report})
+def _due(jobs: Sequence[ModelJob], now: datetime) -> list[UUID]:
+    return [job.id for job in jobs if job.state == "queued" and modelling.is_due(job, now)]
 
 
 def _block(run: Run, why: str) -> None:
-    move(run, "blocked", by=_BY, because=why)
-    requests = list(run.requests.filter(state="executing"))
-    move_all(requests, "blocked", by=_BY, because=why, also={"blocked_because": why})
+    with transaction.atomic():
+        move(run, "blocked", by=_BY, because=why)
+        requests = list(run.requests.filter(state="executing"))
+        move_all(requests, "blocked", by=_BY, because=why, also={"blocked_because": why})
 
 
 def _verify(run: Run) -> None:

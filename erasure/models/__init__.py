@@ -2,7 +2,7 @@
 
 from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf
 from erasure.models.letters import Letter
-from erasure.models.model_jobs import ModelJob
+from erasure.models.model_jobs import ModelJob, ModelWait
 from erasure.models.plans import Plan, PlanStep
 from erasure.models.records import Pause, Reasoning, Token
 from erasure.models.requests import (
@@ -39,6 +39,7 @@ __all__ = [
     "LedgerLeaf",
     "Letter",
     "ModelJob",
+    "ModelWait",
     "Notice",
     "Pause",
     "Plan",

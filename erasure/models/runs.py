@@ -54,9 +54,13 @@ class StoreRun(models.Model):
 
 
 class Lease(models.Model):
-    """Who carries a run's store now. Every takeover raises the epoch; every write tests it."""
+    """Who carries a run's store, or a model's job, now. Every takeover raises the epoch; every
+    write tests it."""
 
-    run = models.ForeignKey(Run, models.CASCADE, related_name="leases")
+    run = models.ForeignKey(Run, models.CASCADE, related_name="leases", null=True, blank=True)
+    job = models.OneToOneField(
+        "erasure.ModelJob", models.CASCADE, related_name="lease", null=True, blank=True
+    )
     store = models.CharField(max_length=100, blank=True, help_text="empty: the run itself")
     epoch = models.PositiveIntegerField(default=0)
     holder = models.CharField(max_length=200, blank=True)

@@ -44,13 +44,33 @@ class Fence:
 def lease(run_id: UUID, store: str = "") -> Iterator[Fence]:
     """Hold the lease of a run's store. Raises Fenced while somebody else alive holds it."""
     record, _ = Lease.objects.get_or_create(run_id=run_id, store=store)
+    with _taken(record, store or "run") as fence:
+        yield fence
+
+
+@contextmanager
+def job_lease(job_id: UUID) -> Iterator[Fence]:
+    """Hold the lease of a model's job. Raises Fenced while somebody else alive holds it."""
+    record, _ = Lease.objects.get_or_create(job_id=job_id)
+    with _taken(record, "model job") as fence:
+        yield fence
+
+
+def job_is_held(job_id: UUID) -> bool:
+    """Whether somebody alive is at a model's job."""
+    record = Lease.objects.filter(job_id=job_id).first()
+    return record is not None and _held(record)
+
+
+@contextmanager
+def _taken(record: Lease, what: str) -> Iterator[Fence]:
     if _held(record):
-        raise Fenced(f"{store or 'run'}: another worker is at it")
+        raise Fenced(f"{what}: another worker is at it")
     taken = Lease.objects.filter(pk=record.pk, epoch=record.epoch).update(
         epoch=record.epoch + 1, holder=_me(), until=_end()
     )
     if not taken:
-        raise Fenced(f"{store or 'run'}: another worker was faster")
+        raise Fenced(f"{what}: another worker was faster")
     fence = Fence(record.pk, record.epoch + 1)
     try:
         with _beating(fence):

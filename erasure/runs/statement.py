@@ -150,10 +150,13 @@ def models_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[
     return [
         {
             "model": job.dataset,
-            "action": "retrain",
+            "action": str(job.report.get("action", "retrain")),
             "old_version": _text(job.report.get("old")),
             "new_version": _text(job.report.get("new")),
-            "audit": {k: v for k, v in job.report.items() if k not in ("old", "new")},
+            "audit": {
+                **{k: v for k, v in job.report.items() if k not in ("old", "new", "action")},
+                "decisions": job.decisions,
+            },
         }
         for job in jobs
         if job.dataset in trained

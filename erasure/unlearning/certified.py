@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from erasure.domain.errors import RetrainNeeded
 from erasure.domain.values import Scalar
 from erasure.unlearning import people as roster
-from erasure.unlearning.guarantee import Certificate, Guarantee
+from erasure.unlearning.guarantee import Certificate, Guarantee, Way
 
 METHOD = "warm Newton"
 MEASURE = "distance of the coefficients from the optimum on the remaining rows"
@@ -53,6 +53,8 @@ class CertifiedLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     the gradient not be summed to the tolerance, ``forget`` refuses.
     Fitted: ``coef_`` (1, d), ``intercept_`` (1,), ``classes_`` (2,), ``n_iter_``, ``roster_``.
     """
+
+    way: ClassVar[Way] = Way(family="convex", guarantee=Guarantee.EXACT_TO_TOLERANCE, rows="left")
 
     def __init__(self, C: float = 1.0, *, tolerance: float = 1e-8, max_iter: int = 100) -> None:
         self.C = C

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from erasure.domain.errors import RetrainNeeded, RowsDiffer
 from erasure.domain.values import Scalar
 from erasure.unlearning import people as roster
-from erasure.unlearning.guarantee import Certificate, Guarantee
+from erasure.unlearning.guarantee import Certificate, Guarantee, Way
 from erasure.unlearning.moments import Floats, Moments, moments, without
 
 METHOD = "count decrement"
@@ -38,6 +38,8 @@ People = Sequence[Any] | NDArray[Any]
 
 class _Forgetting:
     """What the three have in common: rows are sealed, compared, then taken out per class."""
+
+    way: ClassVar[Way] = Way(family="statistics", guarantee=Guarantee.BIT_EXACT, rows="own")
 
     classes_: NDArray[Any]
     n_features_in_: int
@@ -216,6 +218,10 @@ class ForgettingGaussianNB(_Forgetting, ClassifierMixin, BaseEstimator):  # type
 
     Holds no training row: count, means and squared deviations per class, and a keyed roster.
     """
+
+    way: ClassVar[Way] = Way(
+        family="statistics", guarantee=Guarantee.EXACT_TO_TOLERANCE, rows="own"
+    )
 
     def __init__(self, *, var_smoothing: float = 1e-9, tolerance: float = 1e-8) -> None:
         self.var_smoothing = var_smoothing

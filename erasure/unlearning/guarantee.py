@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Guarantee(StrEnum):
@@ -23,6 +23,16 @@ class Guarantee(StrEnum):
     DELETED = "deleted"
     FILTERED = "filtered"
     NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a kind of estimator forgets. ``family``: what it is to the table of decisions; ``rows``:
+    what ``forget`` is handed, the people's ``own`` rows or those that are ``left``."""
+
+    family: Literal["statistics", "convex", "sharded", "forest", "smooth"]
+    guarantee: Guarantee
+    rows: Literal["own", "left"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from erasure.domain.errors import RetrainNeeded
 from erasure.domain.values import Scalar
 from erasure.unlearning import people as roster
-from erasure.unlearning.guarantee import Certificate, Guarantee
+from erasure.unlearning.guarantee import Certificate, Guarantee, Way
 from erasure.unlearning.moments import UNIT, Floats, Moments, moments, without
 
 METHOD = "Gram down-date"
@@ -44,6 +44,10 @@ class GramRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Fitted: ``coef_`` (d,), ``intercept_``, ``roster_`` and ``moments_`` of the d features and the
     target.
     """
+
+    way: ClassVar[Way] = Way(
+        family="statistics", guarantee=Guarantee.EXACT_TO_TOLERANCE, rows="own"
+    )
 
     def __init__(
         self, alpha: float = 1.0, *, fit_intercept: bool = True, tolerance: float = 1e-8

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 from erasure.domain.values import Scalar
 from erasure.unlearning import people as roster
 from erasure.unlearning.certified import CertifiedLogistic, Loss
-from erasure.unlearning.guarantee import Certificate, Guarantee
+from erasure.unlearning.guarantee import Certificate, Guarantee, Way
 
 METHOD = "(ε,δ) removal"
 MEASURE = "ε spent by all removals since training"
@@ -44,6 +44,8 @@ class RemovalLogistic(CertifiedLogistic):
 
     ``epsilon``, ``delta``: the budget. Fitted besides: ``ledger_``, the ε of each removal.
     """
+
+    way: ClassVar[Way] = Way(family="convex", guarantee=Guarantee.EPSILON_DELTA, rows="left")
 
     def __init__(
         self,

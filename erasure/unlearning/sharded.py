@@ -14,9 +14,8 @@ Certificate: how many rows went into training that were not sealed as the remain
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
@@ -28,7 +27,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from erasure.domain.errors import RowsDiffer
 from erasure.domain.values import Scalar
 from erasure.unlearning import people as roster
-from erasure.unlearning.guarantee import Certificate, Guarantee
+from erasure.unlearning.guarantee import Certificate, Guarantee, Way
+from erasure.unlearning.repeatable import fingerprint
 
 METHOD = "SISA"
 Floats = NDArray[np.float64]
@@ -39,6 +39,10 @@ _NO_PEOPLE = b"rows without people"  # nothing to hide: the rows' places stand f
 
 class _Sharded(BaseEstimator):  # type: ignore[misc]
     """What both kinds have in common."""
+
+    way: ClassVar[Way] = Way(
+        family="sharded", guarantee=Guarantee.EXACT_IN_DISTRIBUTION, rows="left"
+    )
 
     _labels = False  # whether the target is class labels
 
@@ -124,7 +128,7 @@ class _Sharded(BaseEstimator):  # type: ignore[misc]
             for number, own in self._grouped(self._shards_of(names), range(self.n_shards))
         ]
         differ = sum(
-            joblib.hash(one) != joblib.hash(other)
+            fingerprint(one) != fingerprint(other)
             for one, other in zip(again, self.shards_, strict=True)
         )
         return self._certificate(

@@ -49,6 +49,8 @@ EXCEPTIONS = (
     "archiving",
     "legal_claims",
 )
+# How a model after forgetting may stand to one trained without the person; weaker to the right.
+GUARANTEES = ("bit-exact", "exact in distribution", "exact to tolerance", "(ε,δ)", "empirical")
 
 _EVERY_KIND: Mapping[str, Check] = {
     "max_concurrent": whole(1),
@@ -101,9 +103,22 @@ _MODEL = mapping(
         "features": list_of(text),
         "target": text,
         "recipe": free,
-        "guarantee": text,
-        "utility": mapping({"metric": text, "min": number, "max_drop": number}),
-        "batch": mapping({"every": duration, "people": whole(1)}),
+        "guarantee": one_of(*GUARANTEES),
+        "utility": mapping(
+            {
+                "metric": text,
+                "min": number,
+                "max_drop": number,
+                "max_slice_drop": number,
+                "max_drift": number,
+            }
+        ),
+        "batch": mapping({"every": duration, "people": whole(1), "share": number}),
+        "deadline_margin": duration,
+        "most_seconds": number,
+        "attempts": whole(1),
+        "anonymous": mapping({"assessment": text, "until": text}, required=["assessment", "until"]),
+        "tell": list_of(text),
         "deployed": list_of(text),
     }
 )

@@ -161,6 +161,7 @@ def test_a_person_is_trained_out_and_every_version_that_knew_them_goes(root: Pat
     assert sorted(p.name for p in (root / "churn").iterdir() if p.name[0] != ".") == [
         "3",
         "current",
+        "forgotten.json",
         "retired.jsonl",
     ]
 

@@ -73,7 +73,8 @@ def test_forgetting_equals_refitting_on_the_remaining_rows(
     try:
         certificate = model.forget(forgotten, *rows.only(*forgotten).all())
     except RetrainNeeded:
-        assert condition(left, alpha, intercept) > 1e3
+        # or so few rows are left that the penalty is all there is beside rounding
+        assert condition(left, alpha, intercept) > 1e3 or len(left.X) <= shape["width"]
         return
     assert certificate.holds
     assert far(model, left, alpha, intercept) <= certificate.bound + 1e-12

@@ -5,14 +5,16 @@ out by training again without them and removing every version that knew them.
 
 from erasure.stores.model_registry.adapter import ModelRegistryStore
 from erasure.stores.model_registry.manifest import Manifest, Retrained
-from erasure.stores.model_registry.recipe import Recipe, Trained
+from erasure.stores.model_registry.recipe import Held, Recipe, Rows, Trained
 from erasure.stores.model_registry.training import Training, publish
 
 __all__ = [
+    "Held",
     "Manifest",
     "ModelRegistryStore",
     "Recipe",
     "Retrained",
+    "Rows",
     "Trained",
     "Training",
     "publish",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from erasure.domain.errors import StoreError, StoreUnreachable
+from erasure.domain.models import VersionFacts, policy_of
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
+    Action,
     Declared,
     Failure,
     Found,
@@ -27,11 +28,12 @@ from erasure.stores.base import (
     Work,
     single_values,
 )
-from erasure.stores.model_registry import training
-from erasure.stores.model_registry.folder import ModelFolder
+from erasure.stores.model_registry import artifact, replacing
+from erasure.stores.model_registry.folder import ARTIFACT, ROWS, ModelFolder
 from erasure.stores.model_registry.manifest import Hasher, Manifest
 from erasure.stores.model_registry.recovery import still_there
 from erasure.stores.model_registry.scan import needles_in
+from erasure.stores.trained import Order
 from lineage.graph import Dataset
 from lineage.schema import Column, Inspection, Table
 
@@ -118,10 +120,59 @@ class ModelRegistryStore:
 
     def _forget(self, dataset: Dataset, action: str, people: frozenset[str]) -> None:
         folder = self._model(dataset)
-        if action == "retire":
-            training.retire(folder, people)
-        else:
-            training.retrain(folder, dataset, people, Hasher(self._secret, folder.model))
+        held = replacing.holders(folder, people)
+        what: Action = "delete" if action == "retire" else "retrain"
+        order = Order(
+            dataset=dataset,
+            people=people,
+            actions=dict.fromkeys(held, what),
+            policy=policy_of(dataset.model),
+            reasons={},
+        )
+        replacing.carry_out(folder, order, Hasher(self._secret, folder.model))
+
+    def carry_out(self, order: Order) -> dict[str, Any]:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        folder = self._model(order.dataset)
+        replacing.carry_out(folder, order, Hasher(self._secret, folder.model))
+        out = {v: why for v, why in folder.quarantined().items() if v in order.actions}
+        left = [] if out else still_there(folder, order.people)
+        if left:
+            raise StoreError(folder.place, left[0])
+        return {**replacing.report(folder), **({"quarantined": sorted(out)} if out else {})}
+
+    def facts(self, dataset: Dataset, people: Collection[str]) -> list[VersionFacts]:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        folder = self._model(dataset)
+        current, wanted = folder.in_place(), frozenset(people)
+        return [
+            VersionFacts(
+                version=version,
+                current=version == current,
+                known=len(wanted & found.people.keys()),
+                people=len(found.people),
+                family=found.family,
+                guarantee=found.forgets if (folder.path / version / ROWS).is_file() else "",
+                holds_rows=found.holds_rows,
+                recipe=bool(dataset.model.get("recipe")),
+                seconds=found.seconds,
+                root=found.people_root,
+            )
+            for version, found in folder.manifests().items()
+        ]
+
+    def alarms(self, dataset: Dataset) -> list[str]:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        folder = self._model(dataset)
+        gone = folder.forgotten().keys()
+        told = [f"version {v} is out of service: {why}" for v, why in folder.quarantined().items()]
+        for version, found in folder.manifests().items():
+            path = folder.path / version / ARTIFACT
+            if not path.is_file() or artifact.sha256(path) != found.artifact:
+                told.append(f"version {version}: its artifact was altered or is gone")
+            if again := len(gone & found.people.keys()):
+                told.append(f"version {version} was trained on {again} people who were forgotten")
+        return told
 
     def _receipt(self, work: Work) -> Receipt:
         folder = self._model(work.step.dataset)
@@ -181,10 +232,7 @@ class ModelRegistryStore:
         """What the current version replaced, for the certificate; see :class:`Retrained`. Empty
         when it replaced nothing. ``removed`` lists every version that is gone."""
         folder = self._model(dataset)
-        current = folder.current()
-        replaced = folder.manifest(current).replaces if current else None
-        removed = sorted(folder.retired())
-        return {**(asdict(replaced) if replaced else {}), "removed": removed} if removed else {}
+        return replacing.report(folder)
 
     def close(self) -> None:
         """Nothing stays open between calls."""

@@ -23,6 +23,10 @@ ARTIFACT = "model.skops"
 MANIFEST = "manifest.json"
 CURRENT = "current"
 RETIRED = "retired.jsonl"
+ROWS = "rows.sealed"
+QUARANTINE = "quarantine.json"
+EXEMPT = "exempt.json"
+FORGOTTEN = "forgotten.json"
 _LOCK = ".lock"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -70,7 +74,46 @@ class ModelFolder:
         """The estimator of a version. Raises StoreError."""
         place = f"{self.place}, version {version}"
         found = self.manifest(version)
+        if version in self.quarantined():
+            raise StoreError(place, "is out of service; decide what becomes of it at the desk")
         return artifact.load(place, self.path / version / ARTIFACT, found.artifact)
+
+    def quarantined(self) -> dict[str, str]:
+        """Versions that are out of service, and why."""
+        return self._noted(QUARANTINE)
+
+    def exempt(self) -> dict[str, str]:
+        """Versions that were assessed as anonymous, and the last day (ISO) on which they count
+        as that."""
+        return self._noted(EXEMPT)
+
+    def forgotten(self) -> dict[str, str]:
+        """Keyed hashes of people who were taken out of this model, and the day (ISO)."""
+        return self._noted(FORGOTTEN)
+
+    def in_place(self) -> str | None:
+        """The current version, else the latest that would be if it were not out of service."""
+        present, out = self.versions(), self.quarantined()
+        return self.current() or next((v for v in reversed(present) if v in out), None)
+
+    def _noted(self, name: str) -> dict[str, str]:
+        try:
+            plain = json.loads((self.path / name).read_text())
+            return {str(k): str(v) for k, v in plain.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError):
+            raise StoreError(self.place, f"{name} is damaged; restore it") from None
+
+    def note(self, name: str, lines: Mapping[str, str]) -> None:
+        """Write one of the notes, or remove it where nothing is to be said."""
+        if lines:
+            draft = self.path / f".tmp-{name}"
+            _write(draft, json.dumps(dict(lines), indent=1, sort_keys=True).encode())
+            draft.replace(self.path / name)
+        else:
+            (self.path / name).unlink(missing_ok=True)
+        sync(self.path)
 
     def next_version(self) -> str:
         """One more than every version that is or was."""
@@ -102,12 +145,15 @@ class ModelFolder:
         """How many unfinished or half-removed versions lie here."""
         return len([*self.path.glob(".new-*"), *self.path.glob(".gone-*")])
 
-    def add(self, found: Manifest, model: bytes) -> None:
-        """Write a version; it is there completely or not at all."""
+    def add(self, found: Manifest, model: bytes, rows: bytes | None = None) -> None:
+        """Write a version, with the sealed training rows that are kept for it; it is there
+        completely or not at all."""
         draft = self.path / f".new-{found.version}"
         draft.mkdir()
         _write(draft / ARTIFACT, model)
         _write(draft / MANIFEST, found.dumps())
+        if rows is not None:
+            _write(draft / ROWS, rows)
         sync(draft)
         draft.rename(self.path / found.version)
         sync(self.path)

@@ -25,6 +25,16 @@ class Hasher:
     def __init__(self, secret: str, model: str) -> None:
         self._key = hmac.new(secret.encode(), f"model:{model}".encode(), hashlib.sha256).digest()
 
+    @property
+    def key(self) -> bytes:
+        """The model's own key, under which its estimators know people."""
+        return self._key
+
+    @property
+    def rows_key(self) -> bytes:
+        """What opens the training rows that are kept beside the model's versions."""
+        return hmac.new(self._key, b"training rows", hashlib.sha256).digest()
+
     def __call__(self, value: Scalar, kind: str | None = None) -> str:
         """Hex, 64 characters; 42 and "42" are one person."""
         text = canonical(value, kind).encode(errors="surrogatepass")
@@ -37,8 +47,10 @@ class Retrained:
 
     Versions by name; digests are hex SHA-256 of the artifacts; roots are Merkle roots over the
     manifests' people; ``people`` counts them. ``guarantee`` as in the model's evidence;
-    ``reexecution_matched``: a second training gave the same bytes. Utility as text, in JSON
-    without floats.
+    ``reexecution_matched``: a second training gave the same bytes. ``certificate``: the number
+    that shows a removal in place; ``checks``: what was tested before it was used; ``fell_back``:
+    why the way that was decided had to give way to a training; ``doubts``: what the owner
+    should look at. Figures as text, in JSON without floats.
     """
 
     old: str
@@ -56,6 +68,12 @@ class Retrained:
     utility_before: str = ""
     utility_after: str = ""
     guarantee: str = GUARANTEE
+    action: str = "retrain"
+    method: str = "batched exact retrain"
+    certificate: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    fell_back: str = ""
+    doubts: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +82,9 @@ class Manifest:
 
     ``source`` maps the recipe's names to addresses: with a scheme (``name://…``) as they are,
     else paths relative to the registry's folder. ``person_kind``: identity kind of the person
-    key, empty for a plain key. ``data``: digest of the training set.
+    key, empty for a plain key. ``data``: digest of the training set. ``family``, ``forgets`` (the
+    guarantee of its own way to do so), ``holds_rows``: what kind of model it is; ``seconds``: what
+    the training took.
     """
 
     model: str
@@ -82,6 +102,10 @@ class Manifest:
     metrics: Mapping[str, float] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     replaces: Retrained | None = None
+    family: str = ""
+    forgets: str = ""
+    holds_rows: bool = False
+    seconds: float | None = None
     format: int = FORMAT
 
     @property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -18,6 +19,7 @@ _FAILURES = (
     AttributeError,
     ImportError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
     TypeError,
@@ -27,20 +29,48 @@ _FAILURES = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rows:
+    """(n, d) features, n targets, n person keys."""
+
+    features: Any
+    target: Any
+    people: Sequence[Scalar]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """Rows that were held out of the training, to compare versions on; ``slices``: name → (n,)
+    which of them belong to a group whose figure is looked at by itself."""
+
+    rows: Rows
+    slices: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a recipe returns.
 
-    ``estimator``: fitted, of types that skops trusts (scikit-learn, NumPy, SciPy). ``people``:
+    ``estimator``: fitted, of types that skops trusts (scikit-learn, NumPy, SciPy) or one of
+    ``erasure.unlearning``. ``people``:
     every person whose rows were read for training, validation or a hold-out, by the person key
     as it stands in the data, with their row counts; only keyed hashes of it are written down.
     ``digest``: hex SHA-256 over the full content of what was read, in the order it was used.
     ``metrics``: figures on a hold-out that the recipe draws by the person key, higher is better.
+
+    ``rows``: what it was trained on. With them an estimator of ``erasure.unlearning`` comes
+    unfitted and is fitted by the registry, which has the key; they are kept beside the version,
+    encrypted, to take people out of it and to attack it, and go with it. ``held`` and ``score``
+    (fitted estimator → figures, in the place of ``metrics``) let versions be compared on the same
+    rows.
     """
 
     estimator: Any
     people: Mapping[Scalar, int]
     digest: str
     metrics: Mapping[str, float] = field(default_factory=dict)
+    rows: Rows | None = None
+    held: Held | None = None
+    score: Callable[[Any], Mapping[str, float]] | None = None
 
 
 class Recipe(Protocol):
@@ -79,15 +109,31 @@ def run(
     Raises StoreError, which names the kind of failure and not its text: that may hold values.
     """
     recipe = named(place, path)
+    limited = one_thread(place)
     try:
-        import threadpoolctl  # type: ignore[import-untyped] # comes with scikit-learn
-    except ImportError:
-        raise DriverMissing(place, "models") from None
-    try:
-        with threadpoolctl.threadpool_limits(limits=1):
+        with limited:
             trained = recipe(source, seed=seed, params=params)
     except _FAILURES as error:
         raise StoreError(place, f"the recipe {path} failed ({type(error).__name__})") from None
     if not isinstance(trained, Trained):
         raise StoreError(place, f"the recipe {path} must return a Trained")
     return trained
+
+
+def scored(place: str, trained: Trained, estimator: Any) -> Mapping[str, float]:
+    """The recipe's figures of a fitted estimator. Raises StoreError, without the error's text."""
+    if trained.score is None:
+        return trained.metrics
+    try:
+        return trained.score(estimator)
+    except _FAILURES as error:
+        raise StoreError(place, f"the recipe's score failed ({type(error).__name__})") from None
+
+
+def one_thread(place: str) -> AbstractContextManager[Any]:
+    """While it is open sums are made on one thread. Raises DriverMissing."""
+    try:
+        import threadpoolctl  # type: ignore[import-untyped] # comes with scikit-learn
+    except ImportError:
+        raise DriverMissing(place, "models") from None
+    return cast(AbstractContextManager[Any], threadpoolctl.threadpool_limits(limits=1))

@@ -8,7 +8,7 @@ from pathlib import Path
 from erasure.domain.errors import StoreError
 from erasure.stores.model_registry import artifact
 from erasure.stores.model_registry.folder import ARTIFACT, ModelFolder
-from erasure.stores.model_registry.training import holders
+from erasure.stores.model_registry.replacing import holders
 
 
 def still_there(folder: ModelFolder, people: frozenset[str]) -> list[str]:

@@ -1,0 +1,304 @@
+"""What happens to each version of a model that people are to be forgotten in, when, and why. Pure.
+
+The table of decisions, from top to bottom: the first rule that applies decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+Action = Literal[
+    "none", "refer", "delete", "rebuild", "unlearn", "retrain_shards", "retrain", "approximate",
+    "quarantine",
+]  # fmt: skip
+ACTIONS: Mapping[Action, str] = {
+    "none": "nothing: the person is not in it",
+    "refer": "nothing: assessed as anonymous",
+    "delete": "delete this version everywhere",
+    "rebuild": "build it again without the rows",
+    "unlearn": "take the people out of its statistics",
+    "retrain_shards": "train the shards again that knew the people",
+    "retrain": "train it again without the people",
+    "approximate": "approximate, until the next training",
+    "quarantine": "take it out of service until somebody decides",
+}
+# Weaker to the right; what a policy demands is met by itself and everything to its left.
+GUARANTEES = ("bit-exact", "exact in distribution", "exact to tolerance", "(ε,δ)", "empirical")
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+# A training is executed twice and then verified: what that takes, in trainings.
+TRAININGS = 3.0
+NEURAL = "neural"
+SHARDED = "sharded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionFacts:
+    """What is known of one version.
+
+    ``known``: how many of the people waiting are in its training, ``people`` how many there are
+    at all; ``inferred``: there is no manifest, lineage alone says that they may be in it;
+    ``family``: what kind of model; ``guarantee``: that of its own way to forget, empty where it
+    has none; ``holds_rows``: training rows are in the artifact by design; ``recipe``: it can be
+    trained again; ``seconds``: what the last training took, None where nobody knows;
+    ``root``: the Merkle root of its manifest.
+    """
+
+    version: str
+    current: bool
+    known: int
+    people: int
+    family: str = ""
+    guarantee: str = ""
+    holds_rows: bool = False
+    recipe: bool = False
+    inferred: bool = False
+    seconds: float | None = None
+    root: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPolicy:
+    """What the catalogue demands of a model: ``guarantee``, the weakest that is accepted; the
+    figure that a new version must reach; when waiting people are taken out together; how dear a
+    training may be; until when it counts as anonymous, by which assessment."""
+
+    guarantee: str = "exact to tolerance"
+    metric: str = ""
+    low: float | None = None
+    max_drop: float | None = None
+    max_slice_drop: float | None = None
+    max_drift: float = 0.25
+    every: timedelta | None = None
+    people: int | None = None
+    share: float | None = None
+    margin: timedelta = timedelta(days=3)
+    most_seconds: float | None = None
+    attempts: int = 5
+    anonymous_until: date | None = None
+    assessment: str = ""
+
+
+def policy_of(model: Mapping[str, Any]) -> ModelPolicy:
+    """From ``erasure.model`` of the catalogue, whose words were checked at import."""
+    utility, batch = model.get("utility") or {}, model.get("batch") or {}
+    assessed = model.get("anonymous") or {}
+    until = assessed.get("until")
+    given = {
+        "guarantee": model.get("guarantee"),
+        "metric": utility.get("metric"),
+        "low": utility.get("min"),
+        "max_drop": utility.get("max_drop"),
+        "max_slice_drop": utility.get("max_slice_drop"),
+        "max_drift": utility.get("max_drift"),
+        "every": _span(batch.get("every")),
+        "people": batch.get("people"),
+        "share": batch.get("share"),
+        "margin": _span(model.get("deadline_margin")),
+        "most_seconds": model.get("most_seconds"),
+        "attempts": model.get("attempts"),
+        "anonymous_until": date.fromisoformat(str(until)) if until else None,
+        "assessment": assessed.get("assessment"),
+    }
+    return ModelPolicy(**{name: value for name, value in given.items() if value is not None})
+
+
+def _span(text: str | None) -> timedelta | None:
+    return timedelta(days=int(text[:-1]) * _DAYS[text[-1]]) if text else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """``deadline``: of the earliest request that waits; ``unlawful``: the data had no lawful
+    basis, or an authority ordered it."""
+
+    now: datetime
+    deadline: datetime | None = None
+    unlawful: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """``action`` and why, in words for the officer. ``until``: when it has to be looked at
+    again. ``by``: who overruled the table, empty where it decided."""
+
+    version: str
+    action: Action
+    reason: str
+    until: date | None = None
+    by: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON without floats, for evidence."""
+        facts = {k: str(v) if isinstance(v, float) else v for k, v in self.facts.items()}
+        until = self.until.isoformat() if self.until else None
+        return {**asdict(self), "until": until, "facts": facts}
+
+
+Rule = Callable[[VersionFacts, ModelPolicy, Circumstances], tuple[Action, str] | None]
+
+
+def decide(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) -> Decision:
+    """What happens to one version. Never nothing without a reason: what no rule knows how to
+    forget is taken out of service."""
+    for rule in _RULES:
+        if found := rule(facts, policy, case):
+            action, reason = found
+            until = policy.anonymous_until if action == "refer" else None
+            return Decision(
+                version=facts.version, action=action, reason=reason, until=until,
+                facts=asdict(facts),
+            )  # fmt: skip
+    raise AssertionError("the last rule always applies")
+
+
+def overruled(decision: Decision, action: Action, *, by: str, because: str) -> Decision:
+    """An officer knows better; what the table had said stays readable."""
+    said = f"{because} (the table said: {decision.action}, {decision.reason})"
+    return Decision(
+        version=decision.version, action=action, reason=said, by=by, facts=decision.facts
+    )
+
+
+def accepted(guarantee: str, policy: ModelPolicy) -> bool:
+    """Whether a method's guarantee is as strong as the policy demands."""
+    if guarantee not in GUARANTEES or policy.guarantee not in GUARANTEES:
+        return False
+    return GUARANTEES.index(guarantee) <= GUARANTEES.index(policy.guarantee)
+
+
+def _absent(facts: VersionFacts, _p: ModelPolicy, _c: Circumstances) -> tuple[Action, str] | None:
+    if facts.known or facts.inferred:
+        return None
+    return "none", f"nobody who waits is among the {facts.people} people of its manifest"
+
+
+def _unlawful(
+    facts: VersionFacts, _p: ModelPolicy, case: Circumstances
+) -> tuple[Action, str] | None:
+    if not case.unlawful:
+        return None
+    return "quarantine", "no lawful basis, or an authority's order: this and what derives from it"
+
+
+def _anonymous(
+    facts: VersionFacts, policy: ModelPolicy, case: Circumstances
+) -> tuple[Action, str] | None:
+    until = policy.anonymous_until
+    if until is None or not policy.assessment or case.now.date() > until:
+        return None
+    return "refer", f"assessed as anonymous until {until.isoformat()}: {policy.assessment}"
+
+
+def _superseded(
+    facts: VersionFacts, _p: ModelPolicy, _c: Circumstances
+) -> tuple[Action, str] | None:
+    return None if facts.current else ("delete", "superseded: nobody uses this version any more")
+
+
+def _with_rows(
+    facts: VersionFacts, policy: ModelPolicy, case: Circumstances
+) -> tuple[Action, str] | None:
+    if not facts.holds_rows or not facts.recipe:
+        return None
+    return "rebuild", f"a model of kind '{facts.family}' holds training rows by design"
+
+
+def _in_place(
+    facts: VersionFacts, policy: ModelPolicy, _c: Circumstances
+) -> tuple[Action, str] | None:
+    if facts.inferred or not accepted(facts.guarantee, policy):
+        return None
+    if facts.guarantee == GUARANTEES[-1]:
+        return "approximate", "the policy accepts an empirical method, until the next training"
+    if facts.family == SHARDED:
+        return "retrain_shards", "trained in shards by person: the others never knew them"
+    return "unlearn", f"can forget them in place: {facts.guarantee}"
+
+
+def _affordable(
+    facts: VersionFacts, policy: ModelPolicy, case: Circumstances
+) -> tuple[Action, str] | None:
+    if not facts.recipe or too_dear(facts, policy) or _too_late(facts, policy, case):
+        return None
+    return "retrain", f"can be trained again before the deadline, for all {facts.known} at once"
+
+
+def too_dear(facts: VersionFacts, policy: ModelPolicy) -> bool:
+    """Whether training it again would cost more than the policy allows."""
+    if policy.most_seconds is None or facts.seconds is None:
+        return False
+    return facts.seconds * TRAININGS > policy.most_seconds
+
+
+def _too_late(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) -> bool:
+    """Too late to be done in time; once the time is over, late is better than never."""
+    if case.deadline is None or case.deadline <= case.now:
+        return False
+    took = timedelta(seconds=(facts.seconds or 0.0) * TRAININGS)
+    return case.now + took > case.deadline
+
+
+def _undecided(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) -> tuple[Action, str]:
+    if not facts.recipe:
+        return "quarantine", "it cannot be trained again: there is no recipe; add one or retire it"
+    if too_dear(facts, policy):
+        return "quarantine", "training it again costs more than its policy allows"
+    return "quarantine", "training it again would not be done before the deadline"
+
+
+_RULES: tuple[Rule, ...] = (
+    _absent, _unlawful, _anonymous, _superseded, _with_rows, _in_place, _affordable, _undecided,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Who waits for one model: how many ``people`` of how many in its training (``of``), ``since``
+    when the first does, until when the first must be answered; when people were last taken out;
+    what a training takes. ``asked``: somebody wants it now."""
+
+    people: int
+    since: datetime
+    of: int = 0
+    deadline: datetime | None = None
+    last: datetime | None = None
+    seconds: float = 0.0
+    asked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """When a job begins, and why then."""
+
+    at: datetime
+    why: str
+
+
+def due(waiting: Waiting, policy: ModelPolicy) -> Due:
+    """The earliest reason to begin. Without a batch policy that is at once; the earliest
+    deadline, less margin and training, bounds every policy."""
+    if waiting.asked:
+        return Due(at=waiting.since, why="asked for")
+    found = [*_batched(waiting, policy)]
+    if not (policy.every or policy.people or policy.share):
+        found.append(Due(at=waiting.since, why="on demand"))
+    if waiting.deadline is not None:
+        took = timedelta(seconds=waiting.seconds * TRAININGS)
+        found.append(Due(at=waiting.deadline - policy.margin - took, why="before the deadline"))
+    # Neither deadline nor timetable: nobody waits for ever.
+    return min(found, key=lambda d: d.at) if found else Due(at=waiting.since, why="no timetable")
+
+
+def _batched(waiting: Waiting, policy: ModelPolicy) -> list[Due]:
+    found = []
+    if policy.every:
+        found.append(Due(at=(waiting.last or waiting.since) + policy.every, why="timetable"))
+    if policy.people and waiting.people >= policy.people:
+        found.append(Due(at=waiting.since, why=f"{waiting.people} people wait"))
+    if policy.share and waiting.of and waiting.people / waiting.of >= policy.share:
+        found.append(Due(at=waiting.since, why="the share of people who wait"))
+    return found

@@ -1,0 +1,139 @@
+"""What runs and model jobs share: who waits for which job, when it is due, whom it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Min, Sum
+from django.utils import timezone
+
+from erasure.domain.models import Due, ModelPolicy, Waiting, due, policy_of
+from erasure.models import ModelJob, ModelWait, Run
+from erasure.runs import case, journal
+from erasure.transitions import move
+from lineage import selectors
+from lineage.graph import Dataset
+
+OPEN = ("queued", "running")
+STOPPED = ("blocked", "quarantined", "cancelled")
+_PERSON = "person"  # the second part of a model registry's keys: (version, "person", keyed hash)
+
+
+@dataclass(kw_only=True)
+class Wanted:
+    """One model of a run: whose cases, their keyed hashes in its manifests, and its dataset as
+    it stands in the plan."""
+
+    dataset: Dataset
+    store: str
+    cases: set[str] = field(default_factory=set)
+    hashes: set[str] = field(default_factory=set)
+
+
+def wanted_of(run: Run, steps: Sequence[journal.RunStep]) -> dict[str, Wanted]:
+    """By dataset, the models that know somebody of the run. Raises KeyDestroyed."""
+    by_ordinal = {s.ordinal: s for s in steps}
+    found: dict[str, Wanted] = {}
+    for entry in journal.read_run(run, case.people_of(run)):
+        step = by_ordinal.get(entry.ordinal)
+        if step is None or not entry.text:
+            continue
+        dataset = step.step.dataset
+        one = found.setdefault(dataset.address, Wanted(dataset=dataset, store=step.store))
+        one.cases.update(entry.people)
+        values = entry.key.values
+        if len(values) == 3 and values[1] == _PERSON:
+            one.hashes.add(str(values[2]))
+    return found
+
+
+def dataset_of(job: ModelJob, planned: Dataset) -> Dataset:
+    """The model as the catalogue has it now, so that a recipe that was added since counts."""
+    return selectors.datasets(job.store).get(job.dataset, planned)
+
+
+def waiting_of(job: ModelJob, policy: ModelPolicy, *, of: int = 0, seconds: float = 0.0) -> Waiting:
+    """Everybody who waits for the job."""
+    done = ModelJob.objects.filter(dataset=job.dataset, state="done").exclude(pk=job.pk)
+    last = done.order_by("-finished_at").values_list("finished_at", flat=True).first()
+    return Waiting(
+        people=job.people,
+        of=of,
+        since=job.opened_at,
+        deadline=job.deadline,
+        last=last,
+        seconds=seconds,
+        asked=bool(job.asked_by),
+    )
+
+
+def join(run: Run, model: Wanted, *, deadline: datetime | None) -> ModelJob:
+    """The run waits for the job that is queued for this model, or for a new one. A run waits for
+    a model once; whoever is at work on it already does not see newcomers. Joins the caller's
+    transaction."""
+    wait = ModelWait.objects.filter(run=run, dataset=model.dataset.address).first()
+    if wait is not None:
+        return wait.job
+    job, _ = ModelJob.objects.get_or_create(
+        dataset=model.dataset.address, state="queued", defaults={"store": model.store}
+    )
+    ModelWait.objects.create(
+        job=job,
+        run=run,
+        dataset=job.dataset,
+        people=len(model.cases),
+        deadline=deadline,
+    )
+    return schedule(job, model.dataset)
+
+
+def schedule(job: ModelJob, planned: Dataset, *, of: int = 0, seconds: float = 0.0) -> ModelJob:
+    """Count who waits, and say when the job is due and why then."""
+    totals = job.waits.aggregate(people=Sum("people"), deadline=Min("deadline"))
+    job.people, job.deadline = totals["people"] or 0, totals["deadline"]
+    policy = policy_of(dataset_of(job, planned).model)
+    when: Due = due(waiting_of(job, policy, of=of, seconds=seconds), policy)
+    job.due_at, job.due_why = when.at, when.why
+    job.save(update_fields=["people", "deadline", "due_at", "due_why"])
+    return job
+
+
+def is_due(job: ModelJob, now: datetime) -> bool:
+    """Whether a queued job may begin."""
+    return job.due_at is None or job.due_at <= now
+
+
+def requeue(job: ModelJob, *, by: str, because: str) -> ModelJob:
+    """A stopped job waits again, at once; where another one waits for the same model by now,
+    its people join that one."""
+    with transaction.atomic():
+        other = ModelJob.objects.select_for_update().filter(dataset=job.dataset, state="queued")
+        if (heir := other.first()) is not None:
+            job.waits.update(job=heir)
+            if job.state != "cancelled":
+                move(job, "cancelled", by=by, because="its people wait for another job")
+            totals = heir.waits.aggregate(people=Sum("people"), deadline=Min("deadline"))
+            now = {"people": totals["people"], "deadline": totals["deadline"]}
+            ModelJob.objects.filter(pk=heir.pk).update(
+                **now, asked_by=by, due_at=timezone.now(), due_why="asked for"
+            )
+            heir.refresh_from_db()
+            return heir
+        fresh = {"asked_by": by, "due_at": timezone.now(), "due_why": "asked for", "error": ""}
+        return move(job, "queued", by=by, because=because, also={**fresh, "attempts": 0})
+
+
+def people_of(job: ModelJob) -> tuple[frozenset[str], Mapping[str, Wanted]]:
+    """Keyed hashes of everybody who waits for the job, and the model by run. A case that was
+    ended meanwhile is not among them."""
+    hashes: set[str] = set()
+    models: dict[str, Wanted] = {}
+    for run in job.runs.all():
+        steps = [s for s in journal.run_steps(run) if s.step.dataset.address == job.dataset]
+        for wanted in wanted_of(run, steps).values():
+            hashes |= wanted.hashes
+            models[str(run.id)] = wanted
+    return frozenset(hashes), models

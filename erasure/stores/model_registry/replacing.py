@@ -1,0 +1,222 @@
+"""Carrying out what was decided for a model: the new version is proved before it is used, and the
+old ones go only after that. Every step may be cut short and run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import date
+from typing import Any
+
+from erasure.domain.errors import CannotForget, NothingLeft, StoreError
+from erasure.domain.models import Action
+from erasure.stores.model_registry import artifact, checking, forgetting, kept, training
+from erasure.stores.model_registry.checking import Checked, Old
+from erasure.stores.model_registry.folder import (
+    ARTIFACT,
+    EXEMPT,
+    FORGOTTEN,
+    QUARANTINE,
+    ROWS,
+    ModelFolder,
+)
+from erasure.stores.model_registry.manifest import Hasher, Manifest, Retrained
+from erasure.stores.model_registry.training import Made, Training
+from erasure.stores.trained import Order
+
+_IN_PLACE: frozenset[Action] = frozenset({"unlearn", "retrain_shards", "approximate"})
+_STAYS: frozenset[Action] = frozenset({"none", "refer", "quarantine"})
+
+
+def holders(folder: ModelFolder, people: frozenset[str]) -> dict[str, Manifest]:
+    """The versions in whose training any of these keyed hashes was; not those that are assessed
+    as anonymous to this day."""
+    today = training.now().date()
+    exempt = {v for v, until in folder.exempt().items() if date.fromisoformat(until) >= today}
+    return {
+        v: m
+        for v, m in folder.manifests().items()
+        if v not in exempt and not people.isdisjoint(m.people)
+    }
+
+
+def carry_out(folder: ModelFolder, order: Order, hasher: Hasher) -> Mapping[str, Manifest]:
+    """Make every version that knew the people go, and where the current one did, put a version in
+    its place that does not know them. Returns the versions removed now. Raises StoreError, and
+    then the current version is what it was.
+    """
+    with folder.locked():
+        folder.sweep()
+        _note(folder, order)
+        gone = {
+            v: m
+            for v, m in holders(folder, order.people).items()
+            if order.actions.get(v, "retrain") not in _STAYS
+        }
+        current = folder.in_place()
+        if current in gone:
+            heir = None
+            if order.actions.get(current) != "delete":
+                heir = _heir(folder, current, order.people) or _replacement(
+                    folder, gone[current], order, hasher
+                )
+            folder.point(heir)
+        if gone:
+            _remember(folder, order.people)
+            folder.remove(gone)
+            folder.note(QUARANTINE, _less(folder.quarantined(), gone))
+            folder.note(EXEMPT, _less(folder.exempt(), gone))
+        return gone
+
+
+def _less(lines: Mapping[str, str], gone: Mapping[str, Manifest]) -> dict[str, str]:
+    return {version: text for version, text in lines.items() if version not in gone}
+
+
+def _remember(folder: ModelFolder, people: frozenset[str]) -> None:
+    """By the keyed hashes that manifests know them by: a version that holds one of them again is
+    an alarm."""
+    known = folder.forgotten()
+    today = training.now().date().isoformat()
+    folder.note(FORGOTTEN, {**dict.fromkeys(people, today), **known})
+
+
+def _note(folder: ModelFolder, order: Order) -> None:
+    """Take out of service, and mark as anonymous, what was decided to be."""
+    out = {v for v, action in order.actions.items() if action == "quarantine"}
+    if out:
+        if folder.current() in out:
+            folder.point(None)
+        reasons = {v: order.reasons.get(v, "") for v in out}
+        folder.note(QUARANTINE, {**folder.quarantined(), **reasons})
+    until = order.policy.anonymous_until
+    refer = {v for v, action in order.actions.items() if action == "refer"}
+    if until and refer:
+        folder.note(EXEMPT, {**folder.exempt(), **dict.fromkeys(refer, until.isoformat())})
+
+
+def _heir(folder: ModelFolder, current: str, people: frozenset[str]) -> str | None:
+    """A replacement that was finished just before a crash, and only has to be pointed at."""
+    for version, found in reversed(folder.manifests().items()):
+        replaced = found.replaces
+        if replaced is None or replaced.old != current or not people.isdisjoint(found.people):
+            continue
+        if artifact.sha256(folder.path / version / ARTIFACT) == found.artifact:
+            return version
+    return None
+
+
+def _replacement(folder: ModelFolder, old: Manifest, order: Order, hasher: Hasher) -> str | None:
+    """In place where that was decided and holds what it promises, else by a full training. None
+    where nobody would be left: there is nothing to serve then."""
+    if not old.people.keys() - order.people:
+        return None
+    before = _old(folder, old, hasher)
+    action = order.actions.get(old.version, "retrain")
+    fell_back = before.why
+    if action in _IN_PLACE:
+        try:
+            return _in_place(folder, before, order, hasher, action)
+        except NothingLeft:
+            return None
+        except CannotForget as error:
+            fell_back = str(error)
+            before = _old(folder, old, hasher)  # the estimator may have changed meanwhile
+    new, checked = _retrained(folder, before, order, hasher)
+    told = _retold(old, new.manifest, checked, order.policy.metric)
+    told = replace(told, action=action, fell_back=fell_back, doubts="; ".join(checked.doubts))
+    training.add(folder, replace(new, manifest=replace(new.manifest, replaces=told)), hasher)
+    return new.manifest.version
+
+
+def _old(folder: ModelFolder, old: Manifest, hasher: Hasher) -> Old:
+    place = f"{folder.place}, version {old.version}"
+    path = folder.path / old.version
+    why, estimator = "", None
+    try:
+        estimator = artifact.load(place, path / ARTIFACT, old.artifact)
+    except StoreError as error:
+        why = str(error)
+    return Old(
+        manifest=old, estimator=estimator, rows=kept.read(place, path / ROWS, hasher), why=why
+    )
+
+
+def _in_place(folder: ModelFolder, old: Old, order: Order, hasher: Hasher, action: Action) -> str:
+    """Raises CannotForget where it cannot be shown that it is as promised."""
+    place, people = folder.place, order.people
+    trained = None
+    if order.dataset.model.get("recipe"):
+        trained = training.prepared(folder, training.how_of(place, old.manifest, order.dataset))
+        forgetting.require_clean(place, trained, old.manifest, people, hasher)
+    done = forgetting.forgotten(folder, old, people, hasher, trained)
+    # the estimator has changed: what it answered before is asked of the file again
+    before = _old(folder, old.manifest, hasher)
+    checked = checking.check(place, before, done.made, people, order.policy)
+    if wrong := [*checked.problems, *checked.doubts]:
+        raise CannotForget("; ".join(wrong))
+    told = replace(
+        _retold(old.manifest, done.made.manifest, checked, order.policy.metric),
+        action=action,
+        method=done.method,
+        guarantee=done.guarantee,
+        reexecution_matched=bool(done.repeated),
+        certificate=done.certificate,
+        checks={**checked.found, "audit": dict(done.audit)},
+    )
+    made = replace(done.made, manifest=replace(done.made.manifest, replaces=told))
+    training.add(folder, made, hasher)
+    return made.manifest.version
+
+
+def _retrained(folder: ModelFolder, old: Old, order: Order, hasher: Hasher) -> tuple[Made, Checked]:
+    """1. train on what the data hold now, 2. nobody excluded is in it, 3. train again: the same
+    bytes, 4. good enough."""
+    how = training.how_of(folder.place, old.manifest, order.dataset)
+    new = training.train(folder, how, hasher, training.now)
+    forgetting.require_clean(folder.place, new.trained, old.manifest, order.people, hasher)
+    _require_same(folder, how, hasher, new)
+    checked = checking.check(folder.place, old, new, order.people, order.policy)
+    if checked.problems:
+        raise StoreError(folder.place, "; ".join(checked.problems))
+    return new, checked
+
+
+def _require_same(folder: ModelFolder, how: Training, hasher: Hasher, new: Made) -> None:
+    again = training.train(folder, how, hasher, training.now).manifest
+    made = new.manifest
+    if (again.artifact, again.data, again.people) != (made.artifact, made.data, made.people):
+        raise StoreError(
+            folder.place,
+            "training twice gave two models; fix the recipe's random_state, n_jobs and row order",
+        )
+
+
+def _retold(old: Manifest, new: Manifest, checked: Checked, metric: str) -> Retrained:
+    return Retrained(
+        old=old.version,
+        new=new.version,
+        old_artifact=old.artifact,
+        new_artifact=new.artifact,
+        old_people_root=old.people_root,
+        new_people_root=new.people_root,
+        old_people=len(old.people),
+        new_people=len(new.people),
+        old_data=old.data,
+        new_data=new.data,
+        reexecution_matched=True,
+        metric=metric,
+        utility_before=checked.before,
+        utility_after=checked.after,
+        checks=checked.found,
+    )
+
+
+def report(folder: ModelFolder) -> dict[str, Any]:
+    """What the current version replaced, and every version that is gone, without floats."""
+    current = folder.current()
+    replaced = folder.manifest(current).replaces if current else None
+    removed = sorted(folder.retired())
+    plain = {k: v for k, v in asdict(replaced).items() if v not in ("", {})} if replaced else {}
+    return {**plain, "removed": removed} if removed else {}
