@@ -55,7 +55,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         os.chdir(ROOT)
         # All of them: spread over the processors, each file on one, as some share a server; in
         # their own order, or the long ones with few tests would come last, one after the other.
-        count = str(min(os.cpu_count() or 1, 4))
+        # One more than there are processors: many wait for a server or for a command they run.
+        count = str(min(os.cpu_count() or 1, 4) + 1)
         spread = [] if rest else ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
         become([str(PYTHON), "-m", "pytest", *spread, *rest])
     if command not in WITHOUT_DATABASE and "--help" not in rest and "-h" not in rest:

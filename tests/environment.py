@@ -22,8 +22,9 @@ for _name in [
     del os.environ[_name]
 # In memory where there is room: the product waits for the disk after every commit and every key.
 _memory = "/dev/shm"
-_roomy = os.path.isdir(_memory) and shutil.disk_usage(_memory).free > 2**30
-_home = tempfile.mkdtemp(prefix="lethe-test-", dir=_memory if _roomy else None)
+if os.path.isdir(_memory) and shutil.disk_usage(_memory).free > 4 * 2**30:
+    os.environ["TMPDIR"] = tempfile.tempdir = _memory
+_home = tempfile.mkdtemp(prefix="lethe-test-")
 os.environ["LETHE_HOME"] = _home
 if _url := os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = _url
