@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 
 from django.utils import timezone
 
@@ -31,12 +32,27 @@ def revoke_key(name: str) -> None:
     rows = LineageKey.objects.filter(name=name, revoked_at=None)
     if not rows.update(revoked_at=timezone.now()):
         raise CatalogueError(name, "there is no such key in use; list them with --list")
+    _admitted.clear()
 
 
 def admits(token: str) -> bool:
-    """Whether the token is that of a key in use. A long random token needs no slow hash, and a
-    look-up by digest tells nothing of the tokens that are near."""
-    return LineageKey.objects.filter(digest=_digest(token), revoked_at=None).exists()
+    """Whether the token is that of a key in use: in this process for a few seconds from what it
+    knew. A long random token needs no slow hash, and a look-up by digest tells nothing of the
+    tokens that are near."""
+    digest = _digest(token)
+    now = time.monotonic()
+    if _admitted.get(digest, 0.0) > now:
+        return True
+    _admitted.pop(digest, None)
+    known = LineageKey.objects.filter(digest=digest, revoked_at=None).exists()
+    if known:
+        _admitted[digest] = now + REMEMBERED
+    return known
+
+
+# Seconds for which a key that was revoked by another process may still get in.
+REMEMBERED = 5.0
+_admitted: dict[str, float] = {}
 
 
 def _digest(token: str) -> str:

@@ -19,6 +19,7 @@ from lineage.naming import canonical, job_address
 
 LONGEST_NAME = 2_000
 _MOST_DATASETS = 10_000
+_SIDES = ("inputs", "outputs")
 Role = Literal["input", "output", ""]
 
 
@@ -34,13 +35,9 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
-    """One event. ``key``: what is merged: ``run:ID``, ``job:ADDRESS`` or ``dataset:ADDRESS``.
-
-    ``edges``: (upstream, downstream) of ``lineage`` facets, None where there is none: then every
-    input leads to every output. ``columns``: (downstream, column) pairs. ``jobs``: addresses that
-    are jobs.
-    """
+class Head:
+    """What an event is about. ``key``: what is merged: ``run:ID``, ``job:ADDRESS`` or
+    ``dataset:ADDRESS``."""
 
     key: str
     kind: Literal["run", "job", "dataset"]
@@ -48,53 +45,75 @@ class Event:
     job: str = ""
     parent: str = ""
     state: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Head):
+    """One event with its facets.
+
+    ``edges``: (upstream, downstream) of ``lineage`` facets, None where there is none: then every
+    input leads to every output. ``columns``: (downstream, column) pairs. ``jobs``: addresses that
+    are jobs.
+    """
+
     datasets: tuple[Told, ...] = ()
     edges: tuple[tuple[str, str], ...] | None = None
     columns: tuple[tuple[str, Column], ...] = ()
     jobs: frozenset[str] = field(default_factory=frozenset)
 
 
-def read(plain: Any) -> Event:
-    """The event in decoded JSON. Raises CatalogueError for a structural error."""
+def check(plain: Any) -> Head:
+    """What the event in decoded JSON is about, once it is sound; facets are not read. Raises
+    CatalogueError for a structural error."""
     if not isinstance(plain, dict):
         raise CatalogueError("event", "must be a JSON object")
     at = _time(plain.get("eventTime"))
-    if "run" in plain:
-        return _run(plain, at)
-    if "job" in plain:
-        job = _job(plain["job"])
-        return _event(plain, job, key=job, kind="job", at=at)
-    if "dataset" in plain:
-        told = _told(plain["dataset"], "", "dataset")
-        made = Event(key=f"dataset:{told.address}", kind="dataset", at=at, datasets=(told,))
-        return _with_edges(made, _own_entries([plain["dataset"]], ""))
-    raise CatalogueError("event", "has neither run, job nor dataset; send an OpenLineage event")
-
-
-def _run(plain: Mapping[str, Any], at: datetime) -> Event:
-    run = plain["run"]
-    identity = run.get("runId") if isinstance(run, dict) else None
-    if not isinstance(identity, str) or not identity.strip():
-        raise CatalogueError("run.runId", "is missing; every run event names its run")
-    _short(identity, "run.runId")
-    job = _job(plain.get("job"))
-    run_facets = mapping(mapping(run).get("facets"))
-    parent = text(mapping(mapping(run_facets.get("parent")).get("run")).get("runId"))
-    state = text(plain.get("eventType")).upper()
-    return _event(
-        plain, job, key=f"run:{text(identity)}", kind="run", at=at, parent=parent, state=state
+    if "run" not in plain and "job" not in plain:
+        if "dataset" not in plain:
+            message = "has neither run, job nor dataset; send an OpenLineage event"
+            raise CatalogueError("event", message)
+        address = canonical(*_name(plain["dataset"], "dataset"))
+        return Head(key=f"dataset:{address}", kind="dataset", at=at)
+    run = _run(plain["run"]) if "run" in plain else None
+    job = job_address(*_name(plain.get("job"), "job"))
+    for side in _SIDES:
+        for place, item in _listed(plain, side):
+            _name(item, place)
+    if run is None:
+        return Head(key=job, kind="job", at=at, job=job)
+    above = mapping(mapping(plain["run"].get("facets")).get("parent"))
+    return Head(
+        key=f"run:{run}",
+        kind="run",
+        at=at,
+        job=job,
+        parent=text(mapping(above.get("run")).get("runId")),
+        state=text(plain.get("eventType")).upper(),
     )
 
 
-def _event(plain: Mapping[str, Any], job: str, **known: Any) -> Event:
-    inputs = [_told(item, "input", place) for place, item in _listed(plain, "inputs")]
-    outputs = [_told(item, "output", place) for place, item in _listed(plain, "outputs")]
-    entries = mapping(mapping(plain["job"]).get("facets")).get("lineage")
-    made = Event(job=job, datasets=(*inputs, *outputs), **known)
-    found = [_entry(entry, job) for entry in listed(mapping(entries).get("entries"))]
-    for side in ("inputs", "outputs"):
-        found += _own_entries((item for _, item in _listed(plain, side)), job)
+def read(plain: Any) -> Event:
+    """The whole event. Raises CatalogueError for a structural error."""
+    head = check(plain)
+    if head.kind == "dataset":
+        made = Event(**vars(head), datasets=(_told(plain["dataset"], ""),))
+        return _with_edges(made, _own_entries([plain["dataset"]], ""))
+    inputs = [_told(item, "input") for _, item in _listed(plain, "inputs")]
+    outputs = [_told(item, "output") for _, item in _listed(plain, "outputs")]
+    made = Event(**vars(head), datasets=(*inputs, *outputs))
+    entries = mapping(mapping(plain["job"].get("facets")).get("lineage")).get("entries")
+    found = [_entry(entry, head.job) for entry in listed(entries)]
+    for side in _SIDES:
+        found += _own_entries((item for _, item in _listed(plain, side)), head.job)
     return _with_edges(made, found)
+
+
+def _run(item: Any) -> str:
+    identity = item.get("runId") if isinstance(item, dict) else None
+    if not isinstance(identity, str) or not identity.strip():
+        raise CatalogueError("run.runId", "is missing; every run event names its run")
+    _short(identity, "run.runId")
+    return text(identity)
 
 
 def _listed(plain: Mapping[str, Any], side: str) -> Iterator[tuple[str, Any]]:
@@ -109,31 +128,26 @@ def _listed(plain: Mapping[str, Any], side: str) -> Iterator[tuple[str, Any]]:
         yield f"{side}[{number}]", item
 
 
-def _told(item: Any, role: Role, place: str) -> Told:
-    one = item if isinstance(item, dict) else {}
-    namespace, name = one.get("namespace"), one.get("name")
-    for key, value in (("namespace", namespace), ("name", name)):
-        if not isinstance(value, str) or not value.strip():
-            raise CatalogueError(f"{place}.{key}", "is missing; every dataset has both")
-        _short(value, f"{place}.{key}")
-    space, called = text(namespace), text(name)
+def _told(item: Mapping[str, Any], role: Role) -> Told:
+    namespace, name = text(item["namespace"]), text(item["name"])
     return Told(
-        address=canonical(space, called),
-        namespace=space,
-        name=called,
+        address=canonical(namespace, name),
+        namespace=namespace,
+        name=name,
         role=role,
-        facets=facets.read(one.get("facets")),
+        facets=facets.read(item.get("facets")),
     )
 
 
-def _job(item: Any) -> str:
+def _name(item: Any, place: str) -> tuple[str, str]:
+    """Namespace and name of a dataset or a job."""
     one = item if isinstance(item, dict) else {}
     for key in ("namespace", "name"):
         value = one.get(key)
         if not isinstance(value, str) or not value.strip():
-            raise CatalogueError(f"job.{key}", "is missing; every job has both")
-        _short(value, f"job.{key}")
-    return job_address(text(one["namespace"]), text(one["name"]))
+            raise CatalogueError(f"{place}.{key}", "is missing; namespace and name are both needed")
+        _short(value, f"{place}.{key}")
+    return text(one["namespace"]), text(one["name"])
 
 
 def _short(value: str, place: str) -> None:
