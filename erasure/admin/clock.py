@@ -14,11 +14,12 @@ from django.utils import timezone
 from erasure.admin import words
 from erasure.domain import states
 from erasure.domain.errors import KeyDestroyed
+from erasure.domain.roles import Actor
 from erasure.flow import extend, identify, intake
 from erasure.models import ErasureRequest, Reasoning
 from erasure.runs import clock, reasoning
 
-Deed = Callable[[ErasureRequest, str], object]
+Deed = Callable[[ErasureRequest, Actor], object]
 _ABOUT = {
     "identity_doubt": "Why proof of identity was asked for",
     "unidentifiable": "Why the person cannot be identified",
