@@ -26,12 +26,14 @@ from django.utils.safestring import SafeString
 
 from erasure.admin import case as cases
 from erasure.admin import clock as clock_part
+from erasure.admin import holds as hold_part
 from erasure.admin import letters as letter_part
 from erasure.admin import undo as undo_page
 from erasure.admin import words
 from erasure.admin.clock import Times
 from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
 from erasure.admin.forms import NewRequest
+from erasure.admin.holds import Holds
 from erasure.admin.letters import Letters
 from erasure.admin.readonly import ReadOnly
 from erasure.admin.roles import allowed, at_desk, required
@@ -53,7 +55,7 @@ Deed = Callable[[ErasureRequest, Actor], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(Undoes, Times, Letters, ReadOnly):
+class RequestAdmin(Undoes, Times, Letters, Holds, ReadOnly):
     """Requests: what is still open first, by the day the answer is due."""
 
     list_display = ("person", "status", "due", "received", "law_name")
@@ -114,7 +116,13 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
                 ("report/", "report", self.report),
             )
         ]
-        parts = (self.undo_urls(), self.clock_urls(), self.letter_urls(), super().get_urls())
+        parts = (
+            self.undo_urls(),
+            self.clock_urls(),
+            self.letter_urls(),
+            self.hold_urls(),
+            super().get_urls(),
+        )
         return [*own, *(address for part in parts for address in part)]
 
     def changelist_view(
@@ -190,6 +198,7 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
             **undo_page.shown(case, context["plan"]),
             **clock_part.shown(case),
             **letter_part.shown(case),
+            **hold_part.shown(case),
             "may": allowed(by),
             "reasons": clock_part.reasons(case) if by.may("see_reasons") else [],
             "needs_another": decide.needs_another(case, by=by),

@@ -129,6 +129,11 @@ def happened(before: str, after: str) -> str:
     return _MOVES.get(after) or state(after)
 
 
+def plain(code: str) -> str:
+    """A code as words."""
+    return code.replace("_", " ")
+
+
 def deed(action: str, via: str) -> str:
     """What a step does."""
     if via == "refcount":
