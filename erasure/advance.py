@@ -15,9 +15,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
+from erasure.domain.roles import SYSTEM
 from erasure.domain.states import SETTLED, WAITING
 from erasure.flow import (
     attest,
+    decide,
     execute,
     letters,
     models,
@@ -27,14 +29,14 @@ from erasure.flow import (
     verify,
     watch,
 )
-from erasure.models import DataKey, ErasureRequest, ModelJob, Run
-from erasure.runs import case, modelling, tokens, windows
+from erasure.models import DataKey, ErasureRequest, ModelJob, Run, StoreRun
+from erasure.runs import case, holding, journal, modelling, tokens, windows
 from erasure.runs.lease import lease
 from erasure.transitions import move
 from lineage.errors import LineageError
 
 ATTEMPTS = 4
-_BY = "run"
+_BY = SYSTEM
 # A request in one of these has something due that nobody needs to decide.
 DUE = ("identified", "approved", "executing", "verifying")
 _CARRIED = ("executing", "verifying")
@@ -135,6 +137,8 @@ def _plan(request: ErasureRequest) -> list[Job]:
 
 
 def _start(request: ErasureRequest) -> list[Job]:
+    if holding.waits(request):
+        return []  # the sweep looks again
     run = execute.start_run(request)
     request.refresh_from_db()
     follows = [Job("advance", request.id)]  # in the run, or to be planned anew
@@ -268,6 +272,7 @@ def finish_keys() -> int:
     """Do what a crash left undone when a case or a run had ended, or what a date has come for:
     destroy keys. Returns how many ended cases still had some."""
     close_windows()
+    _release()
     ended = ErasureRequest.objects.filter(state__in=SETTLED)
     left = DataKey.objects.filter(destroyed_at=None).filter(
         Q(purpose="identifiers", owner__in=ended.exclude(state="awaiting_rescan").values("id"))
@@ -281,6 +286,19 @@ def finish_keys() -> int:
     tokens.forget_expired(timezone.now())
     _end_records()
     return len(owners)
+
+
+def _release() -> None:
+    """What a hold has stopped in a run goes on once it is released."""
+    stopped = StoreRun.objects.filter(state="blocked", error__contains=holding.ON_HOLD)
+    for part in stopped.filter(run__state="blocked").select_related("run"):
+        member = part.run.requests.filter(state="blocked").first()
+        try:
+            holding.refuse_held(part.run, part.store, journal.run_steps(part.run))
+            if member is not None:
+                decide.retry_blocked(member, by=SYSTEM)
+        except (StoreError, WrongState):
+            continue  # still on hold, or somebody was faster
 
 
 def _end_records() -> None:

@@ -1,6 +1,7 @@
 """The erasure application: what is done for one person."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ErasureConfig(AppConfig):
@@ -8,3 +9,16 @@ class ErasureConfig(AppConfig):
 
     name = "erasure"
     verbose_name = "Erasure"
+
+    def ready(self) -> None:
+        """The roles are there as soon as there is somewhere to keep them."""
+        from erasure.access import make_groups
+
+        post_migrate.connect(make_groups, sender=installed_last())
+
+
+def installed_last() -> AppConfig:
+    """The application whose tables are made last."""
+    from django.apps import apps
+
+    return list(apps.get_app_configs())[-1]

@@ -12,9 +12,11 @@ from uuid import UUID
 
 from erasure.advance import ATTEMPTS, DUE, Job, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StalePlan, StoreError, UsageError, WrongState
+from erasure.domain.roles import Actor
 from erasure.domain.states import SETTLED
 from erasure.flow import decide, identify, intake, planning, restore, undo
 from erasure.models import ErasureRequest
+from erasure.runs import holding
 from lineage.errors import LineageError
 
 Tell = Callable[[Job], None]
@@ -27,7 +29,7 @@ def silent(job: Job) -> None:
 def open_case(
     identifiers: Sequence[tuple[str, str]],
     *,
-    by: str,
+    by: Actor,
     method: str,
     law: str = "gdpr",
     undoable: bool = True,
@@ -50,7 +52,7 @@ def open_case(
     return request
 
 
-def _plan(request: ErasureRequest, *, by: str) -> None:
+def _plan(request: ErasureRequest, *, by: Actor) -> None:
     try:
         planning.make_plan(request, by=by)
     except (UsageError, LineageError):
@@ -58,12 +60,14 @@ def _plan(request: ErasureRequest, *, by: str) -> None:
         raise
 
 
-def discard(request: ErasureRequest, *, by: str, because: str) -> None:
+def discard(request: ErasureRequest, *, by: Actor, because: str) -> None:
     """A case that ends before anything was done leaves no identifier behind."""
     decide.withdraw_request(request, by=by, because=because)
 
 
-def approve(request: ErasureRequest, *, by: str, because: str, accept: Sequence[str] = ()) -> None:
+def approve(
+    request: ErasureRequest, *, by: Actor, because: str, accept: Sequence[str] = ()
+) -> None:
     """Approve the plan that stands, by its digest, with the findings that it names.
 
     No second pair of eyes is asked for: whoever has the console has the keys too, and the ledger
@@ -95,6 +99,8 @@ def run_inline(request: ErasureRequest, tell: Tell = silent) -> ErasureRequest:
                 f"request {request.id}: waits for {job.dataset}, to be trained without the person "
                 f"at {job.due_at:%Y-%m-%d %H:%M} ({job.due_why}); a worker goes on then"
             )
+    if request.state == "approved" and (why := holding.waits(request)):
+        raise WrongState(f"request {request.id}: {why}; it starts by itself once released")
     if request.state in DUE:
         raise WrongState(f"request {request.id}: another worker is at it; look again later")
     return request
@@ -122,7 +128,7 @@ def _persistently(job: Job) -> list[Job]:
 
 
 def undo_case(
-    request: ErasureRequest, *, by: str, because: str, together: bool = False, tell: Tell = silent
+    request: ErasureRequest, *, by: Actor, because: str, together: bool = False, tell: Tell = silent
 ) -> list[ErasureRequest]:
     """Undo a case while its window is open, and carry that as far as it goes; returns everybody
     who is undone with it. Raises UsageError and WrongState; then nothing has happened."""
@@ -145,7 +151,7 @@ def replay(
     store: str,
     *,
     taken_at: datetime,
-    by: str,
+    by: Actor,
     tell: Tell = silent,
     accept: Collection[str] = (),
 ) -> list[Replayed]:
@@ -178,7 +184,7 @@ def replay(
 
 
 def _forget_again(
-    request: ErasureRequest, by: str, tell: Tell, accept: Collection[str]
+    request: ErasureRequest, by: Actor, tell: Tell, accept: Collection[str]
 ) -> ErasureRequest:
     """Plan, approve and carry out; anew while the restored store still moves. Whatever stands in
     the way of one person blocks their case, and the gate goes on with the others."""

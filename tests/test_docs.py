@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from erasure.domain.roles import DEEDS
+
 ROOT = Path(__file__).resolve().parents[1]
 SETTING = re.compile(r"LETHE_[A-Z_]+|DATABASE_URL|CELERY_BROKER_URL")
 # Set by the gate and read by tests; documented with the settings.
@@ -58,3 +60,10 @@ def test_every_document_that_is_linked_is_there() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name} links to {link}"
+
+
+def test_the_table_of_roles_is_that_of_the_code() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", text_of("docs/roles.md"), re.MULTILINE)
+    assert [(deed, scope, set(roles.split(", "))) for deed, scope, roles in rows] == [
+        (name, deed.scope, set(deed.roles)) for name, deed in DEEDS.items()
+    ]

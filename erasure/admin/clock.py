@@ -14,15 +14,20 @@ from django.utils import timezone
 from erasure.admin import words
 from erasure.domain import states
 from erasure.domain.errors import KeyDestroyed
+from erasure.domain.roles import Actor
 from erasure.flow import extend, identify, intake
 from erasure.models import ErasureRequest, Reasoning
 from erasure.runs import clock, reasoning
 
-Deed = Callable[[ErasureRequest, str], object]
+Deed = Callable[[ErasureRequest, Actor], object]
 _ABOUT = {
     "identity_doubt": "Why proof of identity was asked for",
     "unidentifiable": "Why the person cannot be identified",
     "extension": "Why the time to answer was extended",
+    "exception": "Why a dataset is kept",
+    "balancing": "Whose interests prevail",
+    "opinion": "Opinion of the data protection officer",
+    "fee": "Why a fee is asked",
 }
 
 
@@ -48,9 +53,14 @@ def reasons(case: ErasureRequest) -> list[dict[str, Any]]:
     """The reasoning that is on record, for those who decide."""
     entries = case.reasoning.select_related("request")
     return [
-        {"about": _ABOUT[entry.about], "by": entry.by, "at": entry.at, "text": _text(entry)}
+        {"about": _about(entry), "by": entry.by, "at": entry.at, "text": _text(entry)}
         for entry in entries
     ]
+
+
+def _about(entry: Reasoning) -> str:
+    more = ", ".join(filter(None, (entry.place, entry.verdict)))
+    return f"{_ABOUT[entry.about]} ({more})" if more else _ABOUT[entry.about]
 
 
 def _text(entry: Reasoning) -> str:

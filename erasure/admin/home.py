@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from erasure.admin.filters import running
+from erasure.admin.roles import at_desk
 from erasure.models import DateDue, ErasureRequest, Letter, Notice
 from erasure.runs import dues
 
@@ -30,12 +31,11 @@ class Waiting:
 
 def home(request: HttpRequest) -> HttpResponse:
     """The desk's first page, for whoever may see requests with what waits."""
-    sees = request.user.has_perm("erasure.view_erasurerequest") or request.user.has_perm(
-        "erasure.change_erasurerequest"
-    )
+    actor = at_desk(request)
+    sees = actor.may("see_cases")
     extra: dict[str, Any] = {"waiting": waiting()} if sees else {}
     extra["app_list"] = sorted(admin.site.get_app_list(request), key=_position)
-    extra["may_open"] = sees and request.user.has_perm("erasure.add_erasurerequest")
+    extra["may_open"] = actor.may("open")
     return admin.site.index(request, extra_context=extra)
 
 

@@ -13,20 +13,21 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from erasure.admin.roles import allowed, at_desk, required
 from erasure.domain import letters as kinds
 from erasure.domain.errors import KeyDestroyed, LetheError
+from erasure.domain.roles import Actor
+from erasure.flow import disclose, notify
 from erasure.flow import letters as flow
-from erasure.flow import notify
 from erasure.models import ErasureRequest, Letter, Notice
 from erasure.runs import letters
 
-Deed = Callable[[ErasureRequest, str], object]
+Deed = Callable[[ErasureRequest, Actor], object]
 _FOLDER = "admin/erasure/erasurerequest"
 _TITLES: Mapping[str, str] = {
     "confirm_email": "Confirm your email address",
@@ -166,7 +167,7 @@ class Letters:
 
     def write_letter(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Fill in the blocks, look at the text, keep it as a draft."""
-        case = _case(request, pk)
+        case = _case(request, pk, "write_letter")
         code, language = request.GET.get("code", ""), request.GET.get("language", "")
         notice = request.GET.get("notice", "")
         recipient = case.notices.filter(pk=notice).first() if notice.isdecimal() else None
@@ -187,7 +188,7 @@ class Letters:
                         language=language,
                         blocks=form.given(),
                         to=form.address(),
-                        by=request.user.get_username(),
+                        by=at_desk(request),
                         notice=recipient,
                     )
                     return redirect("admin:erasure_letter", case.pk, letter.pk)
@@ -207,10 +208,10 @@ class Letters:
 
     def read_letter(self, request: HttpRequest, pk: UUID, letter: UUID) -> HttpResponse:
         """The text as it is, or was, sent."""
-        case = _case(request, pk)
+        case = _case(request, pk, "see_letters")
         found = get_object_or_404(Letter, pk=letter, request=case)
         try:
-            to, text = letters.read(found)
+            to, text = disclose.read_letter(found, by=at_desk(request))
         except KeyDestroyed:
             to, text = "", "destroyed with the record of the case"
         unsent = found.state in ("drafted", "blocked")
@@ -219,6 +220,7 @@ class Letters:
             "case": case,
             "letter": found,
             "text": text,
+            "may": allowed(at_desk(request)),
             "badge": _BADGES[found.state],
             "language": _LANGUAGES.get(found.language, found.language),
             "may_mail": unsent and bool(to),
@@ -261,7 +263,6 @@ class Letters:
         )
 
 
-def _case(request: HttpRequest, pk: UUID) -> ErasureRequest:
-    if not request.user.has_perm("erasure.change_erasurerequest"):
-        raise PermissionDenied
+def _case(request: HttpRequest, pk: UUID, deed: str) -> ErasureRequest:
+    required(request, deed)
     return get_object_or_404(ErasureRequest, pk=pk)

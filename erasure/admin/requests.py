@@ -26,17 +26,21 @@ from django.utils.safestring import SafeString
 
 from erasure.admin import case as cases
 from erasure.admin import clock as clock_part
+from erasure.admin import holds as hold_part
 from erasure.admin import letters as letter_part
 from erasure.admin import undo as undo_page
 from erasure.admin import words
 from erasure.admin.clock import Times
 from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
 from erasure.admin.forms import NewRequest
+from erasure.admin.holds import Holds
 from erasure.admin.letters import Letters
 from erasure.admin.readonly import ReadOnly
+from erasure.admin.roles import allowed, at_desk, required
 from erasure.admin.undo import Undoes
 from erasure.advance import Job
-from erasure.domain.errors import LetheError
+from erasure.domain.errors import Denied, LetheError
+from erasure.domain.roles import Actor
 from erasure.evidence.certificate import path_of
 from erasure.flow import decide, identify, intake, notify
 from erasure.models import Certificate, ErasureRequest, Notice
@@ -47,11 +51,11 @@ _FOLDER = "admin/erasure/erasurerequest"
 # A search goes into the address, where no identifier may stand: only the beginning of a case's
 # number or of a pseudonym is searched for. Digits alone could be somebody's telephone number.
 _NUMBER = re.compile(r"(?=.*[a-f])[0-9a-f-]{4,64}", re.IGNORECASE)
-Deed = Callable[[ErasureRequest, str], object]
+Deed = Callable[[ErasureRequest, Actor], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(Undoes, Times, Letters, ReadOnly):
+class RequestAdmin(Undoes, Times, Letters, Holds, ReadOnly):
     """Requests: what is still open first, by the day the answer is due."""
 
     list_display = ("person", "status", "due", "received", "law_name")
@@ -112,7 +116,13 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
                 ("report/", "report", self.report),
             )
         ]
-        parts = (self.undo_urls(), self.clock_urls(), self.letter_urls(), super().get_urls())
+        parts = (
+            self.undo_urls(),
+            self.clock_urls(),
+            self.letter_urls(),
+            self.hold_urls(),
+            super().get_urls(),
+        )
         return [*own, *(address for part in parts for address in part)]
 
     def changelist_view(
@@ -145,7 +155,7 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
         return TemplateResponse(request, f"{_FOLDER}/new.html", context)
 
     def _opened(self, request: HttpRequest, form: NewRequest) -> HttpResponse:
-        by = request.user.get_username()
+        by = required(request, "open")
         given = form.cleaned_data
         case = intake.open_request(
             given["identifiers"],
@@ -181,15 +191,16 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
     def _shown(self, request: HttpRequest, case: ErasureRequest) -> dict[str, Any]:
-        by = request.user.get_username()
+        by = at_desk(request)
         context = cases.shown(case)
         return {
             **context,
             **undo_page.shown(case, context["plan"]),
             **clock_part.shown(case),
             **letter_part.shown(case),
-            "may_decide": _may_decide(request),
-            "reasons": clock_part.reasons(case) if _may_decide(request) else [],
+            **hold_part.shown(case),
+            "may": allowed(by),
+            "reasons": clock_part.reasons(case) if by.may("see_reasons") else [],
             "needs_another": decide.needs_another(case, by=by),
             "title": f"Case {str(case.pk)[:8]}",
             "subtitle": None,
@@ -249,11 +260,12 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
     def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not _may_decide(request):
-            raise PermissionDenied
+        by = required(request, "see_cases")
         case = get_object_or_404(ErasureRequest, pk=pk)
         try:
-            deed(case, request.user.get_username())
+            deed(case, by)
+        except Denied:
+            raise PermissionDenied from None
         except (LetheError, LineageError) as error:
             messages.error(request, str(error))
         else:
@@ -279,10 +291,6 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
             return FileResponse(file.open("rb"), as_attachment=True, filename=file.name)
         except FileNotFoundError:
             raise Http404("The file is not in LETHE_HOME; restore it from its backup.") from None
-
-
-def _may_decide(request: HttpRequest) -> bool:
-    return request.user.has_perm("erasure.change_erasurerequest")
 
 
 def _back(case: ErasureRequest) -> HttpResponse:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.admin import AdminSite
-from django.core.exceptions import PermissionDenied
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -16,13 +15,15 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
+from erasure.admin.roles import required
+from erasure.domain.roles import Actor
 from erasure.flow import undo
 from erasure.models import ErasureRequest, Plan
 from erasure.runs import report, windows
 
 _TEMPLATE = "admin/erasure/erasurerequest/undo.html"
 _REFRESH_SECONDS = 5
-Deed = Callable[[ErasureRequest, str], object]
+Deed = Callable[[ErasureRequest, Actor], object]
 
 
 def shown(case: ErasureRequest, plan: Plan | None) -> dict[str, Any]:
@@ -80,8 +81,7 @@ class Undoes:
         )
 
     def _asking(self, request: HttpRequest, case: ErasureRequest) -> HttpResponse:
-        if not request.user.has_perm("erasure.change_erasurerequest"):
-            raise PermissionDenied
+        required(request, "undo")
         plan = case.plans.exclude(state="stale").first()
         captured = case.captures.filter(complete=True).values("store").order_by("store")
         context = {

@@ -32,6 +32,8 @@ STATES: Mapping[str, tuple[str, str]] = {
     "refused": ("Refused", "ended"),
     "unidentifiable": ("Cannot be identified", "ended"),
     "withdrawn": ("Withdrawn", "ended"),
+    "duplicate": ("Asked twice, goes on in the other case", "ended"),
+    "forwarded": ("Forwarded to whom it concerns", "ended"),
     "reopened": ("Reopened", "decide"),
 }
 # What a move to a state means in the history, where that is not the name of the state.
@@ -125,6 +127,11 @@ def happened(before: str, after: str) -> str:
     if after == "identified" and before in ("received", "confirmed"):
         return "Identity checked"
     return _MOVES.get(after) or state(after)
+
+
+def plain(code: str) -> str:
+    """A code as words."""
+    return code.replace("_", " ")
 
 
 def deed(action: str, via: str) -> str:

@@ -18,13 +18,15 @@ from erasure.demo.people import Person
 from erasure.demo.training import coefficients, train_independently
 from erasure.domain import states
 from erasure.domain.errors import LetheError
+from erasure.domain.roles import ROLES, Actor
 from erasure.flow import decide, identify, intake
 from erasure.inline import replay
 from erasure.models import ErasureRequest
 from erasure.tasks import enqueue
 
-OFFICER = "demo officer"
-APPROVER = "demo approver"
+OFFICER = Actor("demo officer", ["officer"])
+APPROVER = Actor("demo approver", ["approver"])
+OPERATOR = Actor("demo operator", ROLES)
 Tell = Callable[[str], None]
 _SWEEP = 2.0
 
@@ -104,13 +106,13 @@ def restore_and_replay(company: Company, tell: Tell) -> Restored:
     back = rows_of(company.database, company.leaver)
     taken_at = datetime.now(UTC) - timedelta(days=1)
     tell("replaying every erasure since it was taken")
-    done = replay("shop_db", taken_at=taken_at, by=OFFICER)
+    done = replay("shop_db", taken_at=taken_at, by=OPERATOR)
     after = rows_of(company.database, company.leaver)
     newcomer = replace(
         company.leaver, first_name="Nele", last_name="Neumann", email="nele.neumann@example.org"
     )
     _sign_up(company, newcomer)
-    replay("shop_db", taken_at=taken_at, by=OFFICER)
+    replay("shop_db", taken_at=taken_at, by=OPERATOR)
     unharmed = rows_of(company.database, newcomer) == 1
     return Restored(back=back, after=after, forgotten=len(done), newcomer_unharmed=unharmed)
 

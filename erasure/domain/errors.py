@@ -5,6 +5,7 @@
     ``IdentityConflict``     the identifiers given are those of two people
   ``StalePlan``              the world has moved since the plan was approved
   ``WrongState``             that move is not possible from this state
+  ``Denied``                 the role of whoever asks does not allow that
   ``Fenced``                 another worker took this run over; stop without writing
   ``KeyDestroyed``           a vault key is gone, so what it sealed is gone too
   ``EvidenceError``          the ledger or a certificate may not be written like that
@@ -55,6 +56,10 @@ class StalePlan(LetheError):
 
 class WrongState(LetheError):
     """A move that the state table does not know."""
+
+
+class Denied(LetheError):
+    """A deed that is somebody else's. Nothing has happened."""
 
 
 class Fenced(LetheError):

@@ -61,7 +61,7 @@ def draft_steps(reach: Reach, world: World) -> list[Draft]:
     """Every step of the plan, in order. Raises UsageError where nothing was decided."""
     drafts = [d for stop in reach.stops for d in _steps_of(stop, reach, world)]
     drafts += _mentions(drafts, world)
-    _refuse_contradictions(drafts, reach)
+    refuse_contradictions(drafts, reach)
     order = ranks(world)
     return sorted(drafts, key=lambda d: _position(d, order))
 
@@ -297,7 +297,7 @@ def _reason(step: Step) -> str:
     return words or "the person's own"
 
 
-def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
+def refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
     """A row kept untouched cannot refer to a row that goes."""
     action = {d.step.dataset.address: d.step.action for d in drafts if d.step.via == "deep"}
     for edge in reach.edges:
@@ -305,7 +305,7 @@ def _refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
         if gone and action.get(edge.destination) == "retain" and not edge.forward:
             raise UsageError(
                 f"{edge.destination}: is retained and refers to {edge.origin}, which is deleted; "
-                f"let {edge.origin} be anonymized"
+                f"let {edge.origin} be anonymized, or kept as well"
             )
 
 

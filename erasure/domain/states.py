@@ -15,11 +15,11 @@ def _table(**moves: str) -> Table:
 
 
 REQUEST = _table(
-    received="confirmed identity_required identified refused withdrawn",
-    confirmed="identity_required identified refused withdrawn",
-    identity_required="identified unidentifiable refused withdrawn",
-    identified="planned no_data blocked identity_required refused withdrawn",
-    planned="approved identified no_data identity_required refused withdrawn",
+    received="confirmed identity_required identified refused withdrawn duplicate forwarded",
+    confirmed="identity_required identified refused withdrawn duplicate forwarded",
+    identity_required="identified unidentifiable refused withdrawn duplicate forwarded",
+    identified="planned no_data blocked identity_required refused withdrawn duplicate forwarded",
+    planned="approved identified no_data identity_required refused withdrawn duplicate forwarded",
     approved="executing identified blocked withdrawn",
     executing="verifying identified blocked",
     verifying="completed partly_granted awaiting_copies awaiting_rescan awaiting_window executing "
@@ -27,7 +27,7 @@ REQUEST = _table(
     blocked="identified executing verifying undoing",
     awaiting_window="undoing completed partly_granted awaiting_copies awaiting_rescan",
     undoing="undone awaiting_window blocked",
-    undone="",
+    undone="reopened",
     awaiting_rescan="awaiting_copies partly_granted completed blocked",
     awaiting_copies="partly_granted completed blocked",
     partly_granted="completed awaiting_copies reopened",
@@ -35,7 +35,9 @@ REQUEST = _table(
     no_data="reopened",
     refused="reopened",
     unidentifiable="reopened",
-    withdrawn="",
+    withdrawn="reopened",
+    duplicate="",
+    forwarded="",
     reopened="identity_required identified",
 )
 PLAN = _table(draft="approved stale", approved="stale carried_out", stale="", carried_out="")
@@ -78,6 +80,8 @@ SETTLED = frozenset(
         "refused",
         "unidentifiable",
         "withdrawn",
+        "duplicate",
+        "forwarded",
         "undone",
     }
 )

@@ -74,7 +74,8 @@ class Step:
     to NULL because the row stays; ``ghost``: where there is one, ``reference`` leads to a row of
     it instead; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive, or
     follows a key that is rewritten; ``along``: codes of the cascades that the store may let
-    happen, because whoever approves the plan accepts them.
+    happen, because whoever approves the plan accepts them; ``held``: the step that this one stands
+    still for, until a hold is released or an exception has ended.
     """
 
     dataset: Dataset
@@ -87,6 +88,7 @@ class Step:
     redact: tuple[str, ...] = ()
     referrers: tuple[Referrer, ...] = ()
     along: tuple[str, ...] = ()
+    held: Step | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serialisable; holds no value of any person."""
@@ -95,6 +97,9 @@ class Step:
         if self.ghost:
             plain["ghost"] = {"dataset": self.ghost.dataset.to_json(), "field": self.ghost.field}
         plain["referrers"] = [vars(r) for r in self.referrers]
+        held = plain.pop("held")
+        if held is not None:
+            plain["held"] = held.to_json()
         return plain
 
 
@@ -120,4 +125,5 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
     values["ghost"] = (
         Ghost(dataset=dataset_from_json(ghost["dataset"]), field=ghost["field"]) if ghost else None
     )
+    values["held"] = step_from_json(plain["held"]) if plain.get("held") else None
     return Step(**values)

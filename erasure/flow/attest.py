@@ -103,6 +103,11 @@ def _close(
 def destroy_keys(request: ErasureRequest) -> None:
     """After a case has ended: the identifiers key always, the row keys unless something waits."""
     waiting = request.state in WAITING
+    if waiting and any(
+        s.spec.get("held") and s.rows and s.residue == "retained_until"
+        for s in statement.steps_of(request)
+    ):
+        return  # what stands still is carried out later as it would have been now
     case.destroy_keys(request, ["identifiers"] if waiting else ["identifiers", "deferred"])
 
 

@@ -11,19 +11,22 @@ from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import StalePlan, UsageError, WrongState
+from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run
 from erasure.runs import case, modelling
 from erasure.transitions import move
 
+REFUSALS = ("exempt", "ground_not_met", "unfounded", "excessive", "fee_unpaid")
 _UNBLOCKED = {"blocked_because": ""}
 
 
+@deed("approve")
 def approve_plan(
     request: ErasureRequest,
     *,
     digest: str,
-    by: str,
+    by: Actor,
     because: str = "",
     four_eyes: bool = True,
     accept: Sequence[str] = (),
@@ -40,6 +43,8 @@ def approve_plan(
             "let another officer approve it"
         )
     with transaction.atomic():
+        if request.pauses.filter(why="fee", until=None).exists():
+            raise WrongState(f"request {request.id}: waits for a fee; record that it was paid")
         plan = request.plans.filter(state="draft").first()
         if plan is None or plan.digest != digest:
             raise StalePlan(f"request {request.id}: the plan has changed; look at it again")
@@ -99,7 +104,8 @@ def remembered(plan: Plan) -> dict[str, dict[str, str]]:
     return found
 
 
-def plan_again(request: ErasureRequest, *, by: str) -> ErasureRequest:
+@deed("plan")
+def plan_again(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
     """A plan that nobody approved yet is made anew, as the catalogue and the stores are now."""
     return move(request, "identified", by=by, because="to be planned again")
 
@@ -109,11 +115,15 @@ def needs_another(request: ErasureRequest, *, by: str) -> bool:
     return bool(settings.LETHE_FOUR_EYES) and request.opened_by == by
 
 
-def refuse_request(request: ErasureRequest, *, by: str, because: str) -> ErasureRequest:
+@deed("refuse")
+def refuse_request(
+    request: ErasureRequest, *, by: Actor, because: str, code: str = ""
+) -> ErasureRequest:
     """Refuse a request that was not approved yet; the reason is kept, the identifiers are not.
 
     The reason stands in clear: it may not repeat an identifier. Raises UsageError then, and
-    WrongState without a reason.
+    WrongState without a reason. ``code``: one of REFUSALS, if it is one of those; some need their
+    record first.
     """
     if not because.strip():
         raise WrongState(f"request {request.id}: a refusal needs a reason")
@@ -121,19 +131,36 @@ def refuse_request(request: ErasureRequest, *, by: str, because: str) -> Erasure
         raise UsageError(
             f"request {request.id}: the reason repeats what the person is known by; leave that out"
         )
-    move(request, "refused", by=by, because=because, also={"closed_at": timezone.now()})
+    _refuse_unfounded(request, code)
+    closing = {"closed_at": timezone.now(), "refused_for": code}
+    move(request, "refused", by=by, because=because, also=closing)
     case.forget_identifiers(request)
     return request
 
 
-def withdraw_request(request: ErasureRequest, *, by: str, because: str = "") -> ErasureRequest:
+def _refuse_unfounded(request: ErasureRequest, code: str) -> None:
+    """What has to be on record before a request is refused for that. Raises UsageError."""
+    if code not in ("", *REFUSALS):
+        raise UsageError(f"code: must be one of {', '.join(REFUSALS)}")
+    if code == "ground_not_met" and not request.ground:
+        raise UsageError("code: state on which ground the person asks, and look at what it meets")
+    weighed = request.reasoning.filter(about="balancing", verdict="controller")
+    if code == "ground_not_met" and request.ground == "objection" and not weighed.exists():
+        raise UsageError("code: an objection is refused only after the interests were balanced")
+    if code == "fee_unpaid" and not request.pauses.filter(why="fee", until=None).exists():
+        raise UsageError("code: no fee is waited for")
+
+
+@deed("withdraw")
+def withdraw_request(request: ErasureRequest, *, by: Actor, because: str = "") -> ErasureRequest:
     """The person no longer wants it; possible until the run has begun."""
     move(request, "withdrawn", by=by, because=because, also={"closed_at": timezone.now()})
     case.forget_identifiers(request)
     return request
 
 
-def retry_blocked(request: ErasureRequest, *, by: str) -> ErasureRequest:
+@deed("retry")
+def retry_blocked(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
     """Go on where a blocked case stopped, after somebody removed the cause.
 
     A run goes on for everybody whom it was blocked with.

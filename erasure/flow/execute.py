@@ -20,7 +20,7 @@ from erasure.domain.errors import (
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
 from erasure.models import ErasureRequest, Plan, PlanStep, Run, StoreRun
-from erasure.runs import acting, case, explaining, journal, opening
+from erasure.runs import acting, case, explaining, holding, journal, opening
 from erasure.runs.lease import Fence, lease
 from erasure.runs.rounds import search_again
 from erasure.runs.searching import Stores
@@ -35,10 +35,13 @@ _BY = "run"
 def start_run(request: ErasureRequest) -> Run | None:
     """Open a run for an approved request and everybody approved with the same plan shape.
 
-    A request whose plan went stale goes back to be planned anew; None when nobody is left. Where
-    somebody's identifiers cannot be opened, the others do not wait for them.
+    A request whose plan went stale goes back to be planned anew; None when nobody is left, or a
+    hold stands in the way. Where somebody's identifiers cannot be opened, the others do not wait
+    for them.
     """
     plan = _approved_plan(request)
+    if _on_hold(request, plan):
+        return None
     requests, plans = _same_shape(request, plan)
     try:
         given = case.given_by(requests)
@@ -76,6 +79,16 @@ def start_run(request: ErasureRequest) -> Run | None:
     return opening.write_run(plan, steps, requests, found.needles, [*entries, *sets], by=_BY)
 
 
+def _on_hold(request: ErasureRequest, plan: Plan) -> bool:
+    """Whether a hold stands in the way; one that makes it another plan sends the request back."""
+    if holding.waits(request, plan):
+        return True
+    why = holding.changed(request, plan)
+    if why:
+        _send_back([request], why)
+    return bool(why)
+
+
 def _same_shape(
     request: ErasureRequest, plan: Plan
 ) -> tuple[list[ErasureRequest], dict[UUID, Plan]]:
@@ -91,8 +104,14 @@ def _same_shape(
         .prefetch_related(Prefetch("steps", PlanStep.objects.defer("spec", "path", "reason")))
         .order_by("request__received_at")[:COALESCED]
     )
-    by_request = {p.request_id: p for p in plans}
+    by_request = {p.request_id: p for p in plans if p.pk == plan.pk or not _held(p)}
     return [p.request for p in by_request.values()], by_request
+
+
+def _held(plan: Plan) -> bool:
+    """Whether a hold keeps this one of the others waiting, or makes it another plan."""
+    request = plan.request
+    return bool(holding.waits(request, plan) or holding.changed(request, plan))
 
 
 def _approved_plan(request: ErasureRequest) -> Plan:

@@ -8,14 +8,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import WrongState
+from erasure.domain.roles import Actor, deed
 from erasure.domain.states import CLOSED
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest
 from erasure.runs import clock, reasoning
 
 
+@deed("extend")
 def extend_deadline(
-    request: ErasureRequest, *, by: str, because: str, at: datetime | None = None
+    request: ErasureRequest, *, by: Actor, because: str, at: datetime | None = None
 ) -> ErasureRequest:
     """Extend once, as the request's law allows, with the reasons that the person is told.
 

@@ -16,13 +16,15 @@ from django.utils import timezone
 from erasure import vault
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import Proof, proved_kinds, refuse_without_mandate
+from erasure.domain.roles import Actor, deed
 from erasure.models import ErasureRequest, Identifier
 from erasure.runs import case, clock, reasoning, tokens
 from erasure.transitions import move
 
 
+@deed("identify")
 def ask_identity(
-    request: ErasureRequest, *, by: str, doubt: str, at: datetime | None = None
+    request: ErasureRequest, *, by: Actor, doubt: str, at: datetime | None = None
 ) -> ErasureRequest:
     """Ask for what proves who asks, on a reasonable doubt that is recorded (Art. 12(6)).
 
@@ -36,10 +38,11 @@ def ask_identity(
     return request
 
 
+@deed("identify")
 def confirm_identity(
     request: ErasureRequest,
     *,
-    by: str,
+    by: Actor,
     method: str,
     proves: Collection[str] | None = None,
     mandate: str = "",
@@ -120,7 +123,8 @@ def confirm_mailbox(token: str, *, now: datetime | None = None) -> ErasureReques
     return request
 
 
-def give_up_identifying(request: ErasureRequest, *, by: str, because: str) -> ErasureRequest:
+@deed("identify")
+def give_up_identifying(request: ErasureRequest, *, by: Actor, because: str) -> ErasureRequest:
     """The controller shows that it cannot tell who asks (Art. 11(2)); what was given is shredded.
 
     Raises UsageError without a reason.

@@ -13,6 +13,7 @@ from erasure import vault
 from erasure.domain import states
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import ASKERS, Asker
+from erasure.domain.roles import Actor, deed
 from erasure.domain.values import canonical
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier
@@ -22,10 +23,11 @@ from lineage import selectors
 _LONGEST = 1000
 
 
+@deed("open")
 def open_request(
     identifiers: Sequence[tuple[str, str]],
     *,
-    by: str,
+    by: Actor,
     law: str = "gdpr",
     channel: str = "console",
     received_at: datetime | None = None,
@@ -79,7 +81,10 @@ def open_request(
     return request
 
 
-def acknowledge(request: ErasureRequest, *, by: str, at: datetime | None = None) -> ErasureRequest:
+@deed("acknowledge")
+def acknowledge(
+    request: ErasureRequest, *, by: Actor, at: datetime | None = None
+) -> ErasureRequest:
     """Record that the person was told that the request has come in; once. Raises WrongState."""
     clock.acknowledge(request, by=by, at=at or timezone.now())
     return request

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from erasure.domain.errors import LetheError, UsageError, WrongState
+from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Event, Letter, Notice
 from erasure.runs import clock, letters, mailing, notices
@@ -24,6 +25,7 @@ TRIES = 12
 _LONGEST_WAIT = timedelta(hours=4)
 
 
+@deed("write_letter")
 def draft_letter(
     request: ErasureRequest,
     *,
@@ -31,7 +33,7 @@ def draft_letter(
     language: str,
     blocks: Mapping[str, str],
     to: str | None,
-    by: str,
+    by: Actor,
     notice: Notice | None = None,
 ) -> Letter:
     """Write a letter and send nothing; it takes the place of an earlier draft of the same.
@@ -62,7 +64,8 @@ def draft_letter(
     return letter
 
 
-def send_letter(letter: Letter, *, by: str) -> Letter:
+@deed("send_letter")
+def send_letter(letter: Letter, *, by: Actor) -> Letter:
     """Send a draft, or again what was blocked, by mail. That it is being sent is committed before
     the mail server sees it, so that a crash in between loses nothing: the sweep sends it again,
     the same bytes under the same Message-ID.
@@ -111,7 +114,8 @@ def due(now: datetime) -> list[UUID]:
     return list(waiting.order_by("again_at").values_list("id", flat=True))
 
 
-def mark_sent_by_hand(letter: Letter, *, by: str, at: datetime | None = None) -> Letter:
+@deed("send_letter")
+def mark_sent_by_hand(letter: Letter, *, by: Actor, at: datetime | None = None) -> Letter:
     """Record that ``by`` has sent a draft, or what was blocked, on paper or otherwise by hand.
 
     Raises UsageError by field when the case had moved on by ``at`` (now, unless said), or that

@@ -7,17 +7,20 @@ from datetime import datetime
 from django.utils import timezone
 
 from erasure.domain.errors import UsageError
+from erasure.domain.roles import Actor, deed
 from erasure.models import Notice
 from erasure.runs import notices
 
 
-def confirm_told(notice: Notice, *, by: str) -> Notice:
+@deed("tell")
+def confirm_told(notice: Notice, *, by: Actor) -> Notice:
     """Record that ``by`` has told the recipient, once. Raises WrongState when it was recorded
     before. The caller's object is updated."""
     return notices.record_told(notice, by=by, at=timezone.now())
 
 
-def confirm_answer(notice: Notice, *, by: str, at: datetime | None = None) -> Notice:
+@deed("tell")
+def confirm_answer(notice: Notice, *, by: Actor, at: datetime | None = None) -> Notice:
     """Record that the recipient has acknowledged, ``at`` (now, unless said) and once. Raises
     UsageError for the future, and WrongState before it was told or when it was recorded before."""
     now = timezone.now()

@@ -13,12 +13,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import StoreError
+from erasure.domain.keeping import kept
 from erasure.domain.parts import refuse_parts
-from erasure.domain.plan import Draft, World, draft_steps, loose_paths
+from erasure.domain.plan import Draft, World, draft_steps, loose_paths, refuse_contradictions
+from erasure.domain.roles import Actor, deed
 from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
-from erasure.runs import case, explaining, opening, windows
+from erasure.runs import case, explaining, holding, opening, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
@@ -60,7 +62,8 @@ class Preview:
         return sum(self.counts)
 
 
-def make_plan(request: ErasureRequest, *, by: str) -> Plan | None:
+@deed("plan")
+def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
     """Plan an identified request, and move it to ``planned``; None when nothing is known of the
     person, who then gets ``no_data``, never "completed", and whose identifiers are shredded."""
     preview = preview_plan(request)
@@ -79,7 +82,7 @@ def make_plan(request: ErasureRequest, *, by: str) -> Plan | None:
 
 
 def preview_plan(request: ErasureRequest) -> Preview:
-    """Walk, inspect, decide and count; writes nothing."""
+    """Walk, inspect, decide and count; writes nothing but which holds are about this person."""
     given = case.given_by([request])
     with Stores() as stores:
         return _preview(request, given, stores)
@@ -89,13 +92,12 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     wanted = case.wanted_of(given)
     catalogue = selectors.snapshot()
     datasets = catalogue.datasets
-    if request.only_store:
-        datasets = {a: d for a, d in datasets.items() if d.store == request.only_store}
+    if only := request.only_store:
+        datasets = {a: d for a, d in datasets.items() if d.store == only}
     start = {a: f for a, f in selectors.identity_start(set(wanted)).items() if a in datasets}
     reach = walk(start, _within(datasets, catalogue))
     world = _look_at(datasets, reach, stores, catalogue)
-    refuse_parts(reach, world)
-    drafts = draft_steps(reach, world)
+    drafts = _drafted(request, reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
     seeds = _seeds(reach, datasets)
     task = Task(
@@ -112,15 +114,15 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     steps = _run_steps(drafts)
     found = opening.search(task, steps, given, stores)
     entries = opening.entries_of(found, steps)
+    holding.recognise(request, found.needles)
     counts = opening.counts_of(entries)
-    person = str(request.id)
+    person, undo = str(request.id), windows.offered(request)
     for step in steps:
         if counts[person, step.ordinal]:
             _refuse_uncuttable(step.step, world)
     explaining.refuse_values(steps, entries, found.needles, stores)
     rows = explaining.rows_along(steps, entries, told, stores)
     listed = [counts[person, s.ordinal] for s in steps]
-    undo = windows.offered(request)
     return Preview(
         reach=reach,
         drafts=drafts,
@@ -131,6 +133,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         fingerprints=opening.relied_on(steps, world.inspections),
         catalogue_version=catalogue.version,
         warnings=[
+            *holding.warnings_of(request, drafts),
             *_left_open(reach, world),
             *explaining.warnings_of(told, steps),
             *(windows.cannot_undo(drafts, listed, stores) if undo else ()),
@@ -145,6 +148,14 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         ],
         undo=undo,
     )
+
+
+def _drafted(request: ErasureRequest, reach: Reach, world: World) -> list[Draft]:
+    """The steps, with those standing still that a hold or an exception is about."""
+    refuse_parts(reach, world)
+    drafts = kept(draft_steps(reach, world), reach.edges, holding.keeps_of(request))
+    refuse_contradictions(drafts, reach)
+    return drafts
 
 
 def _too_many(drafts: Sequence[Draft], counts: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -323,6 +334,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
             counted=count,
             ceiling=ceiling,
             explained=explained,
+            on_hold=holding.stands_still(d.step),
         )
         for n, (d, count, ceiling, explained) in enumerate(
             zip(preview.drafts, preview.counts, ceilings, preview.explained, strict=True)

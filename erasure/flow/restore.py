@@ -10,6 +10,7 @@ from uuid import UUID
 from erasure import vault
 from erasure.connect import open_store
 from erasure.domain.errors import StoreError
+from erasure.domain.roles import Actor, deed
 from erasure.domain.values import Scalar, canonical, each
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier, SuppressionEntry
@@ -49,7 +50,8 @@ class Returned:
     identifiers: Sequence[tuple[str, str]]
 
 
-def find_returned(store_name: str, *, taken_at: datetime, by: str) -> list[Returned]:
+@deed("restore")
+def find_returned(store_name: str, *, taken_at: datetime, by: Actor) -> list[Returned]:
     """Everybody erased at or after ``taken_at`` whose identity stands in the store again.
 
     A row counts only if nothing in it speaks against it: a key that was given out again sits

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import UsageError, WrongState
+from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import Capture, ErasureRequest, SuppressionEntry, UndoWindow
 from erasure.runs import case, journal, windows
@@ -21,7 +22,8 @@ _BY = "run"
 UNDOABLE = frozenset({"awaiting_window", "blocked"})
 
 
-def waive_window(request: ErasureRequest, *, by: str) -> ErasureRequest:
+@deed("undo")
+def waive_window(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
     """Carry this request out for good, whatever the installation's window: it is planned again
     without one. Raises WrongState once its plan is approved."""
     if request.state not in ("identified", "planned"):
@@ -34,10 +36,11 @@ def waive_window(request: ErasureRequest, *, by: str) -> ErasureRequest:
     return request
 
 
+@deed("undo")
 def begin_undo(
     request: ErasureRequest,
     *,
-    by: str,
+    by: Actor,
     because: str,
     together: bool = False,
     now: datetime | None = None,

@@ -3,13 +3,14 @@ and copies that should have expired are looked for."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from erasure.connect import open_store
@@ -21,7 +22,7 @@ from erasure.domain.states import SETTLED
 from erasure.domain.steps import last_day
 from erasure.evidence import certificate, ledger
 from erasure.models import DateDue, ErasureRequest, PlanStep, Run, UndoWindow
-from erasure.runs import addendum, explaining, journal, statement
+from erasure.runs import addendum, explaining, holding, journal, statement
 from erasure.runs.lease import Fence, lease
 from erasure.runs.segments import Entry
 from erasure.stores.base import (
@@ -62,7 +63,8 @@ def dates_over(now: datetime) -> Iterator[ErasureRequest]:
         plans__steps__rows__gt=0,
         plans__steps__until__isnull=False,
     )
-    yield from decided.filter(over | unknown).distinct().order_by("due_at")
+    held = Q(plans__steps__on_hold=True)
+    yield from decided.filter(over | unknown | held).distinct().order_by("due_at")
 
 
 def act_on_dates(request: ErasureRequest, *, now: datetime) -> None:
@@ -71,12 +73,14 @@ def act_on_dates(request: ErasureRequest, *, now: datetime) -> None:
 
     Raises StoreError and Fenced; then it is tried again.
     """
-    _Case(request).note_dates()
+    case = _Case(request)
+    case.note_dates()
+    case.note_released(now.date() - timedelta(days=1))
     over = request.dates.filter(done_at=None, on__lt=now.date())
     for store in sorted(set(over.values_list("store", flat=True))):
         with lease(_run_of(request).id, store) as fence:
             case = _Case(request)  # read anew: one store's date moves another's copies
-            case.act_in(store, list(over.filter(store=store)), fence)
+            case.act_in(store, case.not_held(over.filter(store=store)), fence)
 
 
 def note_trouble(request: ErasureRequest, why: str) -> None:
@@ -88,6 +92,10 @@ def note_trouble(request: ErasureRequest, why: str) -> None:
 def _run_of(request: ErasureRequest) -> Run:
     assert request.run is not None  # noqa: S101 - a decided case was carried out by a run
     return request.run
+
+
+def _became(receipt: Receipt) -> str:
+    return "erased" if receipt.action == "delete" else f"dealt with ({receipt.action})"
 
 
 class _Case:
@@ -118,6 +126,30 @@ class _Case:
             (self._date(ordinal, day, rows) for (ordinal, day), rows in counts.items()),
             ignore_conflicts=True,
         )
+
+    def note_released(self, day: date) -> None:
+        """What stood still for a hold that was released was due yesterday."""
+        steps = holding.released(self.request, list(self._steps.values()))
+        with transaction.atomic():
+            for step in steps:
+                rows = sum(e.key.count for e in self._entries.get(step.ordinal, ()))
+                if rows:
+                    self._date(step.ordinal, day, rows).save()
+                step.on_hold = False
+                step.save(update_fields=["on_hold"])
+            if steps:
+                told = {"request": str(self.request.id), "datasets": [s.dataset for s in steps]}
+                ledger.append("hold_over", told)
+
+    def not_held(self, due: QuerySet[DateDue]) -> list[DateDue]:
+        """Those that may go: a hold outranks a date."""
+        free = []
+        for one in due:
+            if why := holding.is_held(self.request, {one.dataset}):
+                DateDue.objects.filter(pk=one.pk).update(error=why)
+            else:
+                free.append(one)
+        return free
 
     def _date(self, ordinal: int, day: date, rows: int) -> DateDue:
         step = self._steps[ordinal]
@@ -159,22 +191,31 @@ class _Case:
         """The retained rows whose day has passed, by their own step, children first."""
         works: dict[int, Work] = {}
         for ordinal in sorted({one.step for one in due}):
-            step = replace(self._run_steps[ordinal].step, action="delete")
+            step = self._run_steps[ordinal].step
+            step = step.held or replace(step, action="delete")
             keys = self._keys(ordinal, [one for one in due if one.step == ordinal])
             works[ordinal] = Work(step=step, keys=keys)
         listed = list(works.values())
+        secrets = self._secrets(listed)
         self._refuse_triggers(store, sorted(works))
         try:
-            receipts = store.act(listed, _NO_SECRETS)
+            receipts = store.act(listed, secrets)
         except LateRows as error:
             raise StoreError(
                 error.place, "rows refer to what has to go on its date; remove them there first"
             ) from None
-        for failure in store.check(listed, _NO_SECRETS):
+        for failure in store.check(listed, secrets):
             raise StoreError(failure.dataset, f"on its date: {failure.why}; look at the store")
         purged = store.purge([work.step.dataset for work in listed])
         for ordinal, receipt in zip(works, receipts, strict=True):
             self._erased(self._steps[ordinal], due, receipt, purged)
+
+    def _secrets(self, works: Sequence[Work]) -> Secrets:
+        """What a step that stood still needs, and no other: the person's needles."""
+        if all(work.step.action == "delete" for work in works):
+            return _NO_SECRETS
+        needles = journal.open_needles(self.run, [str(self.request.id)])
+        return Secrets(seed=os.urandom(32), needles=journal.matcher_of(needles))
 
     def _refuse_triggers(self, store: Store, ordinals: Sequence[int]) -> None:
         """A trigger may write elsewhere what it deletes. Raises StoreError for one that was not
@@ -198,7 +239,8 @@ class _Case:
         were counted: then nothing may be claimed."""
         step, days = self._run_steps[ordinal].step, {one.on for one in due}
         entries = self._entries.get(ordinal, ())
-        keys = tuple(e.key for e in entries if last_day(step, e.carry) in days)
+        whole = step.held is not None and step.dataset.until is None
+        keys = tuple(e.key for e in entries if whole or last_day(step, e.carry) in days)
         if sum(key.count for key in keys) != sum(one.rows for one in due):
             raise StoreError(
                 step.dataset.address, "the keys kept for its dates are not those that were counted"
@@ -211,7 +253,7 @@ class _Case:
         gone = sum(one.rows for one in due if one.step == step.ordinal)
         left = (step.rows or 0) - gone
         kept = len(receipt.reused) + len(receipt.kept)
-        note = f"{gone - kept} erased when their last day had passed"
+        note = f"{gone - kept} {_became(receipt)} when their last day had passed"
         if kept:
             note += f"; {kept} left alone: no longer the row that was found, or referred to"
         residue = purged.residue if receipt.residue == "logically_deleted" else receipt.residue
@@ -223,7 +265,9 @@ class _Case:
             step.rows = sum(every.values_list("rows", flat=True)) - kept
             step.residue, step.until = residue, None
         self._done.append(
-            addendum.Done(step=step, action="delete", rows=gone - kept, residue=residue, note=note)
+            addendum.Done(
+                step=step, action=receipt.action, rows=gone - kept, residue=residue, note=note
+            )
         )
 
     def _copies_left(self, store: Store, ordinal: int) -> int:

@@ -12,15 +12,16 @@ from rich.status import Status
 
 from erasure.advance import Job
 from erasure.domain.errors import EvidenceError, LetheError, UsageError
+from erasure.domain.roles import Actor, console
 from lineage.errors import LineageError
 
 FAILED = 1
 USAGE = 2
 
 
-def operator() -> str:
+def operator() -> Actor:
     """The console operator, as recorded with what they decide."""
-    return f"console operator ({getpass.getuser()})"
+    return console(getpass.getuser())
 
 
 def add_accept(parser: CommandParser) -> None:

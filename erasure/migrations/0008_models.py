@@ -24,7 +24,7 @@ def _into_waits(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('erasure', '0006_letters'),
+        ('erasure', '0007_decisions'),
     ]
 
     operations = [

@@ -1,5 +1,6 @@
 """The control database. Readable identifiers are nowhere in it."""
 
+from erasure.models.decisions import HeldPerson, Hold, KeptDataset
 from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf
 from erasure.models.letters import Letter
 from erasure.models.model_jobs import ModelJob, ModelWait
@@ -32,8 +33,11 @@ __all__ = [
     "DateDue",
     "ErasureRequest",
     "Event",
+    "HeldPerson",
+    "Hold",
     "Identifier",
     "ImageChunk",
+    "KeptDataset",
     "Lease",
     "LedgerHead",
     "LedgerLeaf",

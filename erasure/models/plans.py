@@ -77,6 +77,9 @@ class PlanStep(models.Model):
     residue = models.CharField(max_length=20, default="present")
     until = models.DateField(null=True, blank=True)
     note = models.TextField(blank=True)
+    on_hold = models.BooleanField(
+        default=False, help_text="stands still until a hold is released, then goes on by itself"
+    )
     along = models.JSONField(
         default=dict, help_text="rows that no step names and that went along, by finding"
     )
@@ -85,6 +88,9 @@ class PlanStep(models.Model):
         ordering: ClassVar[list[str]] = ["ordinal"]
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(fields=["plan", "ordinal"], name="step_ordinal_once")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["plan"], condition=models.Q(on_hold=True), name="steps_on_hold")
         ]
 
     def __str__(self) -> str:

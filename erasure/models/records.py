@@ -50,9 +50,15 @@ class Reasoning(models.Model):
         IDENTITY_DOUBT = "identity_doubt"
         UNIDENTIFIABLE = "unidentifiable"
         EXTENSION = "extension"
+        EXCEPTION = "exception"
+        BALANCING = "balancing"
+        OPINION = "opinion"
+        FEE = "fee"
 
     request = models.ForeignKey(ErasureRequest, models.CASCADE, related_name="reasoning")
     about = models.CharField(max_length=20, choices=About.choices)
+    place = models.CharField(max_length=255, blank=True, help_text="a dataset, or a plan")
+    verdict = models.CharField(max_length=20, blank=True, help_text="what it comes to")
     sealed = models.BinaryField()
     by = models.CharField(max_length=150)
     at = models.DateTimeField()

@@ -37,6 +37,10 @@ class ErasureRequest(models.Model):
     child = models.BooleanField(
         default=False, help_text="whether the data were collected from a child"
     )
+    ground = models.CharField(
+        max_length=20, blank=True, help_text="of Art. 17(1), as stated; nobody has to name one"
+    )
+    refused_for = models.CharField(max_length=20, blank=True)
     only_store = models.CharField(
         max_length=100, blank=True, help_text="a replay after a restore looks at this store alone"
     )

@@ -14,7 +14,7 @@ from erasure.domain.finding import key_text
 from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun
-from erasure.runs import capturing, case, explaining, journal
+from erasure.runs import capturing, case, explaining, holding, journal
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.rounds import search_again
@@ -33,6 +33,7 @@ def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None
     actor = _Actor(run, store, fence)
     _refuse_changed(run, store, actor.steps)
     while (batch := _pending(run, store.name).first()) is not None:
+        holding.refuse_held(run, store.name, actor.steps)
         actor.act_on(batch)
     purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
     with transaction.atomic():

@@ -11,9 +11,17 @@ from erasure.models import ErasureRequest, Reasoning
 LONGEST = 10_000
 
 
-def write_down(request: ErasureRequest, about: str, text: str, *, by: str) -> Reasoning:
-    """Seal what somebody gave as the reason; joins the caller's transaction. Raises UsageError
-    without one."""
+def write_down(
+    request: ErasureRequest,
+    about: str,
+    text: str,
+    *,
+    by: str,
+    place: str = "",
+    verdict: str = "",
+) -> Reasoning:
+    """Seal what somebody gave as the reason; joins the caller's transaction. ``place`` and
+    ``verdict`` stand in clear. Raises UsageError without a reason."""
     text = text.strip()
     if not text or len(text) > LONGEST or "\x00" in text:
         raise UsageError(f"request {request.id}: give the reason, in at most {LONGEST} characters")
@@ -21,6 +29,8 @@ def write_down(request: ErasureRequest, about: str, text: str, *, by: str) -> Re
     return Reasoning.objects.create(
         request=request,
         about=about,
+        place=place,
+        verdict=verdict,
         sealed=vault.seal(key, text.encode(), label=_label(request, about)),
         by=by,
         at=timezone.now(),

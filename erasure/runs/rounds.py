@@ -114,6 +114,8 @@ class Known:
         if before is None or not before.became:
             return before is None
         step = self._steps[entry.ordinal]
+        if step.action in KEPT:
+            return before.became == "reused"
         if step.via == "deep":
             # A row that stays is found by its references for ever.
             return before.became == "reused" or step.action == "delete"

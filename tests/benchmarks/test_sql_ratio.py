@@ -20,6 +20,7 @@ from erasure.demo import company as demo
 from erasure.demo.people import Dice, Person, Population
 from erasure.flow import decide, execute, identify, intake, planning
 from erasure.models import ErasureRequest
+from tests.flow.cast import APPROVER, OFFICER
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.django_db(transaction=True)]
 
@@ -97,11 +98,11 @@ def by_lethe(people: Sequence[Person]) -> float:
 
 def prepared(person: Person) -> ErasureRequest:
     """An approved request that looks at the shop's database alone."""
-    request = intake.open_request([("email", person.email)], by="officer", only_store="shop_db")
-    identify.confirm_identity(request, by="officer", method="benchmark")
-    plan = planning.make_plan(request, by="officer")
+    request = intake.open_request([("email", person.email)], by=OFFICER, only_store="shop_db")
+    identify.confirm_identity(request, by=OFFICER, method="benchmark")
+    plan = planning.make_plan(request, by=OFFICER)
     assert plan is not None
-    decide.approve_plan(request, digest=plan.digest, by="approver")
+    decide.approve_plan(request, digest=plan.digest, by=APPROVER)
     return request
 
 

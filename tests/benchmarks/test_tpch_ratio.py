@@ -18,6 +18,7 @@ from django.core.management import call_command
 from erasure.flow import decide, execute, identify, intake, planning
 from erasure.models import ErasureRequest
 from tests.benchmarks import tpch
+from tests.flow.cast import APPROVER, OFFICER
 from tests.stores.postgresql import scratch_database
 
 pytestmark = [
@@ -101,11 +102,11 @@ def by_lethe(people: Sequence[int]) -> float:
 
 def prepared(key: int) -> ErasureRequest:
     """An approved request of the customer with that key."""
-    request = intake.open_request([("customer_id", str(key))], by="officer")
-    identify.confirm_identity(request, by="officer", method="benchmark")
-    plan = planning.make_plan(request, by="officer")
+    request = intake.open_request([("customer_id", str(key))], by=OFFICER)
+    identify.confirm_identity(request, by=OFFICER, method="benchmark")
+    plan = planning.make_plan(request, by=OFFICER)
     assert plan is not None
-    decide.approve_plan(request, digest=plan.digest, by="approver")
+    decide.approve_plan(request, digest=plan.digest, by=APPROVER)
     return request
 
 

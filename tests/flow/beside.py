@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from erasure.domain.roles import Actor
 from erasure.evidence.certificate import path_of
 from erasure.flow import decide
 from erasure.models import Certificate, ErasureRequest, Plan
@@ -57,7 +58,7 @@ def plan_of(request: ErasureRequest) -> Plan:
     return request.plans.get(state="draft")
 
 
-def accepting(request: ErasureRequest, *codes: str, by: str = APPROVER) -> ErasureRequest:
+def accepting(request: ErasureRequest, *codes: str, by: Actor = APPROVER) -> ErasureRequest:
     """The same case, its plan approved with these codes."""
     decide.approve_plan(request, digest=plan_of(request).digest, by=by, accept=codes)
     return request

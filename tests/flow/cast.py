@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from erasure.domain.roles import Actor, console
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import Found, Image, Keeper, Receipt, Secrets, Selector, Work
 from erasure.stores.memory import MemoryStore
@@ -30,10 +31,14 @@ NEIGHBOUR = "ben.baker@example.com"
 BYSTANDER = "cleo.carter@example.com"
 EMPLOYEE = "eve.evans@example.org"
 NOBODY = "nobody@example.com"
-OFFICER = "officer"
-APPROVER = "approver"
-AUDITOR = "auditor"
-INTRUDER = "intruder"
+OFFICER = Actor("officer", ["officer"])
+APPROVER = Actor("approver", ["approver"])
+DPO = Actor("dpo", ["dpo"])
+AUDITOR = Actor("auditor", ["auditor"])
+INTRUDER = Actor("intruder")
+CONSOLE = console("tests")
+OLGA = Actor("olga", ["officer", "approver"])
+ARNE = Actor("arne", ["officer", "approver"])
 
 ANN, BEN, CLEO = 0, 1, 2
 EVE, FAY, GIL = 10, 11, 12

@@ -78,7 +78,7 @@ def test_approving_another_digest_is_refused_and_nothing_happened(shop: Shop) ->
     request = planned(SUBJECT)
     leaves, events = LedgerLeaf.objects.count(), Event.objects.count()
     with pytest.raises(StalePlan, match="look at it again"):
-        decide.approve_plan(request, digest="0" * 64, by=INTRUDER)
+        decide.approve_plan(request, digest="0" * 64, by=APPROVER)
     request.refresh_from_db()
     plan = request.plans.get()
     assert (request.state, plan.state, plan.approved_by) == ("planned", "draft", "")

@@ -19,7 +19,7 @@ from erasure.domain.errors import LetheError
 from erasure.flow import intake
 from erasure.models import ErasureRequest, Event, LedgerLeaf
 from lineage.errors import LineageError
-from tests.flow.cast import NEIGHBOUR, SUBJECT, Shop
+from tests.flow.cast import NEIGHBOUR, OFFICER, SUBJECT, Shop
 from tests.flow.deeds import approved, identified, started, work_off
 
 WORDS = ("archer", "030 5550001", "030 5550009", "quiet lane")
@@ -141,7 +141,7 @@ def test_what_cannot_be_asked_is_refused_without_repeating_it(
     shop: Shop, identifiers: list[tuple[str, str]]
 ) -> None:
     with pytest.raises((LetheError, LineageError)) as caught:
-        intake.open_request(identifiers, by="officer")
+        intake.open_request(identifiers, by=OFFICER)
     assert_discreet(str(caught.value), "the error")
     assert not ErasureRequest.objects.exists()
 

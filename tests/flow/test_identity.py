@@ -15,12 +15,12 @@ from django.utils import timezone
 from erasure.advance import finish_keys
 from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.identity import Asker
+from erasure.domain.roles import THE_PERSON
 from erasure.flow import decide, identify, intake, planning
 from erasure.models import ErasureRequest, Event, Identifier, LedgerLeaf, Token
 from tests.flow.cast import (
     APPROVER,
     BEN,
-    INTRUDER,
     NEIGHBOUR,
     OFFICER,
     SUBJECT,
@@ -36,7 +36,7 @@ LOGIN = Ed25519PrivateKey.generate()
 def asked(*identifiers: tuple[str, str], asked_by: Asker = "self") -> ErasureRequest:
     """A request of which nothing is proved."""
     given = identifiers or (("email", SUBJECT),)
-    return intake.open_request(given, by="", channel="portal", asked_by=asked_by)
+    return intake.open_request(given, by=THE_PERSON, channel="portal", asked_by=asked_by)
 
 
 def erased(request: ErasureRequest) -> ErasureRequest:
@@ -346,6 +346,6 @@ def test_a_case_that_has_ended_cannot_be_identified_again() -> None:
     token = identify.ask_mailbox(request)
     decide.refuse_request(request, by=OFFICER, because="not a customer")
     with pytest.raises(WrongState):
-        identify.confirm_identity(request, by=INTRUDER, method="card")
+        identify.confirm_identity(request, by=OFFICER, method="card")
     with pytest.raises(WrongState):
         identify.confirm_mailbox(token)

@@ -81,7 +81,7 @@ def test_a_draft_is_read_and_nothing_is_sent(inbox: Inbox) -> None:
 
 
 def test_the_hash_is_of_exactly_what_the_mail_server_took(inbox: Inbox) -> None:
-    letter = flow.send_letter(drafted(received()), by=APPROVER)
+    letter = flow.send_letter(drafted(received()), by=OFFICER)
     assert letter.state == "sent"
     ((to, text),) = inbox.mails
     assert to == [SUBJECT]

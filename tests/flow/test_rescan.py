@@ -9,7 +9,19 @@ from erasure.flow.verify import _by_collection
 from erasure.models import Certificate, ErasureRequest, StoreScan
 from erasure.runs.report import case_json
 from lineage.graph import Dataset
-from tests.flow.cast import ANN, BEN, CATALOGUE, CLEO, EMPLOYEE, EVE, OFFICER, SUBJECT, Shop, Spied
+from tests.flow.cast import (
+    ANN,
+    APPROVER,
+    BEN,
+    CATALOGUE,
+    CLEO,
+    EMPLOYEE,
+    EVE,
+    OFFICER,
+    SUBJECT,
+    Shop,
+    Spied,
+)
 from tests.flow.deeds import approved, identified, started, work_off
 
 
@@ -179,7 +191,7 @@ def nobody_in_particular(shop: Shop, **values: str | int) -> ErasureRequest:
     request = identified(("phone", "11"))
     work_off(request)
     plan = request.plans.get()
-    decide.approve_plan(request, digest=plan.digest, by="approver")
+    decide.approve_plan(request, digest=plan.digest, by=APPROVER)
     work_off(request)
     return request
 

@@ -29,6 +29,7 @@ from tests.flow.beside import (
 from tests.flow.cast import (
     APPROVER,
     CATALOGUE,
+    CONSOLE,
     NEIGHBOUR,
     OFFICER,
     SUBJECT,
@@ -195,7 +196,7 @@ def test_a_replay_repeats_what_was_accepted_then_and_nothing_else(
     shutil.copy(shop.files["shop_db"], backup)
     work_off(accepting(planned(SUBJECT), PARCELS, LABELS))
     shutil.copy(backup, shop.files["shop_db"])
-    (done,) = replay("shop_db", taken_at=taken_at, by=OFFICER)
+    (done,) = replay("shop_db", taken_at=taken_at, by=CONSOLE)
     assert done.request.state == "partly_granted", done.request.blocked_because
     assert shop.rows("parcel") == [{"id": 3, "order_id": 3}]
     entries = done.request.plans.get().accepted
@@ -205,9 +206,9 @@ def test_a_replay_repeats_what_was_accepted_then_and_nothing_else(
     add_trigger(shop)
     before = beside(shop)
     with pytest.raises(UsageError, match=WATCH):
-        replay("shop_db", taken_at=taken_at, by=OFFICER)
+        replay("shop_db", taken_at=taken_at, by=CONSOLE)
     assert beside(shop) == before
-    done, *_ = replay("shop_db", taken_at=taken_at, by=OFFICER, accept=[WATCH])
+    done, *_ = replay("shop_db", taken_at=taken_at, by=CONSOLE, accept=[WATCH])
     assert done.request.state == "partly_granted", done.request.blocked_because
     assert shop.rows("parcel") == [{"id": 3, "order_id": 3}]
 
@@ -226,10 +227,10 @@ def test_a_replay_asks_again_for_a_trigger_with_another_text(
     add_trigger(shop, "DELETE FROM line WHERE id < 0;")
     before = shop.everything()
     with pytest.raises(UsageError, match=WATCH):
-        replay("shop_db", taken_at=taken_at, by=OFFICER)
+        replay("shop_db", taken_at=taken_at, by=CONSOLE)
     assert shop.everything() == before
     add_trigger(shop)
-    (done,) = replay("shop_db", taken_at=taken_at, by=OFFICER)
+    (done,) = replay("shop_db", taken_at=taken_at, by=CONSOLE)
     assert done.request.state == "partly_granted", done.request.blocked_because
 
 
@@ -237,8 +238,8 @@ def test_the_console_approves_side_effects_by_name_too(sql_shop: SqliteShop) -> 
     add_parcels(sql_shop)
     request = planned(SUBJECT)
     with pytest.raises(UsageError, match=PARCELS):
-        approve(request, by=OFFICER, because="console")
+        approve(request, by=CONSOLE, because="console")
     with pytest.raises(StalePlan):
         decide.approve_plan(request, digest="0" * 64, by=APPROVER, accept=[PARCELS, LABELS])
-    approve(request, by=OFFICER, because="console", accept=[PARCELS, LABELS])
+    approve(request, by=CONSOLE, because="console", accept=[PARCELS, LABELS])
     assert request.state == "approved"

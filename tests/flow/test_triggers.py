@@ -8,6 +8,7 @@ import pytest
 
 from erasure.advance import Job, perform
 from erasure.domain.errors import UsageError
+from erasure.domain.roles import Actor
 from erasure.flow import decide
 from erasure.models import Certificate, Event
 from tests.flow.beside import (
@@ -52,7 +53,7 @@ def test_a_trigger_is_accepted_once_for_all_plans_of_a_shape(sql_shop: SqliteSho
     plan = plan_of(other)
     assert plan.findings
     assert decide.to_accept(plan) == []
-    accepting(other, by="somebody")
+    accepting(other, by=Actor("somebody", ["approver"]))
     (entry,) = other.plans.get().accepted
     assert (entry["code"], entry["by"]) == (WATCH, APPROVER)
     work_off(other)

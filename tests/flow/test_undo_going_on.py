@@ -15,6 +15,7 @@ from sqlalchemy.engine import Engine
 
 from erasure.advance import Job, due_jobs, finish_keys, perform
 from erasure.domain.errors import StoreError, StoreUnreachable, WrongState
+from erasure.domain.roles import Actor
 from erasure.flow import decide, undo
 from erasure.inline import open_case, undo_case
 from erasure.models import Capture, ErasureRequest, LedgerLeaf
@@ -161,7 +162,7 @@ def test_two_who_decide_at_once_undo_it_once(shop: Shop) -> None:
     undo.begin_undo(request, by=OFFICER, because=WHY)
     written = everything_written()
     with pytest.raises(WrongState):
-        undo.begin_undo(other, by="another officer", because=WHY)
+        undo.begin_undo(other, by=Actor("another officer", ["officer"]), because=WHY)
     assert everything_written() == written
 
 

@@ -17,6 +17,7 @@ from erasure.inline import approve, open_case, run_inline
 from erasure.models import ErasureRequest
 from lineage import catalog
 from lineage.importers import fideslang
+from tests.flow.cast import CONSOLE, OFFICER
 from tests.stores.postgresql import scratch_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -172,13 +173,13 @@ def case(database: Database, monkeypatch: pytest.MonkeyPatch) -> ErasureRequest:
     """The subject's case, with its plan."""
     monkeypatch.setenv("SHOP_URL", database.url)
     catalog.upsert(fideslang.read_text(CATALOGUE, "shop.yml"))
-    return open_case([("email", SUBJECT)], by="officer", method="test")
+    return open_case([("email", SUBJECT)], by=OFFICER, method="test")
 
 
 def test_only_rows_that_match_in_every_column_are_the_persons(
     database: Database, case: ErasureRequest
 ) -> None:
-    approve(case, by="officer", because="test")
+    approve(case, by=CONSOLE, because="test")
     run_inline(case)
     assert case.state == "completed", case.blocked_because
     assert database.read() == LEFT
@@ -201,7 +202,7 @@ def test_the_plan_counts_them_and_names_the_columns_together(case: ErasureReques
 def test_a_child_added_later_is_found_by_all_its_columns(
     database: Database, case: ErasureRequest
 ) -> None:
-    approve(case, by="officer", because="test")
+    approve(case, by=CONSOLE, because="test")
     with closing(database.connect()) as connection:
         connection.cursor().execute("INSERT INTO line VALUES (1, 3, 9)")
         connection.cursor().execute("INSERT INTO line VALUES (2, 2, 9)")
@@ -219,7 +220,7 @@ def test_a_reference_to_a_part_of_a_key_is_refused_before_anything_is_counted(
     parts = CATALOGUE.replace(", composite: [[branch, order_no]]", "")
     catalog.upsert(fideslang.read_text(parts, "shop.yml"))
     with pytest.raises(UsageError, match=r"shop\.line\.branch: refers to a part of the key"):
-        open_case([("email", SUBJECT)], by="officer", method="test")
+        open_case([("email", SUBJECT)], by=OFFICER, method="test")
     assert database.read() == {table: sorted(rows, key=repr) for table, rows in ROWS.items()}
 
 
@@ -237,9 +238,9 @@ def test_children_whose_reference_is_their_key_go_with_a_cascade_as_planned(
         connection.commit()
     monkeypatch.setenv("SHOP_URL", database.url)
     catalog.upsert(fideslang.read_text(CATALOGUE, "shop.yml"))
-    case = open_case([("email", SUBJECT)], by="officer", method="test")
+    case = open_case([("email", SUBJECT)], by=OFFICER, method="test")
     assert case.plans.get().findings == []
-    approve(case, by="officer", because="test")
+    approve(case, by=CONSOLE, because="test")
     run_inline(case)
     assert case.state == "completed", case.blocked_because
     assert database.read() == LEFT

@@ -19,6 +19,7 @@ from erasure.inline import approve, open_case, run_inline
 from erasure.models import Certificate, ErasureRequest, ScanResult
 from lineage import catalog
 from lineage.importers import fideslang
+from tests.flow.cast import CONSOLE, OFFICER
 from tests.stores import mariadb, postgresql
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -229,7 +230,7 @@ def club(
 
 def opened(catalogue: str = CATALOGUE) -> ErasureRequest:
     catalog.upsert(fideslang.read_text(catalogue, "club.yml"))
-    return open_case([("email", SUBJECT)], by="officer", method="test")
+    return open_case([("email", SUBJECT)], by=OFFICER, method="test")
 
 
 def seen(case: ErasureRequest) -> set[tuple[str, str, str]]:
@@ -240,7 +241,7 @@ def seen(case: ErasureRequest) -> set[tuple[str, str, str]]:
 
 def test_nothing_of_the_person_is_left_in_any_document(club: Club) -> None:
     case = opened()
-    approve(case, by="officer", because="test")
+    approve(case, by=CONSOLE, because="test")
     run_inline(case)
     assert case.state == "completed", case.blocked_because
     left = club.read()
@@ -267,9 +268,9 @@ def test_the_plan_counts_rows_found_inside(club: Club) -> None:
 
 def test_two_people_in_one_run_leave_the_same_list(club: Club) -> None:
     first = opened()
-    second = open_case([("email", "ben.baker@example.com")], by="officer", method="test")
+    second = open_case([("email", "ben.baker@example.com")], by=OFFICER, method="test")
     for case in (first, second):
-        approve(case, by="officer", because="test")
+        approve(case, by=CONSOLE, because="test")
     run_inline(first)
     run_inline(second)
     assert (first.state, second.state) == ("completed", "completed")
@@ -284,7 +285,7 @@ def test_two_people_in_one_run_leave_the_same_list(club: Club) -> None:
 
 def test_who_joins_between_plan_and_run_stays(club: Club) -> None:
     case = opened()
-    approve(case, by="officer", because="test")
+    approve(case, by=CONSOLE, because="test")
     more = club.literal("[2, 1, 3]")
     club.run(f"UPDATE team SET members = {more} WHERE id = 1")
     club.run(f"INSERT INTO event VALUES (9, {club.literal(ROWS['event'][0][1])})")
@@ -297,7 +298,7 @@ def test_who_joins_between_plan_and_run_stays(club: Club) -> None:
 
 def test_what_is_planted_inside_afterwards_is_found(club: Club) -> None:
     case = opened()
-    approve(case, by="officer", because="test")
+    approve(case, by=CONSOLE, because="test")
     planted = '{"user": {"id": 3}, "deep": [{"cc": "x \\u0061nn.archer@example.com"}]}'
     club.run(f"INSERT INTO event VALUES (8, {club.literal(planted)})")
     run_inline(case)

@@ -20,6 +20,7 @@ from erasure.inline import run_inline
 from erasure.models import ErasureRequest
 from lineage import catalog
 from lineage.importers import fideslang
+from tests.flow.cast import OFFICER
 from tests.scenarios.faults_cast import approved, describe, dump, fill
 from tests.stores import mariadb as on_mariadb
 from tests.stores import postgresql as on_postgresql
@@ -113,7 +114,7 @@ def test_what_cannot_be_an_identity_is_refused_in_one_line_that_does_not_repeat_
         assert intake.checked([("email", value)]) == [("email", "a@b")]  # a slip of the keyboard
         return
     with pytest.raises(UsageError, match="too long or has control characters") as caught:
-        intake.open_request([("email", value)], by="officer")
+        intake.open_request([("email", value)], by=OFFICER)
     assert value not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert not ErasureRequest.objects.exists()

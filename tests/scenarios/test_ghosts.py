@@ -18,6 +18,7 @@ from erasure.inline import approve, open_case, run_inline, undo_case
 from erasure.models import ErasureRequest
 from lineage import catalog
 from lineage.importers import fideslang
+from tests.flow.cast import CONSOLE, OFFICER
 from tests.scenarios.conftest import HERE, Installation
 from tests.stores import mariadb, postgresql
 from tests.stores.company import Row
@@ -88,11 +89,11 @@ def _made(engine: str, folder: Path) -> Iterator[SqlHarness]:
 def planned(catalogue: str = CATALOGUE) -> ErasureRequest:
     """The subject's case, with its plan."""
     catalog.upsert(fideslang.read_text(catalogue, "shop.yml"))
-    return open_case([("email", SUBJECT)], by="officer", method="test")
+    return open_case([("email", SUBJECT)], by=OFFICER, method="test")
 
 
 def carried_out(case: ErasureRequest) -> ErasureRequest:
-    approve(case, by="officer", because="test")
+    approve(case, by=CONSOLE, because="test")
     return run_inline(case)
 
 
@@ -153,7 +154,7 @@ def test_undone_everything_is_as_it_was(shop: SqlHarness, settings: Settings) ->
     case = carried_out(planned())
     assert case.state == "awaiting_window", case.blocked_because
     assert_decorrelated(shop)
-    undo_case(case, by="officer", because="the wrong employee was looked up")
+    undo_case(case, by=OFFICER, because="the wrong employee was looked up")
     assert case.state == "undone"
     assert (shop.read("employee"), shop.read("product")) == before
 

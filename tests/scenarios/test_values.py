@@ -11,6 +11,7 @@ from erasure.domain.errors import StoreError
 from erasure.inline import approve, open_case, run_inline
 from lineage import catalog
 from lineage.importers import fideslang
+from tests.flow.cast import CONSOLE, OFFICER
 from tests.stores.test_sql_sqlite import SqliteHarness
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,8 +56,8 @@ def fill(shop: SqliteHarness, check: str) -> None:
 
 def test_values_that_the_constraints_let_in_are_found(shop: SqliteHarness) -> None:
     fill(shop, "phone LIKE '____-_______' AND length(phone) = 12")
-    case = open_case([("email", SUBJECT)], by="officer", method="test")
-    approve(case, by="officer", because="test")
+    case = open_case([("email", SUBJECT)], by=OFFICER, method="test")
+    approve(case, by=CONSOLE, because="test")
     run_inline(case)
     assert case.state == "completed", case.blocked_because
     hers, his = shop.read("customer")
@@ -78,6 +79,6 @@ def test_where_there_is_none_planning_refuses_with_the_place_and_the_remedy(
     fill(shop, check)
     before = shop.read("customer")
     with pytest.raises(StoreError, match=rf"shop_db\.customer\.phone: .*{why}.*declare") as caught:
-        open_case([("email", SUBJECT)], by="officer", method="test")
+        open_case([("email", SUBJECT)], by=OFFICER, method="test")
     assert "0160" not in str(caught.value)
     assert shop.read("customer") == before

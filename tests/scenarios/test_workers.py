@@ -28,8 +28,8 @@ OPEN = f"""
 from erasure.advance import Job
 from erasure.flow import identify, intake
 from erasure.tasks import enqueue
-request = intake.open_request([("email", "{EMAIL}")], by="officer", channel="desk")
-identify.confirm_identity(request, by="officer", method="at the counter")
+request = intake.open_request([("email", "{EMAIL}")], by=OFFICER, channel="desk")
+identify.confirm_identity(request, by=OFFICER, method="at the counter")
 enqueue(Job("advance", request.id))
 """
 APPROVE = """
@@ -37,9 +37,10 @@ from erasure.advance import Job
 from erasure.flow import decide
 from erasure.models import ErasureRequest
 from erasure.tasks import enqueue
+from tests.flow.cast import APPROVER, OFFICER
 request = ErasureRequest.objects.get()
 digest = request.plans.get(state="draft").digest
-decide.approve_plan(request, digest=digest, by="approver")
+decide.approve_plan(request, digest=digest, by=APPROVER)
 enqueue(Job("advance", request.id))
 """
 

@@ -13,13 +13,15 @@ from urllib.parse import unquote_plus
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from erasure.domain.roles import SYSTEM
 from erasure.flow import identify, intake, planning
 from erasure.models import ErasureRequest, Event, LedgerLeaf, Letter, Notice, Plan
+from tests.flow.cast import OLGA
 from tests.scenarios.small_shop import EMAIL, NAME, make_shop
 
 CATALOGUE = Path(__file__).parents[1] / "scenarios" / "small_shop.yml"
@@ -98,13 +100,11 @@ def page(request: ErasureRequest, deed: str = "change") -> str:
     return f"{LIST}{request.pk}/{deed}/"
 
 
-def person(name: str, *permissions: str, staff: bool = True) -> Person:
-    """A logged-in user with these permissions; ``view_`` stands for all that begin so."""
+def person(name: str, *roles: str, staff: bool = True) -> Person:
+    """A logged-in user with these roles."""
     user = User.objects.create_user(name, password=f"{name} knows", is_staff=staff)
-    for wanted in permissions:
-        found = Permission.objects.filter(codename__startswith=wanted)
-        assert found, wanted
-        user.user_permissions.add(*found)
+    user.groups.set(Group.objects.filter(name__in=roles))
+    assert user.groups.count() == len(roles)
     client = Client()
     client.force_login(user)
     return Person(name, client)
@@ -113,7 +113,7 @@ def person(name: str, *permissions: str, staff: bool = True) -> Person:
 def plan_of(request: ErasureRequest) -> ErasureRequest:
     """What a worker does with a request that the desk has opened."""
     request.refresh_from_db()
-    planning.make_plan(request, by="run")
+    planning.make_plan(request, by=SYSTEM)
     return request
 
 
@@ -126,25 +126,22 @@ def shop(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return database
 
 
-_OFFICER = ("view_", "add_erasurerequest", "change_erasurerequest")
-
-
 @pytest.fixture
 def officer(db: None) -> Iterator[Person]:
     """Opens requests and decides them."""
-    yield from _watched(person("olga", *_OFFICER))
+    yield from _watched(person("olga", "officer", "approver"))
 
 
 @pytest.fixture
 def approver(db: None) -> Iterator[Person]:
     """The other pair of eyes."""
-    yield from _watched(person("arne", *_OFFICER))
+    yield from _watched(person("arne", "officer", "approver"))
 
 
 @pytest.fixture
 def auditor(db: None) -> Iterator[Person]:
     """Reads everything."""
-    yield from _watched(person("ada", "view_"))
+    yield from _watched(person("ada", "auditor"))
 
 
 @pytest.fixture
@@ -169,8 +166,8 @@ def _watched(person: Person) -> Iterator[Person]:
 @pytest.fixture
 def opened(shop: Path) -> ErasureRequest:
     """The subject's request, opened by the officer; not planned yet."""
-    request = intake.open_request([("email", EMAIL)], by="olga", channel="desk")
-    return identify.confirm_identity(request, by="olga", method="rang back")
+    request = intake.open_request([("email", EMAIL)], by=OLGA, channel="desk")
+    return identify.confirm_identity(request, by=OLGA, method="rang back")
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Group, User
 
 from erasure.inline import approve, run_inline
 from erasure.models import ErasureRequest, Notice
+from tests.flow.cast import CONSOLE
 from tests.web.conftest import (
     FORM,
     LIST,
@@ -13,6 +15,7 @@ from tests.web.conftest import (
     Person,
     everything_written,
     page,
+    person,
 )
 
 
@@ -69,7 +72,7 @@ def test_a_deed_is_never_done_by_opening_its_address(
 def test_an_auditor_reads_everything_and_finds_no_button(
     auditor: Person, planned: ErasureRequest
 ) -> None:
-    approve(planned, by="arne", because="test")
+    approve(planned, by=CONSOLE, because="test")
     run_inline(planned)
     for address in PAGES:
         assert auditor.get(address).status_code == 200, address
@@ -95,3 +98,50 @@ def test_the_first_page_tells_somebody_without_business_here_nothing(
     intruder: Person, planned: ErasureRequest
 ) -> None:
     assert b"waiting for approval" not in intruder.get("/admin/").content
+
+
+@pytest.fixture
+def administrator(db: None) -> Person:
+    """Looks after accounts."""
+    return person("admin", "administrator")
+
+
+def test_an_administrator_sees_no_case(administrator: Person, planned: ErasureRequest) -> None:
+    for address in (*PAGES[1:16], page(planned), page(planned, "report")):
+        assert administrator.get(address).status_code == 403, address
+    assert str(planned.pk)[:8] not in str(administrator.get("/admin/").content)
+
+
+def test_an_administrator_gives_roles_to_others_and_nothing_to_themselves(
+    administrator: Person,
+) -> None:
+    new = User.objects.create_user("nora")
+    approver = Group.objects.get(name="approver")
+    form = {"username": "nora", "groups": str(approver.pk), "is_superuser": "on", "is_active": "on"}
+    joined = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    answer = administrator.post(f"/admin/auth/user/{new.pk}/change/", **form, **joined)
+    assert answer.status_code == 302, answer.content
+    new.refresh_from_db()
+    assert (list(new.groups.all()), new.is_superuser) == ([approver], False)
+    own = User.objects.get(username="admin")
+    answer = administrator.post(f"/admin/auth/user/{own.pk}/change/", **form, **joined)
+    assert answer.status_code == 403
+    assert administrator.post(f"/admin/auth/user/{own.pk}/password/").status_code == 403
+    chief = User.objects.create_superuser("chief")
+    answer = administrator.post(f"/admin/auth/user/{chief.pk}/change/", **form, **joined)
+    assert answer.status_code == 403
+    assert [g.name for g in own.groups.all()] == ["administrator"]
+
+
+def test_an_approver_who_is_no_officer_finds_only_what_is_theirs(
+    db: None, planned: ErasureRequest
+) -> None:
+    alone = person("anton", "approver")
+    shown = alone.case(planned)
+    assert "Approve plan" in shown
+    assert "Plan again" not in shown
+    assert "Ask for proof of identity" not in shown
+    before = everything_written()
+    assert alone.post(page(planned, "again")).status_code == 403
+    assert alone.post(page(planned, "extend"), because="no").status_code == 403
+    assert everything_written() == before

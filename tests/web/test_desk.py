@@ -17,6 +17,7 @@ from erasure.flow import decide, execute
 from erasure.inline import approve, run_inline
 from erasure.models import ErasureRequest, LedgerLeaf, Notice, Plan, StoreRun
 from erasure.transitions import move
+from tests.flow.cast import CONSOLE, OLGA
 from tests.scenarios.small_shop import EMAIL, dump
 from tests.web.conftest import (
     FORM,
@@ -90,7 +91,7 @@ def test_a_reason_that_names_the_person_is_not_kept(
 
 def blocked_in_shop(case: ErasureRequest) -> StoreRun:
     """The approved case, blocked by its only store before anything was done there."""
-    approve(case, by="arne", because="test")
+    approve(case, by=CONSOLE, because="test")
     run = execute.start_run(case)
     assert run is not None
     execute.block_store(run.stores.get(), "shop_db: is closed for repair; open it and try again")
@@ -192,8 +193,8 @@ def test_one_pair_of_eyes_is_enough_where_the_setting_says_so(
 def test_the_console_approves_what_it_opened_and_is_recorded(planned: ErasureRequest) -> None:
     digest = planned.plans.get().digest
     with pytest.raises(UsageError, match="another officer"):
-        decide.approve_plan(planned, digest=digest, by="olga")
-    approve(planned, by="olga", because="on the console")
+        decide.approve_plan(planned, digest=digest, by=OLGA)
+    approve(planned, by=CONSOLE, because="on the console")
     assert '"by":"olga"' in LedgerLeaf.objects.get(kind="approved").payload
 
 

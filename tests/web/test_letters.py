@@ -10,6 +10,7 @@ from django.core import mail
 from erasure.flow import letters as flow
 from erasure.models import ErasureRequest, Letter, Notice
 from erasure.runs import letters
+from tests.flow.cast import OLGA
 from tests.web.conftest import LIST, Person, everything_written, page
 
 OTHER = "somebody@example.net"
@@ -61,7 +62,7 @@ def test_an_officer_writes_looks_keeps_and_sends(officer: Person, planned: Erasu
 def test_a_letter_in_another_language_keeps_it_for_the_next(
     officer: Person, planned: ErasureRequest
 ) -> None:
-    flow.draft_letter(planned, code="acknowledgment", language="de", blocks={}, to=None, by="olga")
+    flow.draft_letter(planned, code="acknowledgment", language="de", blocks={}, to=None, by=OLGA)
     assert '<option value="de" selected>' in officer.case(planned)
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from erasure.flow import execute
 from erasure.inline import approve, run_inline
 from erasure.models import ErasureRequest, Event, Notice
+from tests.flow.cast import CONSOLE
 from tests.web.conftest import (
     LIST,
     Person,
@@ -25,7 +26,7 @@ def test_a_running_case_looks_again_by_itself_and_counts_its_stores(
     auditor: Person, planned: ErasureRequest
 ) -> None:
     assert "http-equiv" not in auditor.case(planned)
-    approve(planned, by="arne", because="test")
+    approve(planned, by=CONSOLE, because="test")
     run = execute.start_run(planned)
     assert run is not None
     planned.refresh_from_db()

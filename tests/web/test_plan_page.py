@@ -13,6 +13,7 @@ import pytest
 from erasure.flow import identify, intake
 from erasure.inline import run_inline
 from erasure.models import ErasureRequest, LedgerLeaf
+from tests.flow.cast import OLGA
 from tests.scenarios.small_shop import EMAIL, dump
 from tests.web.conftest import Person, digest_shown, everything_written, page, plan_of
 
@@ -35,8 +36,8 @@ def case(shop: Path) -> ErasureRequest:
 
 def another(email: str) -> ErasureRequest:
     """A planned case."""
-    request = intake.open_request([("email", email)], by="olga", channel="desk")
-    return plan_of(identify.confirm_identity(request, by="olga", method="rang back"))
+    request = intake.open_request([("email", email)], by=OLGA, channel="desk")
+    return plan_of(identify.confirm_identity(request, by=OLGA, method="rang back"))
 
 
 def words(text: str) -> str:

@@ -13,6 +13,7 @@ from erasure.advance import due_jobs, finish_keys, perform
 from erasure.flow import decide
 from erasure.inline import approve, run_inline
 from erasure.models import Capture, DateDue, ErasureRequest, SuppressionEntry, UndoWindow
+from tests.flow.cast import CONSOLE, OLGA
 from tests.scenarios.small_shop import dump
 from tests.web.conftest import LIST, Person, digest_shown, everything_written, page, plan_of
 
@@ -27,7 +28,7 @@ def _a_day(settings: LazySettings) -> None:
 @pytest.fixture
 def erased(shop: Path, planned: ErasureRequest) -> ErasureRequest:
     """Carried out and verified; its window is open."""
-    approve(planned, by="arne", because="test")
+    approve(planned, by=CONSOLE, because="test")
     assert run_inline(planned).state == "awaiting_window"
     return planned
 
@@ -74,7 +75,7 @@ def test_an_erasure_is_undone_after_a_page_that_asks(
     officer: Person, shop: Path, planned: ErasureRequest
 ) -> None:
     before = dump(shop)
-    approve(planned, by="arne", because="test")
+    approve(planned, by=CONSOLE, because="test")
     run_inline(planned)
     shown = officer.case(planned)
     for part in ("Erased, can still be undone", "Undo this erasure", "answer by"):
@@ -175,5 +176,5 @@ def test_what_stands_still_is_on_the_first_page(officer: Person, erased: Erasure
 
 
 def test_a_refused_case_has_no_window(officer: Person, planned: ErasureRequest) -> None:
-    decide.refuse_request(planned, by="olga", because="not this customer")
+    decide.refuse_request(planned, by=OLGA, because="not this customer")
     assert "can be undone" not in officer.case(planned)

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from erasure import inline
 from erasure.domain.errors import LetheError, UsageError
+from erasure.domain.roles import console
 from erasure.flow import decide
 from erasure.models import ErasureRequest
 from lineage import catalog
@@ -20,7 +21,7 @@ from tests.scenarios.generated.engines import Engine
 from tests.scenarios.generated.judging import broken, differences
 from tests.scenarios.generated.world import Link, Rows, World
 
-OFFICER = "officer"
+OFFICER = console("tests")
 CARRIED_OUT = "carried out"
 
 

@@ -1,0 +1,284 @@
+"""The desk's part in what stands in the way: legal holds, exceptions, grounds, fees, opinions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from erasure.admin import words
+from erasure.admin.readonly import ReadOnly
+from erasure.admin.roles import allowed, at_desk, required
+from erasure.domain.errors import LetheError
+from erasure.domain.grounds import GROUNDS
+from erasure.domain.keeping import REASONS
+from erasure.domain.roles import Actor
+from erasure.flow import charge, exempt, hold, weigh
+from erasure.models import ErasureRequest, Hold, KeptDataset
+from erasure.runs import holding
+from lineage.errors import LineageError
+
+Deed = Callable[[ErasureRequest, Actor], object]
+_REASONS = [(code, words.plain(code)) for code in REASONS]
+_TEXT = forms.TextInput(attrs={"autocomplete": "off"})
+
+
+class HoldForm(forms.Form):
+    """What may not go, whose, and why. What is typed of a person is never shown again."""
+
+    datasets = forms.CharField(
+        label="Datasets",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="One per line, DATASET.TABLE. Empty: everything of the person below.",
+    )
+    person = forms.CharField(
+        label="Person",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
+        help_text="One identifier per line, KIND=VALUE; kept as keyed pseudonyms only. "
+        "Empty: everybody.",
+    )
+    matter = forms.CharField(required=False, widget=_TEXT, help_text="Released as one.")
+    code = forms.ChoiceField(label="Reason", choices=_REASONS, initial="legal_claims")
+    legal_reference = forms.CharField(label="Provision", widget=_TEXT)
+    because = forms.CharField(
+        label="Because", widget=_TEXT, help_text="Stands in clear: no name, address or number."
+    )
+
+    def clean_datasets(self) -> list[str]:
+        """The lines."""
+        return [line.strip() for line in self.cleaned_data["datasets"].splitlines() if line.strip()]
+
+    def clean_person(self) -> list[tuple[str, str]]:
+        """The lines as (kind, value)."""
+        pairs = []
+        for number, line in enumerate(self.cleaned_data["person"].splitlines(), start=1):
+            kind, equals, value = (part.strip() for part in line.partition("="))
+            if line.strip() and not (equals and kind and value):
+                raise forms.ValidationError(f"Line {number}: write KIND=VALUE.")
+            pairs += [(kind, value)] if line.strip() else []
+        return pairs
+
+    def without_values(self) -> HoldForm:
+        """Emptied of what was typed of a person."""
+        self.data = {**self.data.dict(), "person": "", "because": ""}  # type: ignore[attr-defined]
+        return self
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnly):
+    """Legal holds: in force first."""
+
+    list_display = ("state", "about", "matter", "code", "placed_by", "placed_at", "released_at")
+    list_filter = (("released_at", admin.EmptyFieldListFilter), "code")
+    list_display_links = ("state",)
+    ordering = ("-released_at", "-placed_at")
+    change_form_template = "admin/erasure/hold/hold.html"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may place one."""
+        return at_desk(request).may("hold")
+
+    @admin.display(description="State")
+    def state(self, row: Hold) -> str:
+        """In force, or released."""
+        return "released" if row.released_at else "in force"
+
+    @admin.display(description="About")
+    def about(self, row: Hold) -> str:
+        """What and whose, never who."""
+        what = ", ".join(row.datasets) or "everything"
+        return f"{what} of {'certain people' if row.of_people else 'everybody'}"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Releasing is a POST of its own."""
+        view = self.admin_site.admin_view(self.release)
+        return [path("<uuid:pk>/release/", view, name="erasure_release"), *super().get_urls()]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Place a hold."""
+        by = required(request, "hold")
+        form = HoldForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                hold.place_hold(by=by, **form.cleaned_data)
+            except (LetheError, LineageError) as error:
+                field, _, said = str(error).partition(": ")
+                form.add_error(field if field in form.fields else None, said or str(error))
+            else:
+                messages.success(request, "On hold from now on.")
+                return redirect("admin:erasure_hold_changelist")
+        if form.is_bound:
+            form.without_values()
+        context = {
+            **self.admin_site.each_context(request),
+            "form": form,
+            "title": "Place a legal hold",
+            "submit": "Place the hold",
+            "back": ("admin:erasure_hold_changelist", "Holds"),
+        }
+        return TemplateResponse(request, "admin/erasure/hold/new.html", context)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A hold, and the way to release it."""
+        extra = {"may": allowed(at_desk(request)), "title": "Legal hold", "subtitle": None}
+        return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    def release(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Release it, with a reason."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        by = required(request, "hold")
+        try:
+            hold.release_hold(
+                get_object_or_404(Hold, pk=pk), by=by, because=request.POST.get("because", "")
+            )
+        except LetheError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, "Released. What stood still goes on by itself.")
+        return redirect("admin:erasure_hold_change", pk)
+
+
+def shown(case: ErasureRequest) -> dict[str, Any]:
+    """What the page of a case says of holds, exceptions and grounds."""
+    steps = case.plans.filter(state__in=("draft", "approved")).values_list(
+        "steps__dataset", flat=True
+    )
+    return {
+        "holds": holding.holds_on(case),
+        "waits": holding.waits(case),
+        "exceptions": case.exceptions.filter(lifted_at=None),
+        "may_except": case.state in exempt.BEFORE and not case.run_id,
+        "may_charge": case.state in charge.EARLY,
+        "fee": case.pauses.filter(why="fee", until=None).first(),
+        "keep_reasons": _REASONS,
+        "step_datasets": sorted({d for d in steps if d}),
+        "grounds": [(code, words.plain(code)) for code in GROUNDS],
+        "ground_words": words.plain(case.ground).capitalize(),
+        "ground_findings": weigh.findings(case),
+    }
+
+
+class Holds:
+    """The addresses of these deeds, for the admin of requests."""
+
+    admin_site: AdminSite
+
+    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
+        raise NotImplementedError
+
+    def hold_urls(self) -> list[URLPattern]:
+        """Each a POST of its own."""
+        return [
+            path(f"<uuid:pk>/{place}/", self.admin_site.admin_view(view), name=f"erasure_{name}")
+            for place, name, view in (
+                ("hold", "hold", self.hold),
+                ("except", "except", self.add_exception),
+                ("except/<uuid:kept>/lift", "lift", self.lift),
+                ("ground", "ground", self.ground),
+                ("balance", "balance", self.balance),
+                ("advise", "advise", self.advise),
+                ("fee", "fee", self.fee),
+                ("paid", "paid", self.paid),
+            )
+        ]
+
+    def hold(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Put this person on hold."""
+        told = _typed(request, "code", "legal_reference", "because", "matter")
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: hold.place_hold(request=case, by=by, **told),
+            "On hold. It goes on by itself once the hold is released.",
+        )
+
+    def add_exception(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Keep a dataset of this case until a day."""
+        told = _typed(request, "dataset", "code", "legal_reference", "because")
+        until: Any = _day(request)
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: exempt.add_exception(case, by=by, until=until, **told),
+            "Recorded. The plan is being made again.",
+        )
+
+    def lift(self, request: HttpRequest, pk: UUID, kept: UUID) -> HttpResponse:
+        """Take an exception back."""
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: exempt.lift_exception(
+                get_object_or_404(KeptDataset, pk=kept, request=case), by=by
+            ),
+            "Lifted. The plan is being made again.",
+        )
+
+    def ground(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """State the ground."""
+        told = _typed(request, "ground")
+        return self._deed(
+            request, pk, lambda case, by: weigh.state_ground(case, by=by, **told), "Recorded."
+        )
+
+    def balance(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Record a balancing of interests."""
+        told = _typed(request, "dataset", "whose", "because")
+        return self._deed(
+            request, pk, lambda case, by: weigh.record_balance(case, by=by, **told), "Recorded."
+        )
+
+    def advise(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Record the data protection officer's opinion."""
+        told = _typed(request, "digest", "advice", "because")
+        return self._deed(
+            request, pk, lambda case, by: weigh.advise(case, by=by, **told), "Recorded."
+        )
+
+    def fee(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Ask for a fee."""
+        told = _typed(request, "because")
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: charge.ask_fee(case, by=by, **told),
+            "Recorded. Write the letter with the amount now.",
+        )
+
+    def paid(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The fee is there."""
+        return self._deed(
+            request, pk, lambda case, by: charge.fee_paid(case, by=by), "Recorded: it was paid."
+        )
+
+
+def _typed(request: HttpRequest, *names: str) -> dict[str, Any]:
+    return {name: request.POST.get(name, "") for name in names}
+
+
+def _day(request: HttpRequest) -> date | None:
+    """The day that was typed; None where it is none, which the flow refuses."""
+    try:
+        return date.fromisoformat(request.POST.get("until", ""))
+    except ValueError:
+        return None

@@ -1,0 +1,133 @@
+"""What holds and exceptions say of a case now: while it is planned, started and carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from erasure import vault
+from erasure.domain.errors import StoreError
+from erasure.domain.finding import Person
+from erasure.domain.keeping import Keep, overtaken, stopping
+from erasure.domain.needles import Needle
+from erasure.domain.plan import Draft
+from erasure.domain.steps import KEPT, Step
+from erasure.models import ErasureRequest, Hold, Plan, PlanStep, Run
+from erasure.runs.journal import RunStep
+
+ON_HOLD = "on hold since"
+
+
+def active() -> QuerySet[Hold]:
+    """The holds that were not released."""
+    return Hold.objects.filter(released_at=None)
+
+
+def holds_on(request: ErasureRequest) -> list[Hold]:
+    """The active holds that are about this case's person, or about everybody."""
+    hashes = request.identifiers.values("keyed_hash")
+    about = Q(of_people=False) | Q(people__keyed_hash__in=hashes) | Q(cases=request)
+    return list(active().filter(about).order_by("placed_at").distinct())
+
+
+def recognise(request: ErasureRequest, needles: Mapping[Person, set[Needle]]) -> None:
+    """Note the holds on people whom the search has found this case to be about: somebody may ask
+    by another identifier than the one a hold knows."""
+    if not active().filter(of_people=True).exists():
+        return
+    found = {vault.pseudonym(n.category, n.text) for owned in needles.values() for n in owned}
+    for hold in active().filter(people__keyed_hash__in=found).exclude(cases=request).distinct():
+        hold.cases.add(request)
+
+
+def keeps_of(request: ErasureRequest) -> list[Keep]:
+    """Everything that is to be left in this case, exceptions first: a hold outranks them."""
+    keeps = [
+        Keep(dataset=e.dataset, code=e.code, reference=e.legal_reference, until=e.until)
+        for e in request.exceptions.filter(lifted_at=None, until__gt=timezone.localdate())
+    ]
+    for hold in holds_on(request):
+        since = timezone.localdate(hold.placed_at)
+        keeps += [
+            Keep(dataset=dataset, code=hold.code, reference=hold.legal_reference, since=since)
+            for dataset in hold.datasets or [""]
+        ]
+    return keeps
+
+
+def waits(request: ErasureRequest, plan: Plan | None = None) -> str:
+    """Why an approved case does not start, in words; empty when it may."""
+    plan = plan or request.plans.filter(state__in=("draft", "approved")).first()
+    keep = stopping(_actions(plan), keeps_of(request)) if plan else None
+    return keep.words if keep else ""
+
+
+def changed(request: ErasureRequest, plan: Plan) -> str:
+    """Why an approved plan is not what would be done now: a hold came, or went."""
+    keeps = keeps_of(request)
+    if keep := overtaken(_actions(plan), keeps):
+        return f"a hold was placed since: {keep.dataset} {keep.words}"
+    return ""
+
+
+def warnings_of(request: ErasureRequest, drafts: Sequence[Draft]) -> Iterator[str]:
+    """What a hold does to the plan, in words."""
+    actions = {d.step.dataset.address: d.step.action for d in drafts}
+    if keep := stopping(actions, keeps_of(request)):
+        yield f"nothing is done before a hold is released: {keep.words}"
+    held = sorted({d.step.dataset.address for d in drafts if stands_still(d.step)})
+    if held:
+        yield (
+            f"on hold, and erased by itself once released: {', '.join(held)}; copies in backups "
+            "expire all the same, unless somebody stops their rotation"
+        )
+
+
+def stands_still(step: Step) -> bool:
+    """Whether a step waits for a hold, not for a day."""
+    return step.held is not None and step.dataset.until is None
+
+
+def _actions(plan: Plan) -> dict[str, str]:
+    """Per dataset the action of its strongest step: one that changes something, if there is."""
+    actions: dict[str, str] = {}
+    for dataset, action in plan.steps.values_list("dataset", "action"):
+        if action not in KEPT or dataset not in actions:
+            actions[dataset] = action
+    return actions
+
+
+def refuse_held(run: Run, store: str, steps: Iterable[RunStep]) -> None:
+    """Raises StoreError where somebody in the run may not lose what is about to go there."""
+    if not active().exists():
+        return
+    acting = {
+        s.step.dataset.address for s in steps if s.store == store and s.step.action not in KEPT
+    }
+    for request in run.requests.filter(state__in=("executing", "verifying", "blocked")):
+        for keep in keeps_of(request):
+            if keep.since and (keep.dataset in acting or (not keep.dataset and acting)):
+                place = keep.dataset or store
+                raise StoreError(place, f"{keep.words}; it goes on by itself once released")
+
+
+def released(request: ErasureRequest, steps: Sequence[PlanStep]) -> list[PlanStep]:
+    """The steps of a decided case that stood still for a hold which is there no more."""
+    standing = [step for step in steps if step.on_hold]
+    if not standing:
+        return []
+    held = {keep.dataset for keep in keeps_of(request) if keep.since}
+    if "" in held:
+        return []
+    # What a hold took along goes with what it was about.
+    return [] if held & {step.dataset for step in standing} else standing
+
+
+def is_held(request: ErasureRequest, datasets: Collection[str]) -> str:
+    """Why something may not go on its date, in words; empty when it may."""
+    for keep in keeps_of(request):
+        if keep.since and (not keep.dataset or keep.dataset in datasets):
+            return keep.words
+    return ""
