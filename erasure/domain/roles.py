@@ -51,6 +51,9 @@ DEEDS: Mapping[str, Deed] = {
     "undo": _deed("decide", "officer"),
     "retry": _deed("operate", "officer", "operator"),
     "restore": _deed("operate", "operator"),
+    # Models.
+    "overrule": _deed("decide", "officer"),
+    "train": _deed("operate", "officer", "operator", "model_owner"),
     # Others are told.
     "write_letter": _deed("letters", "officer"),
     "send_letter": _deed("letters", "officer"),

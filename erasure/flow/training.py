@@ -28,6 +28,7 @@ from erasure.domain.models import (
     overruled,
     policy_of,
 )
+from erasure.domain.roles import deed
 from erasure.evidence import ledger
 from erasure.models import ModelJob
 from erasure.runs import modelling, owners
@@ -184,6 +185,7 @@ def due_jobs(now: datetime) -> Iterator[UUID]:
             yield job.id
 
 
+@deed("overrule")
 def overrule(job: ModelJob, *, version: str, action: str, by: str, because: str) -> ModelJob:
     """An officer decides for a version (``*``: for all that know somebody), with a reason.
 
@@ -212,6 +214,7 @@ def overrule(job: ModelJob, *, version: str, action: str, by: str, because: str)
     return job
 
 
+@deed("train")
 def begin_now(job: ModelJob, *, by: str) -> ModelJob:
     """Somebody wants it now, whatever the timetable. Raises WrongState unless it is queued."""
     asked = {"asked_by": by, "due_at": timezone.now(), "due_why": "asked for"}
@@ -221,6 +224,7 @@ def begin_now(job: ModelJob, *, by: str) -> ModelJob:
     return job
 
 
+@deed("train")
 def cancel(job: ModelJob, *, by: str, because: str) -> ModelJob:
     """The job is not carried out; whoever waits for it is blocked, with this reason. Raises
     UsageError without a reason, WrongState once it is at work or over."""
