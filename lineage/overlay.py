@@ -80,8 +80,8 @@ class _Reader:
         """Numbers of heard datasets that the catalogue knows and that are people's."""
         names: dict[str, str] = {}
         for address, dataset in sorted(self._catalogue.datasets.items()):
-            for name in names_of(dataset, self._stores[dataset.store]):
-                names.setdefault(naming.canonical(*name), address)
+            for pair in names_of(dataset, self._stores[dataset.store]):
+                names.setdefault(naming.canonical(*pair), address)
         for part in _parts(sorted(names)):
             rows = HeardName.objects.filter(address__in=part, until=None)
             for name, pk in rows.values_list("address", "dataset_id"):

@@ -77,7 +77,7 @@ class Register:
         names = self._names[address]
         former = [n for n in names if n.until is not None and when <= n.until]
         if former:
-            return min(former, key=lambda n: (n.until, n.pk)).dataset  # type: ignore[arg-type, return-value]  # filtered above
+            return min(former, key=lambda n: (n.until, n.pk)).dataset
         now = self._now(address)
         if now is None:
             self._make({address: [address]}, when)

@@ -26,7 +26,7 @@ from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
 from erasure.stores.base import Explanation
 from erasure.transitions import move
-from lineage import downstream, selectors
+from lineage import downstream, keeping, selectors
 from lineage.documents import misplaced
 from lineage.graph import Dataset, Edge, Neighbours, Reach, walk
 from lineage.snapshot import Snapshot
@@ -50,7 +50,7 @@ class Preview:
     edges: Sequence[Edge]
     roots: str
     fingerprints: Mapping[str, str]
-    catalogue_version: str
+    catalogue: Snapshot
     warnings: Sequence[str] = field(default_factory=tuple)
     findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     explained: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
@@ -131,7 +131,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         edges=edges,
         roots=roots_hashes(task, found.findings, [person])[person],
         fingerprints=opening.relied_on(steps, world.inspections),
-        catalogue_version=catalogue.version,
+        catalogue=catalogue,
         warnings=[
             *holding.warnings_of(request, drafts),
             *_left_open(reach, world),
@@ -301,7 +301,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         "steps": steps,
         "edges": [case.edge_to_json(e) for e in preview.edges],
         "seeds": preview.seeds,
-        "catalogue": preview.catalogue_version,
+        "catalogue": keeping.keep(preview.catalogue),
         "fingerprints": preview.fingerprints,
         "effects": sorted([found["code"], found["mark"]] for found in preview.findings),
         **({"undo": preview.undo} if preview.undo else {}),
@@ -310,7 +310,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         request=request,
         digest=_digest({**content, "roots": preview.roots, "ceilings": ceilings}),
         shape=_digest(content),
-        catalogue_version=preview.catalogue_version,
+        catalogue_version=preview.catalogue.version,
         fingerprints=preview.fingerprints,
         roots=preview.roots,
         edges=content["edges"],

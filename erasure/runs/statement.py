@@ -26,7 +26,7 @@ from erasure.models import (
     StoreScan,
     SuppressionEntry,
 )
-from lineage import selectors
+from lineage import keeping, selectors
 
 _SILENT = frozenset({"mention", "shallow", "refcount"})
 Steps = Sequence[PlanStep]
@@ -187,7 +187,7 @@ def facts_of(run: Run) -> RunFacts:
         stores={s.store: s for s in run.stores.all()},
         scans={s.store: s for s in run.scans.order_by("store")},
         scope={
-            "graph_hash": catalogue.version,
+            "graph_hash": keeping.keep(catalogue),
             "stores": len({d.store for d in datasets.values()}),
             "datasets": len(datasets),
             "fields": sum(len(d.fields) for d in datasets.values()),

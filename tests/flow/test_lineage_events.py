@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from erasure import tasks as erasure_tasks
 from erasure.flow import tell_lineage
-from erasure.models import Run
-from lineage import hearing, intake, outbox, tasks
+from erasure.models import Certificate, Run
+from lineage import hearing, intake, keeping, outbox, tasks
 from lineage.event_models import OutgoingEvent
 from lineage.importers import openlineage
-from tests.flow.cast import ANN, SUBJECT, MemoryShop, Shop
+from tests.flow.cast import ANN, CATALOGUE, SUBJECT, MemoryShop, Shop
 from tests.flow.deeds import approved, planned, work_off
 from tests.lineage.events import SAMPLES, columns, dataset, run_event
 
@@ -213,3 +216,41 @@ def test_the_sweeps_tell_and_send(
     monkeypatch.setattr(tasks.send_out, "delay", sent.append)
     tasks.sweep()
     assert len(sent) == 2
+
+
+# --- kept graphs ---------------------------------------------------------------------------------
+
+
+def test_the_graph_that_was_decided_on_is_kept_and_compared_with_that_of_now(
+    memory_shop: MemoryShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CommandError, match="no graph is kept yet"):
+        call_command("compare_lineage")
+    request = approved(SUBJECT)
+    first = request.plans.get().catalogue_version
+    call_command("compare_lineage", first[:12])
+    assert "nothing changed" in capsys.readouterr().out
+    events(mart("mart", ("who", "id", "IDENTITY")))
+    call_command("compare_lineage")
+    assert capsys.readouterr().out.splitlines() == [
+        "+ store lineage events",
+        "+ dataset db:mart",
+        "+ reference db:mart.who → shop.customer.id",
+        "+ derivation shop.customer ⇒ db:mart (derived)",
+    ]
+    changed = CATALOGUE.read_text().replace("{name: remark, erasure", "{name: note, erasure")
+    memory_shop.describe(changed)
+    call_command("compare_lineage", first)
+    assert "~ dataset shop.customer: +note, -remark" in capsys.readouterr().out.splitlines()
+    with pytest.raises(CommandError, match="no one graph"):
+        call_command("compare_lineage", "0" * 64)
+
+
+def test_the_graph_of_a_certificate_is_kept(memory_shop: MemoryShop) -> None:
+    request = approved(SUBJECT)
+    work_off(request)
+    text = (Path(settings.LETHE_HOME) / Certificate.objects.get().path).read_text()
+    (version,) = re.findall(r'"graph_hash": ?"([0-9a-f]{64})"', text)
+    graph = keeping.kept(version)
+    assert ("shop.customer",) in graph["datasets"]
+    assert "url" not in str(graph["stores"])

@@ -10,6 +10,7 @@ from django.core.management import call_command
 
 from lineage import hearing, intake
 from lineage.event_models import HeardDataset, HeardFlow, HeardName, HeardRun, StoredEvent
+from lineage.importers import openlineage
 from tests.lineage.events import SAMPLES, columns, dataset, run_event, sample, schema
 
 pytestmark = pytest.mark.django_db
@@ -178,14 +179,14 @@ def test_an_event_that_cannot_be_read_stops_no_other(monkeypatch: pytest.MonkeyP
     bad = run_event(inputs=[dataset("bad")], outputs=[])
     good = run_event(inputs=[dataset("a")], outputs=[dataset("b")])
     intake.take([bad, good])
-    read = hearing.openlineage.read
+    read = openlineage.read
 
     def fails(plain: Any) -> Any:
         if plain["inputs"][0]["name"] == "bad":
             raise TypeError("secret@example.com")
         return read(plain)
 
-    monkeypatch.setattr(hearing.openlineage, "read", fails)
+    monkeypatch.setattr(openlineage, "read", fails)
     assert hearing.learn() == 2
     assert flows() == {("db:a", "db:b")}
     (row,) = StoredEvent.objects.exclude(error="")

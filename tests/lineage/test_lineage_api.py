@@ -20,6 +20,7 @@ from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 
 from lineage import api, hearing, intake, keys, tasks
+from lineage.bodies import Refused, decode
 from lineage.event_models import HeardFlow, LineageKey, StoredEvent
 from lineage.naming import LONGEST
 from tests.lineage.events import dataset, run_event, sample
@@ -187,8 +188,8 @@ def test_an_event_of_twenty_megabytes_is_refused_before_it_is_read(key: str) -> 
             read.append(size)
             return b" " * size
 
-    with pytest.raises(api.Refused) as caught:
-        api.decode(Endless(), encoding="", most=api.MOST_BYTES)
+    with pytest.raises(Refused) as caught:
+        decode(Endless(), encoding="", most=api.MOST_BYTES)
     assert caught.value.status == 413
     assert sum(read) <= api.MOST_BYTES + 2**17
 
