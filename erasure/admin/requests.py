@@ -33,6 +33,7 @@ from erasure.admin.clock import Times
 from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
 from erasure.admin.forms import NewRequest
 from erasure.admin.letters import Letters
+from erasure.admin.map import Maps
 from erasure.admin.readonly import ReadOnly
 from erasure.admin.undo import Undoes
 from erasure.advance import Job
@@ -51,7 +52,7 @@ Deed = Callable[[ErasureRequest, str], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(Undoes, Times, Letters, ReadOnly):
+class RequestAdmin(Undoes, Times, Letters, Maps, ReadOnly):
     """Requests: what is still open first, by the day the answer is due."""
 
     list_display = ("person", "status", "due", "received", "law_name")
@@ -112,7 +113,10 @@ class RequestAdmin(Undoes, Times, Letters, ReadOnly):
                 ("report/", "report", self.report),
             )
         ]
-        parts = (self.undo_urls(), self.clock_urls(), self.letter_urls(), super().get_urls())
+        parts = (
+            *(self.undo_urls(), self.clock_urls(), self.letter_urls(), self.map_urls()),
+            super().get_urls(),
+        )
         return [*own, *(address for part in parts for address in part)]
 
     def changelist_view(
