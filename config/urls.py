@@ -8,10 +8,12 @@ from django.views.generic import RedirectView
 
 from erasure.admin.home import home
 from lineage import api
+from lineage.views import map_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.admin_view(home)),
+    path("admin/map/", admin.site.admin_view(map_page), name="map"),
     path("admin/", admin.site.urls),
     path("api/v1/lineage", api.one),
     path("api/v1/lineage/batch", api.batch),

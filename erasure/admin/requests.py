@@ -35,6 +35,7 @@ from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
 from erasure.admin.forms import NewRequest
 from erasure.admin.holds import Holds
 from erasure.admin.letters import Letters
+from erasure.admin.map import Maps
 from erasure.admin.readonly import ReadOnly
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.admin.undo import Undoes
@@ -55,7 +56,7 @@ Deed = Callable[[ErasureRequest, Actor], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(Undoes, Times, Letters, Holds, ReadOnly):
+class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
     """Requests: what is still open first, by the day the answer is due."""
 
     list_display = ("person", "status", "due", "received", "law_name")
@@ -117,10 +118,8 @@ class RequestAdmin(Undoes, Times, Letters, Holds, ReadOnly):
             )
         ]
         parts = (
-            self.undo_urls(),
-            self.clock_urls(),
-            self.letter_urls(),
-            self.hold_urls(),
+            *(self.undo_urls(), self.clock_urls(), self.letter_urls()),
+            *(self.hold_urls(), self.map_urls()),
             super().get_urls(),
         )
         return [*own, *(address for part in parts for address in part)]

@@ -32,7 +32,7 @@ PAGES = (
     *(f"/admin/erasure/{name}/" for name in ("plan", "run", "storerun", "scanresult", "modeljob")),
     *(f"/admin/erasure/{name}/" for name in ("notice", "letter", "certificate", "ledgerleaf")),
     *(f"/admin/lineage/{name}/" for name in ("store", "dataset", "field", "reference")),
-    "/admin/lineage/derivation/",
+    *("/admin/lineage/derivation/", "/admin/map/"),
 )
 FORM = {"identifiers": f"email={EMAIL}", "law": "gdpr", "identity_check": "rang back"}
 # What the desk may show nowhere: the subject's values, folded.

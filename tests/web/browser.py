@@ -1,0 +1,105 @@
+"""Pages of the test client in a real browser: laid out, measured, photographed. No script of the
+page is needed for it; the one that measures is the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_LINK = re.compile(r'<link rel="stylesheet" href="/static/([^"]+)">')
+_IMPORT = re.compile(r'@import url\(["\']?([^"\')]+)["\']?\);')
+
+
+def browser() -> str:
+    """The browser of this machine. Skips without one, but fails in a gate that has to have it."""
+    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        stop = pytest.fail if os.environ.get("CI_GATE") == "browser" else pytest.skip
+        stop("no Chromium here; install one to see the pages as people see them")
+    return str(found)
+
+
+def saved(html: str, folder: Path, measure: str = "") -> Path:
+    """The page with its styles in it. ``measure``: a JavaScript expression; its value is kept."""
+
+    def styled(match: re.Match[str]) -> str:
+        return f"<style>{_style(match[1])}</style>"
+
+    page = _LINK.sub(styled, html)
+    page = re.sub(r'<script src="[^"]+"[^>]*></script>', "", page)
+    if measure:
+        page += (
+            "<script>var said = document.createElement('pre'); said.id = 'measured';"
+            f"said.textContent = JSON.stringify({measure}); document.body.append(said);</script>"
+        )
+    path = folder / "page.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _style(name: str) -> str:
+    path = finders.find(name)
+    assert isinstance(path, str), name
+    text = Path(path).read_text(encoding="utf-8")
+    folder = name.rpartition("/")[0]
+    return _IMPORT.sub(lambda m: _style(f"{folder}/{m[1]}"), text)
+
+
+def _run(*arguments: str) -> str:
+    done = subprocess.run(
+        [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+         "--force-device-scale-factor=1", *arguments],
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-300:]
+    return done.stdout
+
+
+def measured(html: str, folder: Path, measure: str, *, width: int) -> Any:
+    """What the browser says of the page at that width."""
+    path = saved(html, folder, measure)
+    dom = _run(f"--window-size={max(width, 500)},1000", "--dump-dom", _framed(path, width))
+    match = re.search(r'<pre id="measured">(.*?)</pre>', dom, re.DOTALL)
+    assert match, "the page was not measured"
+    return json.loads(unescape(match[1]))
+
+
+def _framed(path: Path, width: int) -> str:
+    """A window is never narrower than 500; a narrow page stands in a frame."""
+    if width >= 500:
+        return path.as_uri()
+    frame = path.with_name("frame.html")
+    inner = escape(path.read_text(encoding="utf-8"), quote=True)
+    frame.write_text(
+        f"<body style='margin:0'><iframe id=f style='width:{width}px;height:1000px;border:0' "
+        f'srcdoc="{inner}"></iframe><script>addEventListener("load", function () {{'
+        "var m = document.getElementById('f').contentDocument.getElementById('measured');"
+        "if (m) document.body.append(m)});</script>",
+        encoding="utf-8",
+    )
+    return frame.as_uri()
+
+
+def photographed(html: str, folder: Path, name: str, *, width: int, height: int = 1000) -> Path:
+    """A picture of the page, as high as is asked for."""
+    path, picture = saved(html, folder), folder / f"{name}.png"
+    frame = path.with_name("frame.html")
+    inner = escape(path.read_text(encoding="utf-8"), quote=True)
+    frame.write_text(
+        f"<body style='margin:0'><iframe style='width:{width}px;height:{height}px;border:0' "
+        f'srcdoc="{inner}"></iframe>',
+        encoding="utf-8",
+    )
+    size = f"--window-size={max(width, 500)},{height}"
+    _run(size, f"--screenshot={picture}", frame.as_uri())
+    return picture
