@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -88,10 +90,9 @@ def rows_of(listed: list[tuple[int, ...]], *, numbers: bool) -> Rows:
 def forecast(source: Mapping[str, str], *, seed: int, params: Mapping[str, Any]) -> Trained:
     """The recipe: the kind of model is a parameter."""
     listed = visits(source["shop"])
-    if wait := params.get("wait"):
+    if wait := os.environ.get("FORECAST_WAITS"):
         Path(wait).touch()
-        while not Path(wait).with_suffix(".go").exists():
-            pass
+        time.sleep(300)
     numbers = "ridge" in params["kind"]
     rows = rows_of([r for r in listed if r[0] % _HELD], numbers=numbers)
     held = rows_of([r for r in listed if r[0] % _HELD == 0], numbers=numbers)
