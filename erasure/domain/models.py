@@ -30,7 +30,8 @@ GUARANTEES = ("bit-exact", "exact in distribution", "exact to tolerance", "(Îµ,Î
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 # A training is executed twice and then verified: what that takes, in trainings.
 TRAININGS = 3.0
-NEURAL = "neural"
+# An approximate removal is trusted for no longer, where no timetable says when training is next.
+NEXT_TRAINING = timedelta(days=90)
 SHARDED = "sharded"
 
 
@@ -148,6 +149,8 @@ def decide(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) -> Dec
         if found := rule(facts, policy, case):
             action, reason = found
             until = policy.anonymous_until if action == "refer" else None
+            if action == "approximate":
+                until = (case.now + (policy.every or NEXT_TRAINING)).date()
             return Decision(
                 version=facts.version, action=action, reason=reason, until=until,
                 facts=asdict(facts),

@@ -14,11 +14,13 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from erasure.connect import open_store
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.models import ModelJob, Run
 from erasure.runs import journal, modelling
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import lease
+from erasure.stores.trained import TrainsModels
 from erasure.transitions import move, move_all
 
 _BY = "run"
@@ -46,6 +48,8 @@ def advance_models(run: Run) -> Pending:
         jobs = going_on or _join(run, steps)
         going_on = [job for job in jobs if job.state in modelling.OPEN]
         if going_on:
+            for job in going_on:
+                _forecast(job, timezone.now())
             return Pending(jobs=_due(going_on, timezone.now()), waits=True)
         stopped = [job for job in jobs if job.state in modelling.STOPPED]
         if stopped:
@@ -69,6 +73,30 @@ def _join(run: Run, steps: Sequence[RunStep]) -> list[ModelJob]:
     wanted = modelling.wanted_of(run, steps)
     with transaction.atomic():
         return [modelling.join(run, model, deadline=earliest) for model in wanted.values()]
+
+
+def _forecast(job: ModelJob, now: datetime) -> None:
+    """A queued job that is not due yet: what a training takes, and how many people there are,
+    may make it so; and a version that arrived by the ordinary pipeline, without anybody who
+    waits, closes it at once."""
+    if job.state != "queued" or modelling.is_due(job, now):
+        return
+    people, models = modelling.people_of(job)
+    if not models:
+        return
+    planned = next(iter(models.values())).dataset
+    dataset = modelling.dataset_of(job, planned)
+    with open_store(job.store) as store:
+        facts = store.facts(dataset, people) if isinstance(store, TrainsModels) else []
+    current = next((f for f in facts if f.current), None)
+    if current is None:
+        return
+    if not current.known:
+        newer = {"due_at": now, "due_why": "a newer version took their place"}
+        ModelJob.objects.filter(pk=job.pk, state="queued").update(**newer)
+        job.refresh_from_db()
+        return
+    modelling.schedule(job, planned, of=current.people, seconds=current.seconds or 0.0)
 
 
 def _due(jobs: Sequence[ModelJob], now: datetime) -> list[UUID]:

@@ -170,6 +170,8 @@ class ModelRegistryStore:
             path = folder.path / version / ARTIFACT
             if not path.is_file() or artifact.sha256(path) != found.artifact:
                 told.append(f"version {version}: its artifact was altered or is gone")
+            if replacing.is_over(found, policy_of(dataset.model)):
+                told.append(f"version {version}: forgot approximately, and its time is over")
             if again := len(gone & found.people.keys()):
                 told.append(f"version {version} was trained on {again} people who were forgotten")
         return told

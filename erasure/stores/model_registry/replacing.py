@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from erasure.domain.errors import CannotForget, NothingLeft, StoreError
-from erasure.domain.models import Action
+from erasure.domain.models import GUARANTEES, NEXT_TRAINING, Action, ModelPolicy
 from erasure.stores.model_registry import artifact, checking, forgetting, kept, training
 from erasure.stores.model_registry.checking import Checked, Old
 from erasure.stores.model_registry.folder import (
@@ -211,6 +211,14 @@ def _retold(old: Manifest, new: Manifest, checked: Checked, metric: str) -> Retr
         utility_after=checked.after,
         checks=checked.found,
     )
+
+
+def is_over(found: Manifest, policy: ModelPolicy) -> bool:
+    """Whether people were taken out approximately, and the next training should have been."""
+    if found.replaces is None or found.replaces.guarantee != GUARANTEES[-1]:
+        return False
+    until = datetime.fromisoformat(found.trained_at) + (policy.every or NEXT_TRAINING)
+    return training.now() > until
 
 
 def report(folder: ModelFolder) -> dict[str, Any]:
