@@ -17,7 +17,18 @@ from django.utils import timezone
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
 from erasure.domain.roles import SYSTEM
 from erasure.domain.states import SETTLED, WAITING
-from erasure.flow import attest, decide, execute, letters, models, planning, undo, verify, watch
+from erasure.flow import (
+    attest,
+    decide,
+    execute,
+    letters,
+    models,
+    planning,
+    token,
+    undo,
+    verify,
+    watch,
+)
 from erasure.models import DataKey, ErasureRequest, Run, StoreRun
 from erasure.runs import case, holding, journal, tokens, windows
 from erasure.runs.lease import lease
@@ -258,6 +269,7 @@ def finish_keys() -> int:
     for run in Run.objects.filter(state="verifying").exclude(requests__state__in=_CARRIED):
         _close_left(run)
     tokens.forget_expired(timezone.now())
+    token.forget_calls(timezone.now())
     _end_records()
     return len(owners)
 

@@ -6,6 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils import timezone
 
 from erasure.domain import states
 
@@ -21,6 +22,7 @@ class ErasureRequest(models.Model):
     channel = models.CharField(max_length=20, default="console")
     opened_by = models.CharField(max_length=150, blank=True)
     subject = models.CharField(max_length=64, help_text="keyed pseudonym")
+    opened_at = models.DateTimeField(default=timezone.now, editable=False)
     received_at = models.DateTimeField()
     due_at = models.DateTimeField(
         null=True, blank=True, help_text="empty while the clock stands still"
@@ -55,7 +57,11 @@ class ErasureRequest(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-received_at"]
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["state", "due_at"])]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["state", "due_at"]),
+            models.Index(fields=["-received_at", "-id"], name="requests_newest_first"),
+            models.Index(fields=["state", "-received_at", "-id"], name="requests_of_a_state"),
+        ]
         verbose_name = "request"
 
     def __str__(self) -> str:

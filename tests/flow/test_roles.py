@@ -23,9 +23,7 @@ from tests.flow.cast import OFFICER, SUBJECT, MemoryShop
 from tests.flow.deeds import planned
 
 # Deeds without a function of the flow: they are looks, asked of by the desk and the API.
-LOOKS = frozenset(
-    {"see_cases", "see_reasons", "see_models", "see_catalogue", "see_accounts", "manage_accounts"}
-)
+LOOKS = frozenset({"see_cases", "see_reasons", "see_models", "see_catalogue", "see_accounts"})
 
 
 def doors() -> dict[str, Callable[..., object]]:
