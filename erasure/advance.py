@@ -121,6 +121,8 @@ def _block(request: ErasureRequest, why: str) -> None:
 
 
 def _plan(request: ErasureRequest) -> list[Job]:
+    if request.right != "erasure":
+        return []  # somebody hands it on
     planning.make_plan(request, by=_BY)
     return []  # an officer decides
 

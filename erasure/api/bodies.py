@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from erasure.domain.clocks import LAWS
 from erasure.domain.grounds import GROUNDS
-from erasure.domain.identity import ASKERS
+from erasure.domain.identity import ASKERS, RIGHTS
 from erasure.domain.keeping import REASONS
 from erasure.domain.states import REQUEST
 from erasure.flow.decide import REFUSALS
@@ -39,6 +39,7 @@ class NewCase(serializers.Serializer[Any]):
     """A request as it came in."""
 
     identifiers = GivenIdentifier(many=True, allow_empty=False, max_length=50)  # type: ignore[call-arg]
+    right = serializers.ChoiceField(choices=RIGHTS, default="erasure")
     law = serializers.ChoiceField(choices=LAWS, default="gdpr")
     channel = serializers.ChoiceField(choices=CHANNELS, default="api")
     received_at = serializers.DateTimeField(required=False)
@@ -83,6 +84,19 @@ class Withdrawal(serializers.Serializer[Any]):
     """The person no longer wants it."""
 
     because = serializers.CharField(max_length=500, default="", allow_blank=True)
+
+
+class Forwarding(Because):
+    """Handed on to whom it concerns; no identifier in it."""
+
+    because = serializers.CharField(max_length=500)
+    to = serializers.CharField(max_length=500)
+
+
+class Duplicate(serializers.Serializer[Any]):
+    """The open case in which it goes on."""
+
+    of = serializers.UUIDField()
 
 
 class Undoing(Because):

@@ -31,6 +31,7 @@ from erasure.flow import (
     extend,
     identify,
     intake,
+    route,
     token,
     undo,
     weigh,
@@ -135,6 +136,10 @@ class Way:
     words: str
 
 
+def _duplicate(case: ErasureRequest, *, of: UUID, by: Actor) -> object:
+    return route.link_duplicate(case, of=get_object_or_404(ErasureRequest, pk=of), by=by)
+
+
 WAYS = (
     Way(name="acknowledge", body=bodies.Nothing, deed="acknowledge", does=intake.acknowledge,
         words="Record that the receipt was confirmed."),
@@ -170,6 +175,10 @@ WAYS = (
         words="The fee is there."),
     Way(name="except", body=bodies.NewException, deed="except", does=exempt.add_exception,
         words="Keep a dataset of this request until a day."),
+    Way(name="duplicate", body=bodies.Duplicate, deed="route", does=_duplicate,
+        words="The same person asked twice: it goes on in the other case."),
+    Way(name="forward", body=bodies.Forwarding, deed="route", does=route.forward_request,
+        words="Handed on to whom it concerns."),
 )  # fmt: skip
 
 

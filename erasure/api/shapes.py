@@ -24,9 +24,10 @@ class CaseShape(serializers.ModelSerializer[ErasureRequest]):
     class Meta:
         model = ErasureRequest
         fields: ClassVar[list[str]] = [
-            "id", "state", "law", "channel", "subject", "received_at", "due_at", "extended_at",
-            "acknowledge_by", "acknowledged_at", "closed_at", "asked_by", "child", "opened_by",
-            "ground", "refused_for", "blocked_because", "replay_of",
+            "id", "state", "right", "law", "channel", "subject", "received_at", "due_at",
+            "extended_at", "acknowledge_by", "acknowledged_at", "closed_at", "asked_by", "child",
+            "opened_by",
+            "ground", "refused_for", "blocked_because", "duplicate_of", "replay_of",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -18,6 +18,9 @@ class ErasureRequest(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     state = models.CharField(max_length=20, default="received", db_index=True)
+    right = models.CharField(
+        max_length=20, default="erasure", help_text="others are recorded, clocked and handed on"
+    )
     law = models.CharField(max_length=10, default="gdpr")
     channel = models.CharField(max_length=20, default="console")
     opened_by = models.CharField(max_length=150, blank=True)
@@ -49,6 +52,7 @@ class ErasureRequest(models.Model):
     undoable = models.BooleanField(
         default=True, help_text="whether the installation's undo window is used, if it has one"
     )
+    duplicate_of = models.UUIDField(null=True, blank=True)
     replay_of = models.UUIDField(null=True, blank=True)
     run = models.ForeignKey(
         "erasure.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="requests"
