@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.staticfiles.views import serve
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from erasure.admin.home import home
@@ -12,6 +12,7 @@ from lineage.views import map_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("api/v1/", include("erasure.api.urls")),
     path("admin/", admin.site.admin_view(home)),
     path("admin/map/", admin.site.admin_view(map_page), name="map"),
     path("admin/", admin.site.urls),

@@ -24,6 +24,7 @@ from erasure.flow import (
     letters,
     models,
     planning,
+    token,
     training,
     undo,
     verify,
@@ -132,6 +133,8 @@ def _block(request: ErasureRequest, why: str) -> None:
 
 
 def _plan(request: ErasureRequest) -> list[Job]:
+    if request.right != "erasure":
+        return []  # somebody hands it on
     planning.make_plan(request, by=_BY)
     return []  # an officer decides
 
@@ -284,6 +287,7 @@ def finish_keys() -> int:
     for run in Run.objects.filter(state="verifying").exclude(requests__state__in=_CARRIED):
         _close_left(run)
     tokens.forget_expired(timezone.now())
+    token.forget_calls(timezone.now())
     _end_records()
     return len(owners)
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from erasure.admin import words
 from erasure.domain.clocks import LAWS
-from erasure.domain.identity import ASKERS
+from erasure.domain.identity import ASKERS, RIGHTS
 from lineage import selectors
 
 _TELLING = 3  # a value shorter than this stands in too many innocent words
@@ -26,6 +26,12 @@ class NewRequest(forms.Form):
     identifiers = forms.CharField(
         label="What the person is known by",
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+    )
+    right = forms.ChoiceField(
+        label="What is asked for",
+        required=False,
+        choices=[(code, code.capitalize()) for code in RIGHTS],
+        help_text="Anything but erasure is recorded with its deadline and handed on.",
     )
     law = forms.ChoiceField(choices=[(law, words.law(law)) for law in LAWS])
     channel = forms.ChoiceField(

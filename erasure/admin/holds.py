@@ -22,7 +22,7 @@ from erasure.domain.errors import LetheError
 from erasure.domain.grounds import GROUNDS
 from erasure.domain.keeping import REASONS
 from erasure.domain.roles import Actor
-from erasure.flow import charge, exempt, hold, weigh
+from erasure.flow import charge, exempt, hold, route, weigh
 from erasure.models import ErasureRequest, Hold, KeptDataset
 from erasure.runs import holding
 from lineage.errors import LineageError
@@ -199,6 +199,7 @@ class Holds:
                 ("advise", "advise", self.advise),
                 ("fee", "fee", self.fee),
                 ("paid", "paid", self.paid),
+                ("forward", "forward", self.forward),
             )
         ]
 
@@ -269,6 +270,16 @@ class Holds:
         """The fee is there."""
         return self._deed(
             request, pk, lambda case, by: charge.fee_paid(case, by=by), "Recorded: it was paid."
+        )
+
+    def forward(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Hand it on."""
+        told = _typed(request, "to", "because")
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: route.forward_request(case, by=by, **told),
+            "Handed on. What was given here has been destroyed.",
         )
 
 

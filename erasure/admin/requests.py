@@ -164,6 +164,7 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
             received_at=given["received"],
             asked_by=given["asked_by"] or "self",
             child=given["child"],
+            right=given["right"] or "erasure",
         )
         if case.state != "received":
             messages.info(request, "This person has an open case already; here it is.")

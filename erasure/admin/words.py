@@ -64,6 +64,7 @@ DOORS: Mapping[str, str] = {
 }
 CHANNELS: Mapping[str, str] = {
     **{code: words.lower() for code, words in DOORS.items()},
+    "api": "API",
     "console": "console",
     "desk": "this desk",
     "demo": "demo",

@@ -10,6 +10,10 @@ from erasure.domain.errors import UsageError
 
 Proof = Literal["officer", "mailbox", "account"]
 Asker = Literal["self", "agent", "guardian"]
+# Arts. 15 to 18, 20 and 21. Erasure is carried out here, the others are handed on.
+RIGHTS = (
+    "erasure", "access", "rectification", "restriction", "portability", "objection",
+)  # fmt: skip
 ASKERS: tuple[Asker, ...] = ("self", "agent", "guardian")
 
 

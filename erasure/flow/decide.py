@@ -106,7 +106,10 @@ def remembered(plan: Plan) -> dict[str, dict[str, str]]:
 
 @deed("plan")
 def plan_again(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
-    """A plan that nobody approved yet is made anew, as the catalogue and the stores are now."""
+    """A plan that nobody approved yet is made anew, as the catalogue and the stores are now.
+    Raises WrongState where there is none: nobody comes past the check of identity like this."""
+    if request.state != "planned":
+        raise WrongState(f"request {request.id}: is {request.state}; no plan waits to be made anew")
     return move(request, "identified", by=by, because="to be planned again")
 
 
@@ -163,8 +166,11 @@ def withdraw_request(request: ErasureRequest, *, by: Actor, because: str = "") -
 def retry_blocked(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
     """Go on where a blocked case stopped, after somebody removed the cause.
 
-    A run goes on for everybody whom it was blocked with.
+    A run goes on for everybody whom it was blocked with. Raises WrongState where nothing is
+    blocked.
     """
+    if request.state != "blocked":
+        raise WrongState(f"request {request.id}: is {request.state}, not blocked; nothing to retry")
     with transaction.atomic():
         run = request.run
         if run is None or run.state == "abandoned":

@@ -12,7 +12,7 @@ from django.utils import timezone
 from erasure import vault
 from erasure.domain import states
 from erasure.domain.errors import UsageError
-from erasure.domain.identity import ASKERS, Asker
+from erasure.domain.identity import ASKERS, RIGHTS, Asker
 from erasure.domain.roles import Actor, deed
 from erasure.domain.values import canonical
 from erasure.evidence import ledger
@@ -33,6 +33,7 @@ def open_request(
     received_at: datetime | None = None,
     asked_by: Asker = "self",
     child: bool = False,
+    right: str = "erasure",
     only_store: str = "",
     replay_of: UUID | None = None,
 ) -> ErasureRequest:
@@ -40,21 +41,25 @@ def open_request(
 
     ``identifiers``: (identity kind, value) pairs of one person; ``received_at``: now, unless it
     came by phone, by post or in person before; ``asked_by``: who asks for the person; ``child``:
-    whether the data were collected from one. Nothing is searched by these identifiers before they
+    whether the data were collected from one; ``right``: another than erasure is recorded, clocked,
+    and waits to be handed on. Nothing is searched by these identifiers before they
     are proved. Raises UsageError and UnknownIdentity; then nothing was recorded.
     """
     cleaned, now = checked(identifiers), timezone.now()
     if asked_by not in ASKERS:
         raise UsageError(f"asked_by: must be one of {', '.join(ASKERS)}")
+    if right not in RIGHTS:
+        raise UsageError(f"right: must be one of {', '.join(RIGHTS)}")
     if received_at and received_at > now:
         raise UsageError("received: the day of receipt lies in the future")
     subject = _subject(cleaned)
     with transaction.atomic():
-        existing = _open_case(subject, only_store)
+        existing = _open_case(subject, only_store, right)
         if existing:
             return existing
         request = ErasureRequest.objects.create(
             law=law,
+            right=right,
             channel=channel,
             opened_by=by,
             subject=subject,
@@ -121,13 +126,13 @@ def _looks_like_email(text: str) -> bool:
 
 def open_case_of(identifiers: Sequence[tuple[str, str]]) -> ErasureRequest | None:
     """The open case of the person with exactly these identifiers. Raises as open_request."""
-    return _open_case(_subject(checked(identifiers)), "")
+    return _open_case(_subject(checked(identifiers)), "", "erasure")
 
 
 def open_cases_of(people: Sequence[Sequence[tuple[str, str]]]) -> list[bool]:
     """For each of many people, :func:`tidied`, whether they have an open case; one query."""
     subjects = [_subject(person) for person in people]
-    found = ErasureRequest.objects.filter(subject__in=set(subjects), only_store="")
+    found = ErasureRequest.objects.filter(subject__in=set(subjects), only_store="", right="erasure")
     known = set(found.exclude(state__in=states.CLOSED).values_list("subject", flat=True))
     return [subject in known for subject in subjects]
 
@@ -137,9 +142,9 @@ def _subject(cleaned: Sequence[tuple[str, str]]) -> str:
     return vault.keyed_hash("|".join(sorted(vault.pseudonym(k, v) for k, v in cleaned)))
 
 
-def _open_case(subject: str, only_store: str) -> ErasureRequest | None:
+def _open_case(subject: str, only_store: str, right: str) -> ErasureRequest | None:
     return (
-        ErasureRequest.objects.filter(subject=subject, only_store=only_store)
+        ErasureRequest.objects.filter(subject=subject, only_store=only_store, right=right)
         .exclude(state__in=states.CLOSED)
         .first()
     )

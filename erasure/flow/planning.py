@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from erasure.domain.errors import StoreError
+from erasure.domain.errors import StoreError, UsageError
 from erasure.domain.keeping import kept
 from erasure.domain.parts import refuse_parts
 from erasure.domain.plan import Draft, World, draft_steps, loose_paths, refuse_contradictions
@@ -66,6 +66,8 @@ class Preview:
 def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
     """Plan an identified request, and move it to ``planned``; None when nothing is known of the
     person, who then gets ``no_data``, never "completed", and whose identifiers are shredded."""
+    if request.right != "erasure":
+        raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
     preview = preview_plan(request)
     with transaction.atomic():
         request.plans.filter(state="draft").delete()

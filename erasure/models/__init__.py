@@ -23,9 +23,11 @@ from erasure.models.runs import (
     StoreRun,
     StoreScan,
 )
+from erasure.models.tokens import ApiToken, IdempotencyKey
 from erasure.models.windows import Capture, DateDue, ImageChunk, UndoWindow
 
 __all__ = [
+    "ApiToken",
     "Batch",
     "Capture",
     "Certificate",
@@ -35,6 +37,7 @@ __all__ = [
     "Event",
     "HeldPerson",
     "Hold",
+    "IdempotencyKey",
     "Identifier",
     "ImageChunk",
     "KeptDataset",

@@ -6,6 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils import timezone
 
 from erasure.domain import states
 
@@ -17,10 +18,14 @@ class ErasureRequest(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     state = models.CharField(max_length=20, default="received", db_index=True)
+    right = models.CharField(
+        max_length=20, default="erasure", help_text="others are recorded, clocked and handed on"
+    )
     law = models.CharField(max_length=10, default="gdpr")
     channel = models.CharField(max_length=20, default="console")
     opened_by = models.CharField(max_length=150, blank=True)
     subject = models.CharField(max_length=64, help_text="keyed pseudonym")
+    opened_at = models.DateTimeField(default=timezone.now, editable=False)
     received_at = models.DateTimeField()
     due_at = models.DateTimeField(
         null=True, blank=True, help_text="empty while the clock stands still"
@@ -47,6 +52,7 @@ class ErasureRequest(models.Model):
     undoable = models.BooleanField(
         default=True, help_text="whether the installation's undo window is used, if it has one"
     )
+    duplicate_of = models.UUIDField(null=True, blank=True)
     replay_of = models.UUIDField(null=True, blank=True)
     run = models.ForeignKey(
         "erasure.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="requests"
@@ -55,7 +61,11 @@ class ErasureRequest(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-received_at"]
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["state", "due_at"])]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["state", "due_at"]),
+            models.Index(fields=["-received_at", "-id"], name="requests_newest_first"),
+            models.Index(fields=["state", "-received_at", "-id"], name="requests_of_a_state"),
+        ]
         verbose_name = "request"
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -349,3 +350,13 @@ def test_a_case_that_has_ended_cannot_be_identified_again() -> None:
         identify.confirm_identity(request, by=OFFICER, method="card")
     with pytest.raises(WrongState):
         identify.confirm_mailbox(token)
+
+
+@pytest.mark.usefixtures("memory_shop")
+@pytest.mark.parametrize("deed", [decide.plan_again, decide.retry_blocked])
+def test_nobody_comes_past_the_check_of_identity(deed: Callable[..., object]) -> None:
+    request = asked()
+    with pytest.raises(WrongState, match="is received"):
+        deed(request, by=OFFICER)
+    request.refresh_from_db()
+    assert request.state == "received"

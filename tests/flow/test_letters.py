@@ -27,7 +27,6 @@ from erasure.models import Certificate, ErasureRequest, Event, LedgerLeaf, Lette
 from erasure.runs import letters
 from tests.flow.beside import body_of
 from tests.flow.cast import (
-    APPROVER,
     NEIGHBOUR,
     OFFICER,
     SUBJECT,
@@ -87,7 +86,7 @@ def test_the_hash_is_of_exactly_what_the_mail_server_took(inbox: Inbox) -> None:
     assert to == [SUBJECT]
     assert hashlib.sha256(inbox.raw[0]).hexdigest() == letter.sha256
     assert f"Message-ID: <letter.{letter.id}@" in text
-    assert letter.sent_by == APPROVER
+    assert letter.sent_by == OFFICER
     leaf = LedgerLeaf.objects.get(kind="letter")
     assert letter.sha256 in leaf.payload
     for private in (SUBJECT, "received your request"):

@@ -1,0 +1,161 @@
+"""What the API takes: one shape for each deed. What it means is checked by the flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from erasure.domain.clocks import LAWS
+from erasure.domain.grounds import GROUNDS
+from erasure.domain.identity import ASKERS, RIGHTS
+from erasure.domain.keeping import REASONS
+from erasure.domain.states import REQUEST
+from erasure.flow.decide import REFUSALS
+from erasure.flow.weigh import ADVICE, BALANCES
+
+CHANNELS = ("api", "phone", "post", "person", "email")
+_WORDS = 10_000
+
+
+class Nothing(serializers.Serializer[Any]):
+    """No field is needed."""
+
+
+class Because(serializers.Serializer[Any]):
+    """A reason."""
+
+    because = serializers.CharField(max_length=_WORDS)
+
+
+class GivenIdentifier(serializers.Serializer[Any]):
+    """What a person is known by."""
+
+    kind = serializers.CharField(max_length=100)
+    value = serializers.CharField(max_length=1000, write_only=True)
+
+
+class NewCase(serializers.Serializer[Any]):
+    """A request as it came in."""
+
+    identifiers = GivenIdentifier(many=True, allow_empty=False, max_length=50)  # type: ignore[call-arg]
+    right = serializers.ChoiceField(choices=RIGHTS, default="erasure")
+    law = serializers.ChoiceField(choices=LAWS, default="gdpr")
+    channel = serializers.ChoiceField(choices=CHANNELS, default="api")
+    received_at = serializers.DateTimeField(required=False)
+    asked_by = serializers.ChoiceField(choices=ASKERS, default="self")
+    child = serializers.BooleanField(default=False)
+
+
+class Doubt(serializers.Serializer[Any]):
+    """Why proof of identity is asked for."""
+
+    doubt = serializers.CharField(max_length=_WORDS)
+
+
+class Identified(serializers.Serializer[Any]):
+    """How identity was checked. ``proves``: kinds; all unless told."""
+
+    method = serializers.CharField(max_length=200)
+    proves = serializers.ListField(
+        child=serializers.CharField(max_length=100), required=False, max_length=50
+    )
+    mandate = serializers.CharField(max_length=200, default="", allow_blank=True)
+
+
+class Approval(serializers.Serializer[Any]):
+    """Exactly the plan that was looked at, with the findings that are accepted."""
+
+    digest = serializers.RegexField(r"^[0-9a-f]{64}$")
+    accept = serializers.ListField(
+        child=serializers.CharField(max_length=400), default=list, max_length=1000
+    )
+    because = serializers.CharField(max_length=500, default="", allow_blank=True)
+
+
+class Refusal(Because):
+    """A refusal. Some codes need their record first."""
+
+    because = serializers.CharField(max_length=500)
+    code = serializers.ChoiceField(choices=REFUSALS, default="", allow_blank=True)
+
+
+class Withdrawal(serializers.Serializer[Any]):
+    """The person no longer wants it."""
+
+    because = serializers.CharField(max_length=500, default="", allow_blank=True)
+
+
+class Forwarding(Because):
+    """Handed on to whom it concerns; no identifier in it."""
+
+    because = serializers.CharField(max_length=500)
+    to = serializers.CharField(max_length=500)
+
+
+class Duplicate(serializers.Serializer[Any]):
+    """The open case in which it goes on."""
+
+    of = serializers.UUIDField()
+
+
+class Undoing(Because):
+    """An undo. ``together``: with everybody whose rows it shares."""
+
+    because = serializers.CharField(max_length=500)
+    together = serializers.BooleanField(default=False)
+
+
+class Ground(serializers.Serializer[Any]):
+    """On which ground the person asks."""
+
+    ground = serializers.ChoiceField(choices=list(GROUNDS))
+
+
+class Balance(Because):
+    """Whose interests prevail in a dataset."""
+
+    dataset = serializers.CharField(max_length=255)
+    whose = serializers.ChoiceField(choices=BALANCES)
+
+
+class Advice(Because):
+    """The data protection officer's opinion on a plan."""
+
+    digest = serializers.RegexField(r"^[0-9a-f]{64}$")
+    advice = serializers.ChoiceField(choices=ADVICE)
+
+
+class NewException(Because):
+    """A dataset is kept until a day."""
+
+    dataset = serializers.CharField(max_length=255)
+    code = serializers.ChoiceField(choices=list(REASONS))
+    legal_reference = serializers.CharField(max_length=200)
+    until = serializers.DateField()
+
+
+class NewHold(Because):
+    """Datasets (none: everything) of a person or of a request's person (neither: of everybody)."""
+
+    because = serializers.CharField(max_length=1000)
+    code = serializers.ChoiceField(choices=list(REASONS))
+    legal_reference = serializers.CharField(max_length=200)
+    datasets = serializers.ListField(
+        child=serializers.CharField(max_length=255), default=list, max_length=1000
+    )
+    person = GivenIdentifier(many=True, required=False, max_length=50)  # type: ignore[call-arg]
+    request = serializers.UUIDField(required=False)
+    matter = serializers.CharField(max_length=100, default="", allow_blank=True)
+
+
+class CaseFilter(serializers.Serializer[Any]):
+    """What a list of requests is narrowed to."""
+
+    state = serializers.ChoiceField(choices=list(REQUEST), required=False)
+    law = serializers.ChoiceField(choices=LAWS, required=False)
+    overdue = serializers.BooleanField(required=False)
+    due_before = serializers.DateTimeField(required=False)
+    received_from = serializers.DateTimeField(required=False)
+    received_before = serializers.DateTimeField(required=False)
+    opened_by = serializers.CharField(max_length=150, required=False)

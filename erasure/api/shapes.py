@@ -1,0 +1,176 @@
+"""What the API shows: no readable identifier is in any of it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from erasure.models import (
+    ErasureRequest,
+    Hold,
+    KeptDataset,
+    Letter,
+    ModelJob,
+    Pause,
+    Plan,
+    PlanStep,
+)
+
+
+class CaseShape(serializers.ModelSerializer[ErasureRequest]):
+    """A request in a list."""
+
+    class Meta:
+        model = ErasureRequest
+        fields: ClassVar[list[str]] = [
+            "id", "state", "right", "law", "channel", "subject", "received_at", "due_at",
+            "extended_at", "acknowledge_by", "acknowledged_at", "closed_at", "asked_by", "child",
+            "opened_by",
+            "ground", "refused_for", "blocked_because", "duplicate_of", "replay_of",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class PauseShape(serializers.ModelSerializer[Pause]):
+    """The controller waits for the person."""
+
+    class Meta:
+        model = Pause
+        fields: ClassVar[list[str]] = ["why", "since", "until"]
+
+
+class ExceptionShape(serializers.ModelSerializer[KeptDataset]):
+    """A dataset of a case that is kept; the reasoning is sealed."""
+
+    class Meta:
+        model = KeptDataset
+        fields: ClassVar[list[str]] = [
+            "id", "request", "dataset", "code", "legal_reference", "until", "decided_by",
+            "decided_at", "lifted_by", "lifted_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class IdentifierShape(serializers.Serializer[Any]):
+    """Of what kind an identifier is, and what proved it; not which."""
+
+    kind = serializers.CharField()
+    proved_by = serializers.CharField(allow_blank=True)
+
+
+class CaseDetailShape(CaseShape):
+    """One request."""
+
+    identifiers = IdentifierShape(many=True, read_only=True)
+    pauses = PauseShape(many=True, read_only=True)
+    exceptions = ExceptionShape(many=True, read_only=True)
+
+    class Meta(CaseShape.Meta):
+        fields: ClassVar[list[str]] = [
+            *CaseShape.Meta.fields,
+            "identity_check",
+            "mandate",
+            "identifiers",
+            "pauses",
+            "exceptions",
+        ]
+        read_only_fields = fields
+
+
+class PlanShape(serializers.ModelSerializer[Plan]):
+    """A plan; its digest is what is approved."""
+
+    class Meta:
+        model = Plan
+        fields: ClassVar[list[str]] = [
+            "id", "request", "state", "digest", "catalogue_version", "warnings", "findings",
+            "accepted", "undo_seconds", "made_at", "approved_by", "approved_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class StepShape(serializers.ModelSerializer[PlanStep]):
+    """A step of a plan, and what became of it."""
+
+    class Meta:
+        model = PlanStep
+        fields: ClassVar[list[str]] = [
+            "plan", "ordinal", "store", "store_kind", "dataset", "action", "via", "path", "reason",
+            "counted", "rows", "residue", "until", "note", "on_hold",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class HoldShape(serializers.ModelSerializer[Hold]):
+    """A legal hold."""
+
+    class Meta:
+        model = Hold
+        fields: ClassVar[list[str]] = [
+            "id", "matter", "datasets", "of_people", "code", "legal_reference", "because",
+            "placed_by", "placed_at", "released_by", "released_at", "released_because",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class LetterShape(serializers.ModelSerializer[Letter]):
+    """What is known of a letter but its address and its text."""
+
+    class Meta:
+        model = Letter
+        fields: ClassVar[list[str]] = [
+            "id", "request", "code", "version", "language", "state", "subject", "blocks", "sha256",
+            "made_by", "made_at", "sent_by", "sent_at", "error",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class ModelJobShape(serializers.ModelSerializer[ModelJob]):
+    """A model that has to forget."""
+
+    class Meta:
+        model = ModelJob
+        fields: ClassVar[list[str]] = ["id", "dataset", "store", "state", "people", "error"]
+        read_only_fields = fields
+
+
+class BackupShape(serializers.Serializer[Any]):
+    """A set of backups that still holds people who were erased."""
+
+    dataset = serializers.CharField()
+    store = serializers.CharField()
+    people = serializers.IntegerField()
+    last_copy_until = serializers.DateField(allow_null=True)
+
+
+class FieldShape(serializers.Serializer[Any]):
+    """A field of a dataset."""
+
+    name = serializers.CharField()
+    categories = serializers.ListField(child=serializers.CharField())
+    identity = serializers.CharField(allow_null=True)
+    free_text = serializers.BooleanField()
+
+
+class DatasetShape(serializers.Serializer[Any]):
+    """A dataset of the catalogue."""
+
+    address = serializers.CharField()
+    store = serializers.CharField()
+    action = serializers.CharField(allow_null=True)
+    because = serializers.CharField()
+    purpose = serializers.CharField()
+    legal_basis = serializers.CharField()
+    until = serializers.CharField(allow_null=True)
+    exception = serializers.CharField(allow_null=True)
+    legal_reference = serializers.CharField()
+    fields_ = FieldShape(many=True, source="fields")
+
+
+class StoreShape(serializers.Serializer[Any]):
+    """A store of the catalogue; where it is reached stays inside."""
+
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    role = serializers.CharField()
