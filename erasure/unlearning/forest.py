@@ -108,7 +108,7 @@ class PersonForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         touched = np.flatnonzero(self._trees_of(gone).any(axis=0))
         left = [name for name in self.roster_ if name not in set(gone)]
         knows = self._trees_of(rows.people)
-        near = knows[:, touched].any(axis=1)
+        near = np.asarray(knows[:, touched].any(axis=1))
         expected = np.array(left)[self._trees_of(left)[:, touched].any(axis=1)].tolist()
         roster.require_same({name: self.roster_[name] for name in expected}, rows.sealed(key, near))
         fresh = {n: self._trained(n, rows, knows[:, n]) for n in touched.tolist()}

@@ -68,7 +68,10 @@ class Recorder:
             raise UsageError(f"{len(listed)} row ids and {len(whose)} people; give one each a row")
         names = map(str, listed)
         self._ids.append_all([sha256(b"\x00" + name.encode()).digest() for name in names])
-        self._content.update(np.ascontiguousarray(content) if _is_array(content) else content)
+        whole = content
+        if isinstance(content, np.ndarray):
+            whole = np.ascontiguousarray(content).data
+        self._content.update(whole)
         for person, count in _counted(whose):
             name = self._known.get(person) or self._learn(person)
             self._counts[name] = self._counts.get(name, 0) + count
@@ -119,10 +122,6 @@ class Recorder:
 
 def _plain(values: Any) -> list[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else list(values)
-
-
-def _is_array(content: Any) -> bool:
-    return isinstance(content, np.ndarray)
 
 
 def _counted(people: Sequence[Any]) -> Iterator[tuple[Any, int]]:

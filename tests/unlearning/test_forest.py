@@ -24,7 +24,7 @@ def same(one: PersonForest, other: PersonForest) -> bool:
     return [fingerprint(t) for t in one.trees_] == [fingerprint(t) for t in other.trees_]
 
 
-@parametrize_with_checks([PersonForest(n_trees=5, per_person=2)])
+@parametrize_with_checks([PersonForest(n_trees=5, per_person=2)])  # type: ignore[untyped-decorator]
 def test_it_keeps_scikit_learns_conventions(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -92,8 +92,9 @@ def test_it_learns_from_real_patients() -> None:
 
 
 def test_a_fingerprint_tells_what_differs_and_nothing_else() -> None:
-    one = {"a": np.arange(6.0).reshape(2, 3), "b": [1, np.int64(2)]}
-    other = {"b": [1, 2], "a": np.asfortranarray(one["a"])}
+    table = np.arange(6.0).reshape(2, 3)
+    one = {"a": table, "b": [1, np.int64(2)]}
+    other = {"b": [1, 2], "a": np.asfortranarray(table)}
     assert fingerprint(one) == fingerprint(other)
     assert fingerprint({**other, "b": [1, 3]}) != fingerprint(one)
-    assert fingerprint({**other, "a": one["a"] + 1e-9}) != fingerprint(one)
+    assert fingerprint({**other, "a": table + 1e-9}) != fingerprint(one)

@@ -28,8 +28,9 @@ def written(path: Path, **more: Any) -> TrainingManifest:
     return read(path)
 
 
-def rows_of(manifest: TrainingManifest, *people: object) -> list[int]:
-    return manifest.members(hashes(people, KEY)).tolist()  # type: ignore[arg-type]
+def rows_of(manifest: TrainingManifest, *people: int | str) -> list[int]:
+    found: list[int] = manifest.members(hashes(people, KEY)).tolist()
+    return found
 
 
 def test_membership_and_row_counts_are_answered_without_person_keys(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from erasure.domain import models
 from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.domain.models import VersionFacts, policy_of
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
-    Action,
     Declared,
     Failure,
     Found,
@@ -121,7 +121,7 @@ class ModelRegistryStore:
     def _forget(self, dataset: Dataset, action: str, people: frozenset[str]) -> None:
         folder = self._model(dataset)
         held = replacing.holders(folder, people)
-        what: Action = "delete" if action == "retire" else "retrain"
+        what: models.Action = "delete" if action == "retire" else "retrain"
         order = Order(
             dataset=dataset,
             people=people,
