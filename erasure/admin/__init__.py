@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from erasure.admin import records, requests
+from erasure.admin import records, requests, trained
 
-__all__ = ["records", "requests"]
+__all__ = ["records", "requests", "trained"]
 
 admin.site.site_header = "Lethe"
 admin.site.site_title = "Lethe"
