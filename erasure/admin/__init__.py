@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from erasure.admin import holds, records, requests, roles
+from erasure.admin import holds, records, requests, roles, trained
 
-__all__ = ["holds", "records", "requests", "roles"]
+__all__ = ["holds", "records", "requests", "roles", "trained"]
 
 admin.site.site_header = "Lethe"
 admin.site.site_title = "Lethe"

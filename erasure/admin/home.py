@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from erasure.admin.filters import running
 from erasure.admin.roles import at_desk
-from erasure.models import DateDue, ErasureRequest, Letter, Notice
+from erasure.models import DateDue, ErasureRequest, Letter, ModelJob, Notice
 from erasure.runs import dues
 
 _ORDER = ("erasure", "lineage")
@@ -94,6 +94,12 @@ def _standing_still(listed: str) -> list[Waiting]:
             count=late.count(),
             words="not gone on their date",
             address=reverse("admin:erasure_datedue_changelist"),
+            tone="stop",
+        ),
+        Waiting(
+            count=ModelJob.objects.filter(state__in=("blocked", "quarantined")).count(),
+            words="models to decide on",
+            address=reverse("admin:erasure_models"),
             tone="stop",
         ),
         Waiting(

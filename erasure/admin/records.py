@@ -14,7 +14,6 @@ from erasure.models import (
     DateDue,
     LedgerLeaf,
     Letter,
-    ModelJob,
     Notice,
     Plan,
     Run,
@@ -32,9 +31,6 @@ _register(Plan, ["digest", "request", "state", "made_at", "approved_by"], ["stat
 _register(Run, ["id", "state", "started_at", "finished_at"], ["state"])
 _register(StoreRun, ["run", "store", "kind", "state", "residue", "error"], ["state", "kind"])
 _register(ScanResult, ["request", "store", "collection", "field", "verdict", "count"], ["verdict"])
-_register(
-    ModelJob, ["dataset", "state", "people", "due_at", "due_why", "attempts", "error"], ["state"]
-)
 _register(DateDue, ["dataset", "request", "on", "rows", "done_at", "error"], ["store"])
 _register(Certificate, ["id", "kind", "digest", "issued_at"], ["kind"])
 _register(LedgerLeaf, ["index", "kind", "request", "created_at"], ["kind"])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
 HASH_SIZE = 32
+BLOCK = 4096  # leaves hashed together
 EMPTY_ROOT = sha256(b"").digest()
 
 Span = tuple[int, int]
@@ -49,6 +50,29 @@ class Frontier:
             height >>= 1
         self.peaks.append(peak)
         self.size += 1
+
+    def append_all(self, leaves: Sequence[bytes]) -> None:
+        """Add leaf hashes at the end; a complete subtree at a time, which is several times as
+        fast as one by one."""
+        start = 0
+        while start < len(leaves):
+            room = self.size & -self.size if self.size else BLOCK
+            width = min(room, BLOCK, 1 << (len(leaves) - start).bit_length() - 1)
+            self._append_subtree(leaves[start : start + width], width)
+            start += width
+
+    def _append_subtree(self, leaves: Sequence[bytes], width: int) -> None:
+        """``width`` leaves, a power of two that divides ``size``."""
+        level = leaves
+        while len(level) > 1:
+            pairs = iter(level)
+            level = [sha256(b"\x01" + a + b).digest() for a, b in zip(pairs, pairs, strict=True)]
+        peak, height = level[0], self.size // width
+        while height & 1:
+            peak = node_hash(self.peaks.pop(), peak)
+            height >>= 1
+        self.peaks.append(peak)
+        self.size += width
 
     def root(self) -> bytes:
         """The root hash; that of the empty tree is SHA-256 of nothing."""

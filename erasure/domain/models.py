@@ -32,7 +32,7 @@ _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 TRAININGS = 3.0
 # An approximate removal is trusted for no longer, where no timetable says when training is next.
 NEXT_TRAINING = timedelta(days=90)
-SHARDED = "sharded"
+SHARDED = ("sharded", "forest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def policy_of(model: Mapping[str, Any]) -> ModelPolicy:
     utility, batch = model.get("utility") or {}, model.get("batch") or {}
     assessed = model.get("anonymous") or {}
     until = assessed.get("until")
-    given = {
+    given: dict[str, Any] = {
         "guarantee": model.get("guarantee"),
         "metric": utility.get("metric"),
         "low": utility.get("min"),
@@ -217,8 +217,8 @@ def _in_place(
         return None
     if facts.guarantee == GUARANTEES[-1]:
         return "approximate", "the policy accepts an empirical method, until the next training"
-    if facts.family == SHARDED:
-        return "retrain_shards", "trained in shards by person: the others never knew them"
+    if facts.family in SHARDED:
+        return "retrain_shards", "trained in parts by person: the other parts never knew them"
     return "unlearn", f"can forget them in place: {facts.guarantee}"
 
 

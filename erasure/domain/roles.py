@@ -52,8 +52,9 @@ DEEDS: Mapping[str, Deed] = {
     "retry": _deed("operate", "officer", "operator"),
     "restore": _deed("operate", "operator"),
     # Models.
-    "overrule": _deed("decide", "officer"),
+    "overrule": _deed("decide", "officer", "model_owner"),
     "train": _deed("operate", "officer", "operator", "model_owner"),
+    "retire": _deed("operate", "operator", "model_owner"),
     # Others are told.
     "write_letter": _deed("letters", "officer"),
     "send_letter": _deed("letters", "officer"),

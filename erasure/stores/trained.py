@@ -41,6 +41,15 @@ class TrainsModels(Protocol):
         after a crash goes on.
         """
 
+    def records(self, dataset: Dataset) -> list[dict[str, Any]]:
+        """What is known of each version, oldest first, without anybody in it: figures (as text),
+        counts, digests, whether it is served."""
+
+    def retire(self, dataset: Dataset, versions: Collection[str]) -> dict[str, Any]:
+        """Take versions out for good, whoever is in them: ``record`` of what they were, every
+        attempt at ``recovery``, and what is ``left``. Raises StoreError where one is not there,
+        or comes back."""
+
     def alarms(self, dataset: Dataset) -> list[str]:
         """What is wrong with a model by itself, in words: an artifact that was altered, a version
         whose manifest holds somebody who was forgotten, a version out of service."""

@@ -74,7 +74,7 @@ class CertifiedLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "Only binary classification is supported. The target has "
                 f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}."
             )
-        names = () if people is None else roster.pseudonyms(people, len(X), key)
+        people_of = {} if people is None else roster.row_counts(people, len(X), key)
         loss = self._loss(X, y == classes[1], key)
         found, steps = loss.minimised(np.zeros(X.shape[1] + 1), self.tolerance, self.max_iter)
         if not float(np.linalg.norm(loss.gradient(found))) <= self.tolerance:
@@ -84,7 +84,7 @@ class CertifiedLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 stacklevel=2,
             )
         self.classes_ = classes
-        self.roster_ = roster.counted(names)
+        self.roster_ = people_of
         self._keep(found, steps)
         return self
 
@@ -118,7 +118,7 @@ class CertifiedLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = roster.wanted(self.roster_, person_keys, key)
         features, target = roster.rows_of(X, y, self.n_features_in_)
         left = {name: seal for name, seal in self.roster_.items() if name not in names}
-        given = roster.counted(roster.pseudonyms(people, len(features), key))
+        given = roster.row_counts(people, len(features), key)
         roster.require_same(left, given)
         second = self._second(target)
         if second.all() or not second.any():
@@ -148,7 +148,7 @@ class CertifiedLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _moved(self, loss: Loss) -> tuple[Floats, int]:
         """The coefficients for the remaining rows, and the Newton steps taken to them."""
-        return loss.minimised(self._held(), self.tolerance, self.max_iter)
+        return loss.minimised(self._held(), self.tolerance, self.max_iter, near=True)
 
     def _second(self, target: NDArray[Any]) -> NDArray[np.bool_]:
         if not np.isin(target, self.classes_).all():
@@ -199,6 +199,7 @@ class Loss:
         self.rows = np.column_stack([features, np.ones(len(features))])
         self.second = second.astype(np.float64)
         self.weight = weight
+        self._last: tuple[Floats | None, Floats] = (None, np.zeros(0))
 
     def value(self, w: Floats) -> float:
         odds = self.rows @ w
@@ -206,30 +207,62 @@ class Loss:
         return float(0.5 * w @ w + self.weight * rows.sum() + np.sum(self.tilt * w))
 
     def gradient(self, w: Floats) -> Floats:
+        """At ``w``; the last is kept, because the certificate asks where the search has ended."""
+        known, slope = self._last
+        if known is not w:
+            slope = self._gradient(w)
+            self._last = (w, slope)
+        return slope
+
+    def _gradient(self, w: Floats) -> Floats:
         apart = _sigmoid(self.rows @ w) - self.second
         return np.asarray(w + self.weight * (self.rows.T @ apart) + self.tilt)
 
     def step(self, w: Floats, gradient: Floats) -> Floats:
         """Newton's direction, uphill."""
+        return np.asarray(np.linalg.solve(self.hessian(w), gradient), dtype=np.float64)
+
+    def hessian(self, w: Floats) -> Floats:
+        """(d + 1, d + 1)"""
         chance = _sigmoid(self.rows @ w)
         root = np.sqrt(self.weight * chance * (1.0 - chance))
         curved = self.rows * root[:, None]
         # one array against itself: half the work for BLAS
-        hessian = curved.T @ curved + np.eye(len(w))
-        return np.asarray(np.linalg.solve(hessian, gradient), dtype=np.float64)
+        return np.asarray(curved.T @ curved + np.eye(len(w)))
 
-    def minimised(self, w: Floats, tolerance: float, most: int) -> tuple[Floats, int]:
+    def minimised(
+        self, w: Floats, tolerance: float, most: int, *, near: bool = False
+    ) -> tuple[Floats, int]:
         """Newton with backtracking from ``w`` until the gradient is within the tolerance or
-        rounding lets it fall no more. Returns the coefficients and the steps taken."""
+        rounding lets it fall no more. Returns the coefficients and the steps taken.
+
+        ``near``: the optimum is close by, so that the Hessian there is the one here; it is
+        computed once as long as it serves."""
         slope = self.gradient(w)
-        for steps in range(most):
-            if float(np.linalg.norm(slope)) <= tolerance:
-                return w, steps
+        steps = 0
+        if near and float(np.linalg.norm(slope)) > tolerance:
+            w, slope, steps = self._chord(w, slope, tolerance, most)
+        while steps < most and float(np.linalg.norm(slope)) > tolerance:
             after, slope_after = self._downhill(w, slope)
             if after is w:
-                return w, steps
+                break
+            w, slope, steps = after, slope_after, steps + 1
+        return w, steps
+
+    def _chord(
+        self, w: Floats, slope: Floats, tolerance: float, most: int
+    ) -> tuple[Floats, Floats, int]:
+        """Steps with one Hessian, as long as each leaves a tenth of the gradient at most."""
+        hessian = self.hessian(w)
+        for steps in range(most):
+            if float(np.linalg.norm(slope)) <= tolerance:
+                return w, slope, steps
+            after = w - np.linalg.solve(hessian, slope)
+            slope_after = self.gradient(after)
+            if not 10.0 * np.linalg.norm(slope_after) <= np.linalg.norm(slope):
+                return w, slope, steps
             w, slope = after, slope_after
-        return w, most
+        return w, slope, most
 
     def _downhill(self, w: Floats, slope: Floats) -> tuple[Floats, Floats]:
         """Newton's step where it halves the gradient at least, as it does near the optimum; else

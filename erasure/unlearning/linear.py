@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -160,32 +161,27 @@ class _System:
         safe = np.where(diagonal > 0, diagonal, 1.0)
         self.scale = 1.0 / np.sqrt(safe)
         self.scaled = self.left * self.scale * self.scale[:, None]
+        # factorised once for everything that is asked of it
+        self.factor, short = dpotrf(self.scaled, lower=1)
+        self.definite = short == 0
 
     def positive(self) -> bool:
         """Whether the equations have one solution and are those of a least squares problem."""
-        try:
-            np.linalg.cholesky(self.scaled)
-        except np.linalg.LinAlgError:
-            return False
-        return bool(self.found.scatter[-1, -1] >= -self.found.noise[-1])
+        return self.definite and bool(self.found.scatter[-1, -1] >= -self.found.noise[-1])
 
     def solved(self) -> Floats:
         """The coefficients; the smallest of many where the rows do not determine them."""
         right = self.scale * self.right
-        try:
-            np.linalg.cholesky(self.scaled)
-            scaled = np.linalg.solve(self.scaled, right)
-        except np.linalg.LinAlgError:
+        if self.definite:
+            scaled = dpotrs(self.factor, right, lower=1)[0]
+        else:
             scaled = np.linalg.lstsq(self.scaled, right, rcond=None)[0]
         return np.asarray(self.scale * scaled)
 
     def numbers(self, coefficients: Floats, pull: Floats, shift: float) -> dict[str, float]:
         """What the bound is made of. ``pull`` (d,): half the loss's negative gradient at the
         coefficients; ``shift``: what the predictions are off on average, times √n."""
-        try:
-            inverse = float(np.abs(np.linalg.inv(self.scaled)).sum(axis=0).max())
-        except np.linalg.LinAlgError:
-            inverse = math.inf
+        inverse = self._inverse_size()
         size = float(np.abs(self.scaled).sum(axis=0).max())
         length = float(np.linalg.norm(coefficients / self.scale))
         residual = float(np.linalg.norm(self.scale * pull))
@@ -200,6 +196,16 @@ class _System:
             "coefficient_distance": float(self.scale.max(initial=0.0)) * off,
             "prediction_distance": math.hypot(math.sqrt(size) * off, shift),
         }
+
+    def _inverse_size(self) -> float:
+        """The largest column sum of the inverse."""
+        if not self.definite:
+            return math.inf
+        half, short = dpotri(self.factor, lower=1)
+        if short or not len(half):
+            return math.inf if short else 0.0
+        half = np.abs(np.tril(half))
+        return float((half.sum(axis=0) + half.sum(axis=1) - np.diagonal(half)).max())
 
     def certificate(
         self, numbers: dict[str, float], *, tolerance: float, people: int = 0, rows: int = 0

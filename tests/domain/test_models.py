@@ -40,7 +40,7 @@ def facts(**more: object) -> VersionFacts:
         (facts(guarantee="bit-exact"), POLICY, SOON, "unlearn", "bit-exact"),
         (
             facts(guarantee="exact in distribution", family="sharded"), POLICY, SOON,
-            "retrain_shards", "shards",
+            "retrain_shards", "in parts by person",
         ),
         (facts(), POLICY, SOON, "retrain", "for all 3 at once"),
         (facts(recipe=False), POLICY, SOON, "quarantine", "there is no recipe"),

@@ -34,6 +34,7 @@ NOBODY = "nobody@example.com"
 OFFICER = Actor("officer", ["officer"])
 APPROVER = Actor("approver", ["approver"])
 DPO = Actor("dpo", ["dpo"])
+OPERATOR = Actor("operator", ["operator"])
 AUDITOR = Actor("auditor", ["auditor"])
 INTRUDER = Actor("intruder")
 CONSOLE = console("tests")

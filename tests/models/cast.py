@@ -25,6 +25,7 @@ from erasure.stores.model_registry import Held, ModelRegistryStore, Rows, Traine
 from erasure.stores.model_registry.manifest import Hasher
 from erasure.unlearning.certified import CertifiedLogistic
 from erasure.unlearning.counts import ForgettingMultinomialNB
+from erasure.unlearning.forest import PersonForest
 from erasure.unlearning.influence import InfluenceLogistic
 from erasure.unlearning.linear import GramRegression
 from erasure.unlearning.sharded import ShardedClassifier
@@ -44,6 +45,7 @@ MAKERS: Mapping[str, Callable[[], Any]] = {
     "sharded": lambda: ShardedClassifier(
         DecisionTreeClassifier(max_depth=3), n_shards=4, random_state=1
     ),
+    "forest": lambda: PersonForest(n_trees=8, per_person=2),
     "influence": InfluenceLogistic,
     "wrong_sign": lambda: InfluenceLogistic(direction=-1.0),
     "neighbours": lambda: KNeighborsClassifier(3),

@@ -37,6 +37,7 @@ WAYS = {
     "bayes": ("unlearn", "bit-exact", "count decrement"),
     "logistic": ("unlearn", "exact to tolerance", "warm Newton"),
     "sharded": ("retrain_shards", "exact in distribution", "SISA"),
+    "forest": ("retrain_shards", "exact in distribution", "person-limited forest"),
     "plain": ("retrain", "bit-exact", "batched exact retrain"),
     "neighbours": ("rebuild", "bit-exact", "batched exact retrain"),
 }

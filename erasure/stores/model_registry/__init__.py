@@ -4,6 +4,7 @@ out by training again without them and removing every version that knew them.
 """
 
 from erasure.stores.model_registry.adapter import ModelRegistryStore
+from erasure.stores.model_registry.adopting import adopt
 from erasure.stores.model_registry.manifest import Manifest, Retrained
 from erasure.stores.model_registry.recipe import Held, Recipe, Rows, Trained
 from erasure.stores.model_registry.training import Training, publish
@@ -17,5 +18,6 @@ __all__ = [
     "Rows",
     "Trained",
     "Training",
+    "adopt",
     "publish",
 ]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from erasure.domain import models
 from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.domain.models import VersionFacts, policy_of
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import (
-    Action,
     Declared,
     Failure,
     Found,
@@ -28,7 +28,7 @@ from erasure.stores.base import (
     Work,
     single_values,
 )
-from erasure.stores.model_registry import artifact, replacing
+from erasure.stores.model_registry import artifact, replacing, retiring
 from erasure.stores.model_registry.folder import ARTIFACT, ROWS, ModelFolder
 from erasure.stores.model_registry.manifest import Hasher, Manifest
 from erasure.stores.model_registry.recovery import still_there
@@ -121,7 +121,7 @@ class ModelRegistryStore:
     def _forget(self, dataset: Dataset, action: str, people: frozenset[str]) -> None:
         folder = self._model(dataset)
         held = replacing.holders(folder, people)
-        what: Action = "delete" if action == "retire" else "retrain"
+        what: models.Action = "delete" if action == "retire" else "retrain"
         order = Order(
             dataset=dataset,
             people=people,
@@ -160,6 +160,25 @@ class ModelRegistryStore:
             )
             for version, found in folder.manifests().items()
         ]
+
+    def records(self, dataset: Dataset) -> list[dict[str, Any]]:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        folder = self._model(dataset)
+        current, out = folder.current(), folder.quarantined()
+        return [
+            {
+                **retiring.record(found),
+                "current": version == current,
+                "out_of_service": out.get(version, ""),
+                "guarantee": found.replaces.guarantee if found.replaces else "",
+                "method": found.replaces.method if found.replaces else "",
+            }
+            for version, found in folder.manifests().items()
+        ]
+
+    def retire(self, dataset: Dataset, versions: Collection[str]) -> dict[str, Any]:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        return retiring.retire(self._model(dataset), versions)
 
     def alarms(self, dataset: Dataset) -> list[str]:
         """See :class:`erasure.stores.trained.TrainsModels`."""

@@ -65,12 +65,13 @@ def carry_out(folder: ModelFolder, order: Order, hasher: Hasher) -> Mapping[str,
         if gone:
             _remember(folder, order.people)
             folder.remove(gone)
-            folder.note(QUARANTINE, _less(folder.quarantined(), gone))
-            folder.note(EXEMPT, _less(folder.exempt(), gone))
+            folder.note(QUARANTINE, without(folder.quarantined(), gone))
+            folder.note(EXEMPT, without(folder.exempt(), gone))
         return gone
 
 
-def _less(lines: Mapping[str, str], gone: Mapping[str, Manifest]) -> dict[str, str]:
+def without(lines: Mapping[str, str], gone: Mapping[str, Manifest]) -> dict[str, str]:
+    """The notes about versions that are still there."""
     return {version: text for version, text in lines.items() if version not in gone}
 
 

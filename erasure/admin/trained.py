@@ -1,0 +1,211 @@
+"""Trained models at the desk: the inventory, and each job with its decisions and what an officer
+may do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from erasure.admin.readonly import ReadOnly
+from erasure.admin.roles import allowed, at_desk
+from erasure.advance import Job
+from erasure.connect import open_store
+from erasure.domain.errors import Denied, LetheError, StoreError
+from erasure.domain.models import ACTIONS, policy_of
+from erasure.domain.roles import Actor
+from erasure.flow import training
+from erasure.models import ModelJob
+from erasure.stores.trained import TrainsModels
+from erasure.tasks import enqueue
+from lineage import selectors
+from lineage.graph import Dataset
+
+_FOLDER = "admin/erasure/modeljob"
+_HISTORY = 10
+_STATES: Mapping[str, tuple[str, str]] = {
+    "queued": ("Waiting", "running"),
+    "running": ("At work", "running"),
+    "blocked": ("Blocked", "stop"),
+    "quarantined": ("Out of service, to be decided", "stop"),
+    "cancelled": ("Cancelled", "ended"),
+    "done": ("Done", "done"),
+}
+Deed = Callable[[ModelJob, Actor], object]
+
+
+@admin.register(ModelJob)
+class ModelJobAdmin(ReadOnly):
+    """Jobs: who waits is a number here, never a name."""
+
+    list_display = ("dataset", "status", "people", "due_at", "due_why", "attempts", "error")
+    list_filter = ("state",)
+    change_list_template = f"{_FOLDER}/list.html"
+
+    @admin.display(description="state", ordering="state")
+    def status(self, job: ModelJob) -> SafeString:
+        """As everywhere at the desk."""
+        return _badge(job.state)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The inventory and the deeds, before what Django has."""
+        deeds = (("overrule", self.overrule), ("begin", self.begin), ("cancel", self.cancel))
+        own = [
+            path(f"<uuid:pk>/{name}/", self.admin_site.admin_view(view), name=f"erasure_job_{name}")
+            for name, view in deeds
+        ]
+        listed = self.admin_site.admin_view(self.inventory)
+        return [path("inventory/", listed, name="erasure_models"), *own, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A job: what was decided for each version and why, and what came of it."""
+        job = get_object_or_404(ModelJob, pk=object_id)
+        if not self.has_view_permission(request, job):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Model {job.dataset}",
+            "job": job,
+            "badge": _badge(job.state),
+            "may": allowed(at_desk(request)),
+            "open": job.state not in ("running", "done"),
+            "actions": [(a, said) for a, said in ACTIONS.items() if a != "none"],
+            "decisions": [{**d, "words": ACTIONS[d["action"]]} for d in job.decisions],
+            "told": _told(job.report),
+            "checks": _told(job.report.get("checks") or {}),
+        }
+        return TemplateResponse(request, f"{_FOLDER}/job.html", context)
+
+    def inventory(self, request: HttpRequest) -> HttpResponse:
+        """Every model of the catalogue."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        models = [d for d in selectors.datasets().values() if d.model]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Trained models",
+            "models": [_shown(dataset) for dataset in models],
+        }
+        return TemplateResponse(request, f"{_FOLDER}/inventory.html", context)
+
+    def overrule(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Decide otherwise, with a reason."""
+        form = request.POST
+        return self._deed(
+            request,
+            pk,
+            lambda job, by: training.overrule(
+                job,
+                version=form.get("version", "*"),
+                action=form.get("action", ""),
+                by=by,
+                because=form.get("because", ""),
+            ),
+            "Recorded. It counts when the job begins, or is tried again.",
+        )
+
+    def begin(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Not wait for the timetable."""
+        return self._deed(
+            request, pk, lambda job, by: training.begin_now(job, by=by), "The job has been queued."
+        )
+
+    def cancel(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Not carry it out, with a reason."""
+        because = request.POST.get("because", "")
+        return self._deed(
+            request,
+            pk,
+            lambda job, by: training.cancel(job, by=by, because=because),
+            "Cancelled. Whoever waits for it is blocked, with your reason.",
+        )
+
+    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        by = at_desk(request)
+        job = get_object_or_404(ModelJob, pk=pk)
+        try:
+            deed(job, by)
+        except Denied:
+            raise PermissionDenied from None
+        except LetheError as error:
+            messages.error(request, str(error))
+        else:
+            enqueue(Job("train", job.id))
+            messages.success(request, said)
+        return redirect("admin:erasure_modeljob_change", job.pk)
+
+
+def _badge(state: str) -> SafeString:
+    words, tone = _STATES[state]
+    return format_html('<span class="badge badge-{}">{}</span>', tone, words)
+
+
+def _told(plain: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A report as lines; what has lines of its own is shown by itself."""
+    lines = []
+    for name, value in plain.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        if name != "checks" and value not in ("", None):
+            lines.append((name.replace("_", " "), str(value)))
+    return lines
+
+
+def _shown(dataset: Dataset) -> dict[str, Any]:
+    """One model. A store that is away is told, and hides no other model."""
+    address, policy = dataset.address, policy_of(dataset.model)
+    jobs = ModelJob.objects.filter(dataset=address)
+    waiting = jobs.filter(state="queued").first()
+    sources = [d.upstream for d in selectors.derivations() if d.downstream == address]
+    found: dict[str, Any] = {
+        "dataset": dataset,
+        "sources": sources,
+        "policy": policy,
+        "deployed": dataset.model.get("deployed") or (),
+        "waiting": waiting,
+        "late": bool(waiting and waiting.deadline and waiting.deadline < timezone.now()),
+        "jobs": [(job, _badge(job.state)) for job in jobs[:_HISTORY]],
+        "records": [],
+        "alarms": [],
+    }
+    try:
+        with open_store(dataset.store) as store:
+            if isinstance(store, TrainsModels):
+                found["records"] = store.records(dataset)
+                found["alarms"] = store.alarms(dataset)
+    except StoreError as error:
+        found["error"] = str(error)
+    found["chart"] = _chart(found["records"], policy.metric)
+    return found
+
+
+def _chart(records: Sequence[Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """Bars of the utility across versions, as a share of the best."""
+    figures = [(r["version"], r["metrics"].get(metric) or next(iter(r["metrics"].values()), None))
+               for r in records]  # fmt: skip
+    known = [(version, float(text)) for version, text in figures if text is not None]
+    best = max((abs(figure) for _, figure in known), default=0.0)
+    return [
+        {"version": v, "figure": f"{figure:.4f}", "share": max(0.0, figure) / best if best else 0}
+        for v, figure in known
+    ]

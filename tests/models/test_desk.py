@@ -1,0 +1,109 @@
+"""Models at the desk: what an officer sees and decides, and who may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from erasure.models import ModelJob
+from tests.flow.deeds import approved, work_off
+from tests.models.cast import SUBJECT, World, email
+from tests.models.test_queue import BATCHED, swept
+from tests.web.conftest import Person, everything_written, person
+
+LIST = "/admin/erasure/modeljob/"
+INVENTORY = f"{LIST}inventory/"
+
+
+@pytest.fixture
+def officer(transactional_db: None) -> Person:
+    return person("olga", "officer")
+
+
+@pytest.fixture
+def owner(transactional_db: None) -> Person:
+    """Of models: decides about them, and may see no case."""
+    return person("otto", "model_owner")
+
+
+def deeds(job: ModelJob) -> dict[str, dict[str, str]]:
+    return {
+        f"{LIST}{job.pk}/overrule/": {"version": "*", "action": "delete", "because": "unused"},
+        f"{LIST}{job.pk}/begin/": {},
+        f"{LIST}{job.pk}/cancel/": {"because": "not today"},
+    }
+
+
+def waiting(world: World) -> ModelJob:
+    world.train("bayes")
+    world.train("bayes")
+    world.describe(batch=BATCHED, deployed=["scoring"], utility={"metric": "score"})
+    work_off(approved(email(SUBJECT)))
+    return ModelJob.objects.get()
+
+
+def test_the_inventory_tells_versions_people_and_what_waits(world: World, officer: Person) -> None:
+    waiting(world)
+    text = officer.get(INVENTORY).content.decode()
+    for words in ("models.forecast", "data team", "shop.visit", "1 person", "statistics", "scoring",
+                  "before the deadline", "served", "<meter"):  # fmt: skip
+        assert words in text, words
+    assert email(SUBJECT) not in text
+    assert world.hasher()(SUBJECT) not in text
+
+
+def test_a_store_that_is_away_is_told(world: World, officer: Person) -> None:
+    waiting(world)
+    world.models.rename(world.folder / "elsewhere")
+    assert "the registry&#x27;s folder is not there" in officer.get(INVENTORY).content.decode()
+
+
+def test_what_was_decided_stands_on_the_jobs_page_with_its_reason(
+    world: World, owner: Person
+) -> None:
+    job = waiting(world)
+    owner.post(f"{LIST}{job.pk}/begin/")
+    swept()
+    text = owner.get(f"{LIST}{job.pk}/change/").content.decode()
+    for words in ("take the people out of its statistics", "superseded", "count decrement",
+                  "membership inference", "bit-exact"):  # fmt: skip
+        assert words in text, words
+    assert "Overrule" not in text
+
+
+def test_an_owner_of_models_overrules_and_is_named(world: World, owner: Person) -> None:
+    job = waiting(world)
+    assert "Overrule" in owner.get(f"{LIST}{job.pk}/change/").content.decode()
+    for address, form in list(deeds(job).items())[:2]:
+        assert owner.post(address, **form).status_code == 302
+    swept()
+    job.refresh_from_db()
+    assert {d["action"] for d in job.decisions} == {"delete"}
+    assert {d["by"] for d in job.decisions} == {"otto"}
+    assert world.versions() == []
+    assert owner.get("/admin/erasure/erasurerequest/").status_code == 403
+
+
+def test_an_overruling_without_reason_changes_nothing(world: World, owner: Person) -> None:
+    job = waiting(world)
+    address, form = next(iter(deeds(job).items()))
+    owner.post(address, **{**form, "because": " "})
+    job.refresh_from_db()
+    assert job.overruled == {}
+    assert (
+        "say why the decision is overruled" in owner.get(f"{LIST}{job.pk}/change/").content.decode()
+    )
+
+
+@pytest.mark.parametrize("rights", [("auditor",), ()])
+def test_whoever_may_not_decide_changes_nothing(world: World, rights: tuple[str, ...]) -> None:
+    job = waiting(world)
+    who = person("ada", *rights)
+    before = (everything_written(), ModelJob.objects.values().get())
+    for address, form in deeds(job).items():
+        assert who.post(address, **form).status_code == 403
+        assert who.get(address).status_code == 405
+    assert (everything_written(), ModelJob.objects.values().get()) == before
+    seen = 200 if rights else 403
+    for page in (INVENTORY, f"{LIST}{job.pk}/change/", LIST):
+        assert who.get(page).status_code == seen
+    assert "Begin now" not in who.get(f"{LIST}{job.pk}/change/").content.decode()
