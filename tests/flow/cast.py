@@ -1,8 +1,7 @@
 """The fixed cast: a tiny shop with a subject, a neighbour and those who decide about them.
 
-Ann leaves. Ben lives at her address, Cleo lives elsewhere and writes about both, Eve serves Ann
-and Cleo. The shop stands in memory or in SQLite files; its stores tell what they are asked, and
-let a test put its hand in just before it.
+Ann leaves. Ben lives at her address, Cleo lives elsewhere and writes about both, Eve serves both.
+The shop's stores tell what they are asked, and let a test put its hand in just before it.
 """
 
 from __future__ import annotations
