@@ -90,7 +90,7 @@ def test_import_refuses_a_fault_with_exit_2_and_takes_nothing(draft: Path, tmp_p
     assert selectors.stores() == []
 
 
-@pytest.mark.parametrize("name", ["openlineage", "dbt"])
+@pytest.mark.parametrize("name", ["dbt"])
 def test_other_formats_are_said_not_to_be_there_yet(name: str) -> None:
     text, code = failure("import_lineage", "x.json", "--format", name)
     assert ("not available yet" in text, code) == (True, 2)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from lineage import catalog
+from lineage import catalog, event_files
 from lineage.errors import CatalogueError
 from lineage.importers import fideslang
 
@@ -35,6 +35,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError, exit 2, for anything wrong with a file."""
+        if options["format"] == "openlineage":
+            self._hear(options["files"])
+            return
         if options["format"] != "fides":
             message = f"--format {options['format']} is not available yet; use fides"
             raise CommandError(message, returncode=_USAGE)
@@ -50,6 +53,13 @@ class Command(BaseCommand):
         self._say("added", changes.added, listed=everything)
         self._say("changed", changes.changed, listed=True)
         self._say("removed", changes.removed, listed=True)
+
+    def _hear(self, files: list[str]) -> None:
+        try:
+            total = event_files.hear(files)
+        except CatalogueError as error:
+            raise CommandError(str(error), returncode=_USAGE) from None
+        self.stdout.write(f"{total} events")
 
     def _say(self, verb: str, labels: list[str], *, listed: bool) -> None:
         self.stdout.write(f"{verb}: {_counted(labels)}")
