@@ -179,6 +179,7 @@ def test_a_server_process_takes_real_events_and_another_learns_from_them(tmp_pat
             told(f"as fast as {CLIENTS} clients can", flat_out)
             say(f"the server: {each:.2f} ms of processor an event, {memory(server.pid):.0f} MiB\n")
             with process(environment, _LEARN):
+                _learnt(database)
                 steady = Load(port, key, RATE).run()
                 told(f"at {RATE}/s, learning beside it", steady)
                 _learnt(database)
@@ -204,7 +205,7 @@ def _learnt(database: str) -> None:
             (left,) = connection.execute(query).fetchone() or (0,)
     seconds = time.monotonic() - began
     rate = f" ({first / seconds:.0f} events/s)" if first else ""
-    say(f"left to learn afterwards: {first} events, in {seconds:.1f} s{rate}\n")
+    say(f"left to learn: {first} events, in {seconds:.1f} s{rate}\n")
 
 
 def _wait(port: int) -> None:
