@@ -160,7 +160,16 @@ def test_what_is_reached_leads_on_by_its_own_keys() -> None:
     assert {e.origin for e in found.edges if e.destination == "db:copy"} == {"lake.people"}
 
 
-@pytest.mark.parametrize("how", ["TRANSFORMATION", "MASKED"])
+def test_a_copy_that_names_people_itself_is_the_persons_too() -> None:
+    text = CATALOGUE.replace(
+        "{name: extra}", "{name: extra, fides_meta: {identity: badge}, data_categories: [user]}"
+    )
+    catalog.upsert(fideslang.read_text(text, "shop.yml"))
+    events(flow(dataset("raw.people", namespace="glue"), CUSTOMER, ("person", "id", "IDENTITY")))
+    assert effects() == {"lake.people": "deep"}
+
+
+@pytest.mark.parametrize("how", ["TRANSFORMATION", "MASKED", "MASKED IDENTITY"])
 def test_a_key_that_was_changed_is_a_suggestion_and_masking_is_not_erasure(how: str) -> None:
     events(flow(dataset("mart", schema=schema("who")), CUSTOMER, ("who", "email", how)))
     assert effects() == {"db:mart": None}
@@ -171,7 +180,7 @@ def test_a_key_that_was_changed_is_a_suggestion_and_masking_is_not_erasure(how: 
     (field,) = selectors.snapshot().datasets["db:mart"].fields
     assert field.personal
     masking = {f.masking for d in selectors.snapshot().derivations for f in d.flows}
-    assert masking == {how == "MASKED"}
+    assert masking == {how != "TRANSFORMATION"}
 
 
 def test_a_sum_has_no_key_and_asks_for_a_decision() -> None:
