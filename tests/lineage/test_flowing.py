@@ -6,13 +6,16 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from lineage import catalog, downstream, gate, hearing, intake, selectors
 from lineage.decisions import decide
 from lineage.errors import CatalogueError
+from lineage.event_models import HeardDataset
 from lineage.graph import Reach, walk
-from lineage.importers import fideslang
+from lineage.importers import fideslang, openlineage
 from lineage.snapshot import Snapshot
 from tests.lineage.events import columns, dataset, run_event, schema
 
@@ -379,3 +382,42 @@ def test_a_plan_warns_of_what_nobody_decided() -> None:
 
 def test_there_is_a_store_of_what_only_events_know() -> None:
     assert selectors.store("lineage events").kind == "manual"
+
+
+# --- what people see -----------------------------------------------------------------------------
+
+
+def test_the_gate_tells_of_everything_that_events_leave_open(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events(flow(dataset("stats"), CUSTOMER, ("n", "id", "AGGREGATION")))
+    intake.take([run_event(inputs=[], outputs=[])])
+    monkeypatch.setattr(openlineage, "read", lambda plain: plain["x"])
+    hearing.learn()
+    with pytest.raises(CommandError):
+        call_command("check_lineage")
+    said = capsys.readouterr().out
+    assert "db:stats: it is made from shop.customer" in said
+    assert "[derived-without-key]" in said
+    assert "cannot be read: KeyError [event-unreadable]" in said
+
+
+def test_the_desk_shows_what_was_heard_and_changes_nothing(client: Client) -> None:
+    link = {"identifiers": [{"namespace": "hive", "name": "m", "type": "TABLE"}]}
+    into = dataset("mart", symlinks=link, schema=schema("who"))
+    events(flow(into, CUSTOMER, ("who", "id", "IDENTITY")))
+    decide("db:mart", choice="drop", because="unused", by="dpo", on=date(2026, 11, 21))
+    client.force_login(User.objects.create_superuser("officer", password="x"))
+    for model, words in {
+        "hearddataset": ["db:mart"],
+        "decision": ["unused", "dpo"],
+        "storedevent": ["run:"],
+    }.items():
+        page = client.get(f"/admin/lineage/{model}/")
+        assert page.status_code == 200
+        assert all(word in page.content.decode() for word in words)
+        assert client.get(f"/admin/lineage/{model}/add/").status_code == 403
+    row = HeardDataset.objects.get(address="db:mart")
+    page = client.get(f"/admin/lineage/hearddataset/{row.pk}/change/").content.decode()
+    assert "hive:m" in page
+    assert "who from id (IDENTITY)" in page
