@@ -8,3 +8,7 @@ class LineageConfig(AppConfig):
 
     name = "lineage"
     verbose_name = "Lineage"
+
+    def ready(self) -> None:
+        """The desk shows what events told, too."""
+        from lineage import event_admin  # noqa: F401 - registers itself

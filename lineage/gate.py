@@ -27,6 +27,7 @@ RULES: Mapping[str, str] = {
     "undecided-downstream": "Made from personal data, and nobody decided what happens to it",
     "derived-without-key": "Made from personal data without a key, and nobody decided about it",
     "suggested-reference": "A key or an identity flows into it, transformed: to be confirmed",
+    "event-unreadable": "A lineage event that nothing could be learnt from",
     "influenced": "Personal data decided which rows are in it, and no more",
     "unreachable": "Personal fields that no identity, reference or derivation leads to",
     "unjustified": "Personal fields without purpose, legal basis or retention",

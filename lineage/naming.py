@@ -27,9 +27,12 @@ _SCHEMES = {
 _PORTS = {"postgres": 5432, "mysql": 3306, "sqlserver": 1433, "redshift": 5439}
 # Schemes whose names are paths: a slash more or less at their ends says nothing.
 _PATHS = frozenset(["s3", "gs", "abfss", "wasbs", "hdfs", "dbfs", "file", "obs", "cos"])
-# One partition of a table is the table: key=value folders, and dates that stand alone.
+# One partition of a table is the table: key=value folders, dates, and what is made anew for every
+# run: long numbers (times in seconds or less) and UUIDs. Else every run would be a new dataset.
 _PARTITION = re.compile(
-    r"(?:/(?:[A-Za-z_][\w.-]*=[^/]*|(?:19|20)\d\d-?(?:0[1-9]|1[0-2])(?:-?[0-3]\d)?))+/?$"
+    r"(?:/(?:[A-Za-z_][\w.-]*=[^/]*"
+    r"|(?:19|20)\d\d(?:-?(?:0[1-9]|1[0-2])(?:-?[0-3]\d)?|/(?:0[1-9]|1[0-2])(?:/[0-3]\d)?)"
+    r"|\d{10,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}))+/?$"
 )
 
 

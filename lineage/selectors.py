@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lineage import models, naming, overlay
 from lineage.errors import CatalogueError, UnknownIdentity, suggestion
+from lineage.event_models import StoredEvent
 from lineage.flowing import HEARD_STORE
 from lineage.graph import Dataset, Derivation, Reference, StoreEntry
 from lineage.snapshot import Snapshot
@@ -108,3 +109,10 @@ def names_in_events(addresses: Iterable[str]) -> dict[str, tuple[str, str]]:
         else:
             found[address] = overlay.names_of(dataset, entries[dataset.store])[0]
     return found
+
+
+def unread_events() -> list[tuple[str, str]]:
+    """The newest stored events that nothing could be learnt from: the beginning of their digest,
+    and why; a hundred at most."""
+    rows = StoredEvent.objects.exclude(error="").order_by("-id")
+    return [(digest[:12], why) for digest, why in rows.values_list("digest", "error")[:100]]

@@ -185,9 +185,9 @@ def test_a_backend_that_is_away_is_tried_again_later_and_gets_it_once(
 
 def test_the_key_is_never_sent_elsewhere(memory_shop: MemoryShop, backend: Backend) -> None:
     erased()
-    backend.status = 307
+    backend.status = 302
     told()
-    assert {r.error for r in OutgoingEvent.objects.all()} == {"the lineage backend answered 307"}
+    assert {r.error for r in OutgoingEvent.objects.all()} == {"the lineage backend answered 302"}
 
 
 def test_a_backend_that_cannot_be_reached_is_a_line_without_its_address(

@@ -40,12 +40,12 @@ def schema(*names: str) -> dict[str, Any]:
 
 
 def columns(source: str, *made: tuple[str, str, str], namespace: str = "db") -> dict[str, Any]:
-    """A columnLineage facet: (mine, theirs, subtype or INDIRECT or MASKED) of one source."""
+    """A columnLineage facet: (mine, theirs, subtype, INDIRECT, or MASKED …) of one source."""
     fields: dict[str, Any] = {}
     for mine, theirs, how in made:
         kind = "INDIRECT" if how == "INDIRECT" else "DIRECT"
-        subtype = {"INDIRECT": "FILTER", "MASKED": "TRANSFORMATION"}.get(how, how)
-        way = {"type": kind, "subtype": subtype, "masking": how == "MASKED"}
+        named = {"INDIRECT": "FILTER", "MASKED": "TRANSFORMATION", "MASKED IDENTITY": "IDENTITY"}
+        way = {"type": kind, "subtype": named.get(how, how), "masking": how.startswith("MASKED")}
         one = {"namespace": namespace, "name": source, "field": theirs, "transformations": [way]}
         fields.setdefault(mine, {"inputFields": []})["inputFields"].append(one)
     return {"fields": fields}

@@ -90,12 +90,6 @@ def test_import_refuses_a_fault_with_exit_2_and_takes_nothing(draft: Path, tmp_p
     assert selectors.stores() == []
 
 
-@pytest.mark.parametrize("name", ["openlineage"])
-def test_other_formats_are_said_not_to_be_there_yet(name: str) -> None:
-    text, code = failure("import_lineage", "x.json", "--format", name)
-    assert ("not available yet" in text, code) == (True, 2)
-
-
 def test_discover_prints_a_draft_and_never_overwrites_one(
     shop: Path, draft: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

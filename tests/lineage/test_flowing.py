@@ -2,94 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
-
 import pytest
-from django.core.management import CommandError, call_command
 
-from lineage import catalog, downstream, gate, hearing, intake, selectors
-from lineage.decisions import decide
-from lineage.errors import CatalogueError
-from lineage.graph import Reach, walk
+from lineage import catalog, gate, selectors
 from lineage.importers import fideslang
-from lineage.snapshot import Snapshot
 from tests.lineage.events import columns, dataset, run_event, schema
+from tests.lineage.heard_cast import (
+    CATALOGUE,
+    CUSTOMER,
+    ORDERS,
+    PG,
+    effects,
+    events,
+    flow,
+    open_codes,
+    reach,
+    shop,
+)
 
-pytestmark = pytest.mark.django_db
-
-CATALOGUE = """
-store:
-  - {name: db, kind: sql, url: "postgresql://u:p@db/shop"}
-  - {name: lake, kind: files, url: "s3://lake/raw", options: {lineage: ["glue:raw."]}}
-dataset:
-  - fides_key: shop
-    erasure: {store: db}
-    collections:
-      - name: customer
-        erasure: {action: delete}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
-          - {name: city, data_categories: [user.contact.address.city]}
-      - name: orders
-        erasure: {action: delete}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - name: customer_id
-            fides_meta: {references: [{dataset: shop, field: customer.id, direction: from}]}
-          - {name: product_id}
-      - name: product
-        erasure: {action: ignore, because: no people}
-        fields: [{name: id, fides_meta: {primary_key: true}}]
-  - fides_key: lake
-    erasure: {store: lake}
-    collections:
-      - name: people
-        erasure: {action: delete}
-        fields: [{name: person}, {name: extra}]
-"""
-CUSTOMER, ORDERS = "shop.public.customer", "shop.public.orders"
-PG = "postgres://db"
-
-
-def events(*made: dict[str, Any]) -> None:
-    assert intake.take(made).refused == []
-    hearing.learn()
-
-
-def flow(
-    target: dict[str, Any],
-    source: str,
-    *made: tuple[str, str, str],
-    at: str = "2026-11-20T10:00:00Z",
-) -> dict[str, Any]:
-    """An event: columns of a table of the shop's database went into ``target``."""
-    space = PG if source.startswith("shop.") else "db"
-    target["facets"]["columnLineage"] = columns(source, *made, namespace=space)
-    return run_event(inputs=[dataset(source, namespace=space)], outputs=[target], at=at)
-
-
-@pytest.fixture(autouse=True)
-def shop() -> None:
-    catalog.upsert(fideslang.read_text(CATALOGUE, "shop.yml"))
-
-
-def reach() -> tuple[Snapshot, Reach]:
-    whole = selectors.snapshot()
-    return whole, walk(selectors.identity_start(["email"]), whole.neighbours)
-
-
-def effects() -> dict[str, str | None]:
-    """What is reached, beside what the catalogue alone leads to."""
-    _, found = reach()
-    alone = {"shop.customer", "shop.orders"}
-    return {stop.address: stop.effect for stop in found.stops if stop.address not in alone}
-
-
-def open_codes() -> set[tuple[str, str]]:
-    """(code, place) of what the gate asks about lineage events."""
-    return {(code, place) for code, place, *_ in downstream.left_open(selectors.snapshot())}
+__all__ = ["shop"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shop")]
 
 
 def test_without_events_nothing_is_added() -> None:
@@ -160,7 +92,16 @@ def test_what_is_reached_leads_on_by_its_own_keys() -> None:
     assert {e.origin for e in found.edges if e.destination == "db:copy"} == {"lake.people"}
 
 
-@pytest.mark.parametrize("how", ["TRANSFORMATION", "MASKED"])
+def test_a_copy_that_names_people_itself_is_the_persons_too() -> None:
+    text = CATALOGUE.replace(
+        "{name: extra}", "{name: extra, fides_meta: {identity: badge}, data_categories: [user]}"
+    )
+    catalog.upsert(fideslang.read_text(text, "shop.yml"))
+    events(flow(dataset("raw.people", namespace="glue"), CUSTOMER, ("person", "id", "IDENTITY")))
+    assert effects() == {"lake.people": "deep"}
+
+
+@pytest.mark.parametrize("how", ["TRANSFORMATION", "MASKED", "MASKED IDENTITY"])
 def test_a_key_that_was_changed_is_a_suggestion_and_masking_is_not_erasure(how: str) -> None:
     events(flow(dataset("mart", schema=schema("who")), CUSTOMER, ("who", "email", how)))
     assert effects() == {"db:mart": None}
@@ -171,7 +112,7 @@ def test_a_key_that_was_changed_is_a_suggestion_and_masking_is_not_erasure(how: 
     (field,) = selectors.snapshot().datasets["db:mart"].fields
     assert field.personal
     masking = {f.masking for d in selectors.snapshot().derivations for f in d.flows}
-    assert masking == {how == "MASKED"}
+    assert masking == {how != "TRANSFORMATION"}
 
 
 def test_a_sum_has_no_key_and_asks_for_a_decision() -> None:
@@ -317,56 +258,3 @@ def test_the_version_changes_with_what_is_learnt_and_not_with_what_is_repeated()
     assert learnt != before
     events(flow(dataset("mart"), CUSTOMER, ("who", "id", "IDENTITY"), at="2026-11-21T10:00:00Z"))
     assert selectors.catalogue_version() == learnt
-
-
-# --- decisions -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("choice", "action"), [("rebuild", None), ("drop", None), ("anonymous", "ignore")]
-)
-def test_a_decision_settles_the_question_and_says_who_and_why(
-    choice: str, action: str | None
-) -> None:
-    events(flow(dataset("stats"), CUSTOMER, ("n", "id", "AGGREGATION")))
-    call_command("decide_lineage", "db:stats", choice, because="k ≥ 50", by="dpo", on="2026-11-21")
-    found = selectors.snapshot().datasets["db:stats"]
-    assert (found.action, found.decided) == (action, choice)
-    assert "dpo on 2026-11-21: k ≥ 50" in found.because
-    assert open_codes() == set()
-
-
-def test_what_flows_in_after_the_assessment_asks_again() -> None:
-    events(flow(dataset("stats"), CUSTOMER, ("n", "id", "AGGREGATION")))
-    decide("db:stats", choice="anonymous", because="sums", by="dpo", on=date(2026, 11, 21))
-    events(flow(dataset("stats"), CUSTOMER, ("n", "id", "AGGREGATION"), at="2026-11-22T10:00:00Z"))
-    assert open_codes() == set()
-    events(flow(dataset("stats"), ORDERS, ("m", "id", "AGGREGATION"), at="2026-11-23T10:00:00Z"))
-    assert open_codes() == {("derived-without-key", "db:stats")}
-
-
-def test_nothing_is_decided_for_the_unknown_or_without_a_reason() -> None:
-    events(flow(dataset("stats"), CUSTOMER, ("n", "id", "AGGREGATION")))
-    with pytest.raises(CommandError, match="did you mean 'db:stats'"):
-        call_command("decide_lineage", "db:stat", "drop", because="x")
-    with pytest.raises(CommandError, match="needs a reason"):
-        call_command("decide_lineage", "db:stats", "drop", because=" ")
-    with pytest.raises(CatalogueError, match="cannot be 'keep'"):
-        decide("db:stats", choice="keep", because="x", by="y", on=date(2026, 1, 1))
-    with pytest.raises(CommandError, match="--on"):
-        call_command("decide_lineage", "db:stats", "drop", because="x", on="soon")
-    assert open_codes() == {("derived-without-key", "db:stats")}
-
-
-def test_a_plan_warns_of_what_nobody_decided() -> None:
-    events(flow(dataset("stats"), CUSTOMER, ("n", "id", "AGGREGATION")))
-    whole, found = reach()
-    (warning,) = downstream.warnings(found, whole.datasets)
-    assert warning.startswith("db:stats: made from the person's data")
-    decide("db:stats", choice="drop", because="unused", by="dpo", on=date(2026, 11, 21))
-    whole, found = reach()
-    assert downstream.warnings(found, whole.datasets) == []
-
-
-def test_there_is_a_store_of_what_only_events_know() -> None:
-    assert selectors.store("lineage events").kind == "manual"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from lineage import hearing, intake
 from lineage.event_models import HeardDataset, HeardFlow, HeardName, HeardRun, StoredEvent
@@ -207,7 +209,7 @@ def test_every_sample_is_learnt_and_learnt_again_in_any_order() -> None:
     events = [sample(name) for name in names]
     hear(*events)
     assert flows() == {
-        ("bigquery:bigquery-public-data.samples.shakespeare", "file:/tmp/outputs/1729097570970"),
+        ("bigquery:bigquery-public-data.samples.shakespeare", "file:/tmp/outputs"),
         ("bigquery:test.table.input", "bigquery:test.table.output"),
         ("file:/tmp/cll_test/cll_source1", "file:/tmp/cll_test/tbl1"),
         ("file:/tmp/cll_test/cll_source2", "file:/tmp/cll_test/tbl1"),
@@ -234,3 +236,32 @@ def test_replaying_the_stored_events_gives_the_same(capsys: pytest.CaptureFixtur
     call_command("replay_lineage")
     assert everything() == before
     assert "3 events" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["one", "array", "lines"])
+def test_events_come_from_files_too_and_a_bad_one_is_named_by_its_place(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [run_event(inputs=[dataset("a")], outputs=[dataset(f"b{n}")]) for n in range(2)]
+    path = tmp_path / "events.json"
+    texts = {
+        "one": json.dumps(made[0]),
+        "array": json.dumps(made),
+        "lines": "\n\n".join(map(json.dumps, made)) + "\n",
+    }
+    path.write_text(texts[form])
+    for _ in range(2):
+        call_command("import_lineage", str(path), format="openlineage")
+    assert capsys.readouterr().out == ("1 events\n" if form == "one" else "2 events\n") * 2
+    assert len(flows()) == (1 if form == "one" else 2)
+    bad = {"one": "{}", "array": "[{}]", "lines": "{}\n{}"}[form]
+    path.write_text(bad)
+    place = {"one": "", "array": "[0]", "lines": ":1"}[form]
+    with pytest.raises(CommandError) as caught:
+        call_command("import_lineage", str(path), format="openlineage")
+    assert str(caught.value).startswith(f"{path}{place}: eventTime: is missing")
+    path.write_text("{}\nnot json")
+    with pytest.raises(CommandError):
+        call_command("import_lineage", str(path), format="openlineage")
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("import_lineage", str(tmp_path / "absent"), format="openlineage")

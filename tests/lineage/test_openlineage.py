@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_spark_on_bigquery_tells_identity_aggregation_and_influence_apart() -> N
     event = read(sample("05_spark_bigquery_columnlineage"))
     source, made = (
         "bigquery:bigquery-public-data.samples.shakespeare",
-        "file:/tmp/outputs/1729097570970",
+        "file:/tmp/outputs",
     )
     assert fields_of(event) == {
         source: ["word", "word_count", "corpus", "corpus_date"],
@@ -98,7 +99,20 @@ def test_a_table_that_is_read_and_written_leads_nowhere() -> None:
     assert event.at == datetime(2020, 12, 28, 19, 51, 1, 641000, tzinfo=UTC)
 
 
-def test_times_without_a_zone_are_utc_in_dataset_and_job_events() -> None:
+def test_times_without_a_zone_are_utc_wherever_the_server_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        event = read(sample("09_job_event_naive_time"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert event.at == datetime(2021, 11, 3, 10, 53, 52, 427343, tzinfo=UTC)
+
+
+def test_dataset_and_job_events_tell_of_what_there_is() -> None:
     static, job = (
         read(sample("08_dataset_event_naive_time")),
         read(sample("09_job_event_naive_time")),

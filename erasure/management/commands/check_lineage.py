@@ -67,7 +67,8 @@ class Command(BaseCommand):
             except StoreError as error:
                 reason = str(error).removeprefix(f"{entry.name}: ")
                 broken[entry.name] = gate.Broken(code=_code(error), reason=reason)
-        return gate.findings(catalogue, live, broken)
+        unread = (_unread(digest, why) for digest, why in selectors.unread_events())
+        return [*gate.findings(catalogue, live, broken), *unread]
 
     def _baseline(self, path: str | None, found: Iterable[gate.Finding]) -> frozenset[str]:
         """The fingerprints that are known. Writes the file where it is not there."""
@@ -94,6 +95,15 @@ def _code(error: StoreError) -> str:
     if isinstance(error, DriverMissing):
         return "driver-missing"
     return "store-unreachable" if isinstance(error, StoreUnreachable) else "store-unusable"
+
+
+def _unread(digest: str, why: str) -> gate.Finding:
+    return gate.Finding(
+        code="event-unreadable",
+        place=f"lineage event {digest}",
+        reason=why,
+        remedy="correct its producer; replay_lineage tries it again",
+    )
 
 
 def _counted(number: int) -> str:

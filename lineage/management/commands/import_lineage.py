@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from lineage import catalog, selectors
+from lineage import catalog, event_files, selectors
 from lineage.errors import CatalogueError
 from lineage.importers import dbt, dbt_manifest, fideslang
 from lineage.importers.entries import Catalogue
@@ -49,8 +49,8 @@ class Command(BaseCommand):
         """Raises CommandError, exit 2, for anything wrong with a file."""
         form = options["format"] or _format(options["files"])
         if form == "openlineage":
-            message = "--format openlineage is not available yet; use fides or dbt"
-            raise CommandError(message, returncode=_USAGE)
+            self._hear(options["files"])
+            return
         if form == "dbt" and options["prune"]:
             message = "--prune: a dbt project is not all there is; prune with the catalogue's files"
             raise CommandError(message, returncode=_USAGE)
@@ -65,6 +65,13 @@ class Command(BaseCommand):
         self._say("added", changes.added, listed=everything)
         self._say("changed", changes.changed, listed=True)
         self._say("removed", changes.removed, listed=True)
+
+    def _hear(self, files: list[str]) -> None:
+        try:
+            total = event_files.hear(files)
+        except CatalogueError as error:
+            raise CommandError(str(error), returncode=_USAGE) from None
+        self.stdout.write(f"{total} events")
 
     def _say(self, verb: str, labels: list[str], *, listed: bool) -> None:
         self.stdout.write(f"{verb}: {_counted(labels)}")
