@@ -90,11 +90,12 @@ def chart(
     datasets: Mapping[str, Dataset],
     stores: Iterable[StoreEntry],
     unreached: Iterable[str] = (),
+    parents: Mapping[str, tuple[str, str]] | None = None,
 ) -> Chart:
     """The reach as spots, with the datasets in it. ``unreached``: personal, and nothing leads
-    there."""
+    there; ``parents``: :func:`parents_in` of the reach, where it is known already."""
     by_name = {store.name: store for store in stores}
-    parents = parents_in(reach)
+    parents = parents_in(reach) if parents is None else parents
     spots = {}
     for stop in reach.stops:
         dataset = datasets.get(stop.address)

@@ -6,10 +6,13 @@ What was read is kept: a second walk with the same instance asks for nothing it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db import connection
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from lineage import models
 from lineage.graph import (
@@ -23,100 +26,142 @@ from lineage.graph import (
     edges_of_derivation,
 )
 
-# SQLite takes no more parameters in one statement on old systems.
-BATCH = 900
+BATCH = 5_000
+# What decides about a reference: keys, identities, what is personal.
 _TELLING = Q(primary_key=True) | Q(personal=True) | Q(free_text=True) | ~Q(identity="")
-_FIELD = ("dataset__address", "name", "identity", "primary_key", "free_text", "personal")
+_FIELD = ("dataset_id", "name", "identity", "primary_key", "free_text", "personal")
+_ENDS = ("holder__dataset_id", "target__dataset_id")
+_MADE = ("upstream_id", "downstream_id")
+_PLAIN: dict[tuple[Any, ...], Field] = {}
 
 
 class Frontier:
     """A ``neighbours`` function for :func:`lineage.graph.walk`."""
 
     def __init__(self) -> None:
-        self._light: dict[str, Dataset] = {}
+        self._ids: dict[str, int] = {}
+        self._addresses: dict[int, str] = {}
+        self._light: dict[int, Dataset] = {}
         self._out: dict[str, Neighbours] = {}
 
     def __call__(self, frontier: frozenset[str]) -> Neighbours:
-        """What leads out of these addresses."""
-        fresh = [address for address in frontier if address not in self._out]
+        """What leads out of these addresses, in the order of a walk."""
+        ordered = sorted(frontier)
+        fresh = [address for address in ordered if address not in self._out]
         if fresh:
             self._read(fresh)
-        found = [self._out[address] for address in frontier]
+        found = [self._out[address] for address in ordered]
         return Neighbours(
             edges=tuple(edge for one in found for edge in one.edges),
             derivations=tuple(made for one in found for made in one.derivations),
+            in_order=True,
         )
 
     def _read(self, fresh: Sequence[str]) -> None:
-        references = list(_references(fresh))
-        derivations = list(_derivations(fresh))
-        ends = {end for r in references for end in (r.holder, r.target)}
-        self._look({*ends, *(d.upstream for d in derivations)})
-        wanted = set(fresh)
+        ids = self._ids_of(fresh)
+        references = _references(ids)
+        derivations = list(_in_batches(models.Derivation.objects.all(), "upstream_id", ids,
+                                       (*_MADE, "kind", "columns")))  # fmt: skip
+        ends = {end for row in references for end in row[:2]}
+        self._look(ends | {end for row in derivations for end in row[:2]})
         edges: dict[str, dict[Edge, None]] = {address: {} for address in fresh}
-        for reference in references:
-            holder, target = self._light[reference.holder], self._light[reference.target]
-            for edge in edges_of(reference, holder, target):
-                if edge.origin in wanted:
-                    edges[edge.origin][edge] = None
+        for row in references:
+            self._edges(row, edges)
         made: dict[str, list[Derivation]] = {address: [] for address in fresh}
-        for derivation in derivations:
-            made[derivation.upstream].append(derivation)
-            for edge in edges_of_derivation(derivation, self._light[derivation.upstream]):
+        for upstream, downstream, kind, columns in derivations:
+            one = Derivation(
+                upstream=self._addresses[upstream],
+                downstream=self._addresses[downstream],
+                kind=kind,
+                columns=columns,
+            )
+            made[one.upstream].append(one)
+            for edge in edges_of_derivation(one, self._light[upstream]) if columns else ():
                 edges[edge.origin][edge] = None
         for address in fresh:
             self._out[address] = Neighbours(
-                edges=tuple(edges[address]), derivations=tuple(made[address])
+                edges=tuple(sorted(edges[address], key=_order)), derivations=tuple(made[address])
             )
 
-    def _look(self, addresses: Collection[str]) -> None:
-        """The fields that decide what a reference does: keys, identities, what is personal."""
-        fresh = [address for address in addresses if address not in self._light]
-        fields: dict[str, list[Field]] = {address: [] for address in fresh}
+    def _edges(self, row: tuple[Any, ...], edges: Mapping[str, dict[Edge, None]]) -> None:
+        holder, target, mine, theirs, direction, on_erase, ghost, also = row
+        reference = Reference(
+            holder=self._addresses[holder],
+            holder_field=mine,
+            target=self._addresses[target],
+            target_field=theirs,
+            direction=direction or None,
+            on_erase=on_erase or None,
+            ghost=ghost,
+            also=() if also == "[]" else tuple((a, b) for a, b in json.loads(also)),
+        )
+        for edge in edges_of(reference, self._light[holder], self._light[target]):
+            if edge.origin in edges:
+                edges[edge.origin][edge] = None
+
+    def _ids_of(self, addresses: Sequence[str]) -> list[int]:
+        unknown = [address for address in addresses if address not in self._ids]
+        rows = models.Dataset.objects.all()
+        for address, pk in _in_batches(rows, "address", unknown, ("address", "pk")):
+            self._ids[address] = pk
+        return [self._ids[address] for address in addresses if address in self._ids]
+
+    def _look(self, ids: Collection[int]) -> None:
+        """The datasets, with the fields that tell."""
+        fresh = [pk for pk in ids if pk not in self._light]
+        fields: dict[int, list[Field]] = {}
         rows = models.Field.objects.filter(_TELLING)
-        for address, name, identity, key, text, personal in _in_batches(
-            rows, "dataset__address__in", fresh, _FIELD
-        ):
-            fields[address].append(
-                Field(
-                    name=name,
-                    identity=identity or None,
-                    primary_key=key,
-                    free_text=text,
-                    personal_override=personal,
-                )
+        for pk, *told in _in_batches(rows, "dataset_id", fresh, _FIELD):
+            fields.setdefault(pk, []).append(_field(*told))
+        places = models.Dataset.objects.all()
+        for pk, address in _in_batches(places, "pk", fresh, ("pk", "address")):
+            self._ids[address], self._addresses[pk] = pk, address
+            self._light[pk] = Dataset(
+                address=address, store="", name="", fields=tuple(fields.get(pk, ()))
             )
-        for address, listed in fields.items():
-            self._light[address] = Dataset(address=address, store="", name="", fields=tuple(listed))
+
+
+def _field(name: str, identity: str, key: bool, text: bool, personal: bool) -> Field:
+    # Thousands of tables have a key called id: one value says so for all of them.
+    told = (name, identity, key, text, personal)
+    if told not in _PLAIN:
+        if len(_PLAIN) > BATCH:
+            _PLAIN.clear()
+        _PLAIN[told] = Field(
+            name=name,
+            identity=identity or None,
+            primary_key=key,
+            free_text=text,
+            personal_override=personal,
+        )
+    return _PLAIN[told]
+
+
+def _order(edge: Edge) -> tuple[str, ...]:
+    return (edge.origin_field, edge.destination, edge.destination_field, edge.effect)
 
 
 def _in_batches(
-    rows: QuerySet[Any],
-    where: str,
-    values: Iterable[str],
-    columns: Sequence[str],
+    rows: QuerySet[Any], name: str, values: Sequence[Any], columns: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
-    listed = list(values)
-    for start in range(0, len(listed), BATCH):
-        part = rows.filter(**{where: listed[start : start + BATCH]}).order_by()
-        yield from part.values_list(*columns)
+    size = min(BATCH, connection.features.max_query_params or BATCH)
+    for start in range(0, len(values), size):
+        part = rows.filter(**{f"{name}__in": values[start : start + size]}).order_by()
+        yield from part.values_list(*columns).iterator(chunk_size=size)
 
 
-def _references(addresses: Sequence[str]) -> Iterator[Reference]:
-    seen: set[tuple[Any, ...]] = set()
-    for end in ("holder", "target"):
-        rows = models.Reference.objects.all()
-        where = f"{end}__dataset__address__in"
-        for row in _in_batches(rows, where, addresses, models.REFERENCE_COLUMNS):
-            if row[:4] not in seen:
-                seen.add(row[:4])
-                yield models.reference_entry(row)
-
-
-def _derivations(addresses: Sequence[str]) -> Iterator[Derivation]:
-    rows = models.Derivation.objects.all()
-    for row in _in_batches(rows, "upstream__address__in", addresses, models.DERIVATION_COLUMNS):
-        yield models.derivation_entry(row)
+def _references(ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Each once: one that leads in a single direction is read from the end that it leads from."""
+    columns = (*_ENDS, "holder__name", "target__name", *models.REFERENCE_COLUMNS[4:7], "said")
+    # Hardly any is composite: the rest is not worth parsing.
+    rows = models.Reference.objects.annotate(said=Cast("also", TextField()))
+    from_target = rows.exclude(direction="to")
+    found = list(_in_batches(from_target, "target__dataset_id", ids, columns))
+    both = {row[:4] for row in found if not row[4]}
+    from_holder = rows.exclude(direction="from")
+    rest = _in_batches(from_holder, "holder__dataset_id", ids, columns)
+    found.extend(row for row in rest if row[:4] not in both)
+    return found
 
 
 def dataset_entries(addresses: Iterable[str]) -> Mapping[str, Dataset]:
@@ -124,7 +169,8 @@ def dataset_entries(addresses: Iterable[str]) -> Mapping[str, Dataset]:
     found: dict[str, Dataset] = {}
     listed = sorted(set(addresses))
     rows = models.Dataset.objects.select_related("store").prefetch_related("fields")
-    for start in range(0, len(listed), BATCH):
-        for row in rows.filter(address__in=listed[start : start + BATCH]):
+    size = min(BATCH, connection.features.max_query_params or BATCH)
+    for start in range(0, len(listed), size):
+        for row in rows.filter(address__in=listed[start : start + size]):
             found[row.address] = row.entry()
     return found

@@ -7,9 +7,9 @@ stores. Every finding says which line of YAML would settle it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from lineage.documents import misplaced
 from lineage.downstream import left_open
@@ -33,13 +33,14 @@ RULES: Mapping[str, str] = {
     "unjustified": "Personal fields without purpose, legal basis or retention",
     "store-unreachable": "The store cannot be reached",
     "store-unusable": "The store cannot be used as it is declared",
+    "no-connector": "Nothing connects to a store of that kind",
     "driver-missing": "The optional driver of the store is not installed",
     "no-primary-key": "Rows cannot be told apart, so none can be erased",
     "table-gone": "A table of the catalogue is not in the store any more",
     "field-gone": "A field of the catalogue is not in the store any more",
     "reference-gone": "A reference holds or leads to a field that is not in the store any more",
 }
-_WARNINGS = frozenset({"unjustified", "suggested-reference"})
+WARNINGS = frozenset({"unjustified", "suggested-reference"})
 # Told, and no fault.
 NOTES = frozenset({"influenced"})
 # What these hold can be compared with the catalogue, table by table and column by column.
@@ -83,12 +84,7 @@ def findings(
 ) -> list[Finding]:
     """Everything that is open, by place. ``live`` and ``broken`` are keyed by store name."""
     found = [
-        Finding(
-            code=fault.code,
-            place=name,
-            reason=fault.reason,
-            remedy="correct url and options of this store, or start it",
-        )
+        Finding(code=fault.code, place=name, reason=fault.reason, remedy=_repair(name, fault))
         for name, fault in (broken or {}).items()
     ]
     links = _links(catalogue.references)
@@ -106,6 +102,16 @@ def findings(
     found += _unreachable(catalogue)
     found += _unjustified(catalogue)
     return sorted(found, key=lambda f: (f.code in NOTES, f.place, f.code))
+
+
+def _repair(name: str, fault: Broken) -> str:
+    if fault.code != "no-connector":
+        return "correct url and options of this store, or start it"
+    variable = re.sub(r"[^A-Z0-9]+", "_", f"{name}_URL".upper())
+    return (
+        f'- {{name: {name}, kind: sql, url: "${{{variable}}}"}}  # or files, logs, manual …; or '
+        "install the connector of that kind"
+    )
 
 
 @dataclass(kw_only=True)
@@ -276,17 +282,25 @@ def _field(column: Column) -> str:
 
 
 def _gone_references(catalogue: Snapshot, gone: set[str]) -> Iterator[Finding]:
-    for reference in catalogue.references:
-        holder = f"{reference.holder}.{reference.holder_field}"
-        target = f"{reference.target}.{reference.target_field}"
+    for holder, target, what in sorted(set(_joins(catalogue))):
         missing = [end for end in (holder, target) if end in gone]
         if missing:
             yield Finding(
                 code="reference-gone",
                 place=f"{holder} → {target}",
                 reason=f"{missing[0]} is not in the store",
-                remedy="correct the reference, or remove it and import with --prune",
+                remedy=f"correct the {what}, or remove it and import with --prune",
             )
+
+
+def _joins(catalogue: Snapshot) -> Iterator[tuple[str, str, str]]:
+    """Every pair of fields that the catalogue joins, and by what."""
+    for r in catalogue.references:
+        for mine, theirs in zip(r.holder_fields, r.target_fields, strict=True):
+            yield f"{r.holder}.{mine}", f"{r.target}.{theirs}", "reference"
+    for d in catalogue.derivations:
+        for mine, theirs in d.columns.items():
+            yield f"{d.downstream}.{mine}", f"{d.upstream}.{theirs}", "derived_from"
 
 
 def _undecided(catalogue: Snapshot) -> Iterator[Finding]:
@@ -352,41 +366,3 @@ def _unjustified(catalogue: Snapshot) -> Iterator[Finding]:
                 reason=f"it has personal fields and no {', '.join(missing)}",
                 remedy=f"erasure: {{{', '.join(f'{word}: …' for word in missing)}}}",
             )
-
-
-def sarif(found: Iterable[Finding], known: Iterable[str] = ()) -> dict[str, Any]:
-    """SARIF 2.1.0. ``known``: fingerprints of a baseline; the rest is new."""
-    old = frozenset(known)
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "check_lineage",
-                        "rules": [
-                            {"id": code, "shortDescription": {"text": text}}
-                            for code, text in RULES.items()
-                        ],
-                    }
-                },
-                "results": [_result(finding, old) for finding in found],
-            }
-        ],
-    }
-
-
-def _level(code: str) -> str:
-    return "note" if code in NOTES else "warning" if code in _WARNINGS else "error"
-
-
-def _result(finding: Finding, known: frozenset[str]) -> dict[str, Any]:
-    return {
-        "ruleId": finding.code,
-        "level": _level(finding.code),
-        "message": {"text": f"{finding.place}: {finding.reason}; {finding.remedy}"},
-        "locations": [{"logicalLocations": [{"fullyQualifiedName": finding.place}]}],
-        "partialFingerprints": {"lineage/v1": finding.fingerprint},
-        "baselineState": "unchanged" if finding.fingerprint in known else "new",
-    }

@@ -130,30 +130,12 @@ class Dataset:
         return any(f.personal or f.free_text for f in self.fields)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain, JSON-serialisable copy that :func:`dataset_from_json` reads back."""
+        """A plain, JSON-serialisable copy that a step's own reader takes back."""
         plain = {k: v for k, v in vars(self).items() if k != "fields"}
         plain["fields"] = [
             {**vars(f), "method": vars(f.method) if f.method else None} for f in self.fields
         ]
         return plain
-
-
-def dataset_from_json(plain: Mapping[str, Any]) -> Dataset:
-    """The inverse of :meth:`Dataset.to_json`, also after a trip through JSON text."""
-    values = dict(plain)
-    values["fields"] = tuple(
-        Field(
-            **{
-                **f,
-                "categories": tuple(f["categories"]),
-                "method": Method(**f["method"]) if f["method"] else None,
-            }
-        )
-        for f in plain["fields"]
-    )
-    for name in ("after", "quasi_identifiers"):
-        values[name] = tuple(values[name])
-    return Dataset(**values)
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -198,6 +180,11 @@ class Edge:
     destination_field: str
     effect: Effect
     reference: Reference
+
+    def __hash__(self) -> int:
+        """Without the reference, which costs most and tells hardly any two edges apart."""
+        ends = (self.origin, self.origin_field, self.destination, self.destination_field)
+        return hash((*ends, self.effect))
 
     @property
     def forward(self) -> bool:
@@ -301,10 +288,12 @@ class Reach:
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """What leads out of a frontier of addresses: references and derivations."""
+    """What leads out of a frontier of addresses: references and derivations. ``in_order``: the
+    edges are sorted as a walk wants them, and each is there once."""
 
     edges: tuple[Edge, ...] = ()
     derivations: tuple[Derivation, ...] = ()
+    in_order: bool = False
 
 
 def walk(
@@ -327,7 +316,8 @@ def walk(
         )
         for address, fields in sorted(start.items())
     }
-    edges: dict[Edge, None] = {}
+    edges: list[Edge] = []
+    walked: set[str] = set()
     frontier = frozenset(stops)
     while frontier:
         out = neighbours(frontier)
@@ -335,13 +325,21 @@ def walk(
         # As they were reached: a stop improved in this round is walked from in the next one, so
         # that every path is a shortest one.
         reached = {address: stops[address] for address in frontier}
-        for edge in sorted(out.edges, key=_edge_order):
-            origin = reached.get(edge.origin)
-            if origin is None or not _carries_on(origin):
+        # Shallow and refcounted rows are somebody else's as well. Derived datasets carry on by the
+        # keys that flowed into them (edges_of_derivation), or not at all.
+        carrying = {address: stop for address, stop in reached.items() if stop.effect == "deep"}
+        for edge in _in_order(out):
+            origin = carrying.get(edge.origin)
+            if origin is None:
                 continue
-            edges[edge] = None
-            if _improve(stops, _by_edge(origin, edge)):
+            if edge.origin not in walked:
+                edges.append(edge)
+            # Most edges lead to where the walk has been: nothing is made for them.
+            old = stops.get(edge.destination)
+            if old is None or STRENGTH[edge.effect] > STRENGTH.get(old.effect or "", 0):
+                _improve(stops, _by_edge(origin, edge))
                 grown.add(edge.destination)
+        walked |= carrying.keys()
         for derivation in sorted(out.derivations, key=lambda d: (d.upstream, d.downstream)):
             origin = reached.get(derivation.upstream)
             if origin and _improve(stops, _by_derivation(origin, derivation)):
@@ -355,10 +353,8 @@ def _edge_order(edge: Edge) -> tuple[str, ...]:
     return (edge.origin, edge.origin_field, edge.destination, edge.destination_field, edge.effect)
 
 
-def _carries_on(stop: Stop) -> bool:
-    # Shallow and refcounted rows are somebody else's as well. Derived datasets carry on by the
-    # keys that flowed into them (edges_of_derivation), or not at all.
-    return stop.effect == "deep"
+def _in_order(out: Neighbours) -> Iterable[Edge]:
+    return out.edges if out.in_order else sorted(dict.fromkeys(out.edges), key=_edge_order)
 
 
 def _by_edge(origin: Stop, edge: Edge) -> Stop:

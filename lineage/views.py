@@ -127,8 +127,9 @@ def mapped(
     found = _found(question.q, reached.keys() | set(lost)) if question.q else None
     wanted = [stop.address for stop in reach.stops[:LISTED]]
     wanted += [*(found or ()), *([question.dataset] if question.dataset in reached else ())]
-    datasets = dataset_entries({*_with_trails(reach, wanted), *lost})
-    charted = chart(reach, datasets, selectors.stores(), lost)
+    parents = parents_in(reach)
+    datasets = dataset_entries({*_with_trails(parents, wanted), *lost})
+    charted = chart(reach, datasets, selectors.stores(), lost, parents)
     charted = replace(charted, spots={a: _marked(s, marks) for a, s in charted.spots.items()})
     chosen = question.dataset if question.dataset in charted.spots else ""
     drawing = draw(charted, chosen=chosen, lit=found)
@@ -153,9 +154,8 @@ def mapped(
     }
 
 
-def _with_trails(reach: Reach, addresses: Iterable[str]) -> set[str]:
+def _with_trails(parents: Mapping[str, tuple[str, str]], addresses: Iterable[str]) -> set[str]:
     """The addresses, and everything on the way to them."""
-    parents = parents_in(reach)
     found: set[str] = set()
     for address in addresses:
         step = address

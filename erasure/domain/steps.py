@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from erasure.domain.retention import parse_until
 from erasure.domain.values import Scalar
-from lineage.graph import Dataset, Pairs, dataset_from_json
+from lineage.graph import Dataset, Field, Method, Pairs
 
 Action = Literal[
     "delete",
@@ -115,7 +115,7 @@ def last_day(step: Step, row: Mapping[str, Scalar]) -> date | None:
 def step_from_json(plain: Mapping[str, Any]) -> Step:
     """The inverse of :meth:`Step.to_json`, also after a trip through JSON text."""
     values = dict(plain)
-    values["dataset"] = dataset_from_json(plain["dataset"])
+    values["dataset"] = _dataset(plain["dataset"])
     values["referrers"] = tuple(
         Referrer(**{**r, "also": tuple(map(tuple, r.get("also", ())))}) for r in plain["referrers"]
     )
@@ -123,7 +123,25 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
         values[name] = tuple(values.get(name, ()))
     ghost = plain.get("ghost")
     values["ghost"] = (
-        Ghost(dataset=dataset_from_json(ghost["dataset"]), field=ghost["field"]) if ghost else None
+        Ghost(dataset=_dataset(ghost["dataset"]), field=ghost["field"]) if ghost else None
     )
     values["held"] = step_from_json(plain["held"]) if plain.get("held") else None
     return Step(**values)
+
+
+def _dataset(plain: Mapping[str, Any]) -> Dataset:
+    """The inverse of :meth:`Dataset.to_json`, also after a trip through JSON text."""
+    values = dict(plain)
+    values["fields"] = tuple(
+        Field(
+            **{
+                **f,
+                "categories": tuple(f["categories"]),
+                "method": Method(**f["method"]) if f["method"] else None,
+            }
+        )
+        for f in plain["fields"]
+    )
+    for name in ("after", "quasi_identifiers"):
+        values[name] = tuple(values[name])
+    return Dataset(**values)

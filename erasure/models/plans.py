@@ -96,10 +96,10 @@ class PlanStep(models.Model):
     def __str__(self) -> str:
         return f"{self.ordinal}. {self.action} {self.dataset}"
 
-    @classmethod
-    def write_results(cls, steps: Sequence[PlanStep]) -> None:
+    @staticmethod
+    def write_results(steps: Sequence[PlanStep]) -> None:
         """What became of them, in one statement: ``bulk_update`` takes a CASE per row and field."""
         results = ["rows", "residue", "until", "note", "along"]
-        cls.objects.bulk_create(
+        PlanStep.objects.bulk_create(
             steps, update_conflicts=True, unique_fields=["id"], update_fields=results
         )

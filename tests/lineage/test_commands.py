@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from lineage import selectors
+from lineage.models import Store
 
 pytestmark = pytest.mark.django_db
 
@@ -202,6 +203,24 @@ def test_check_refuses_an_empty_catalogue_and_a_file_that_is_no_baseline(
     assert ("is no baseline" in said, code) == (True, 2)
     said, code = failure("check_lineage", "--sarif", str(tmp_path / "no" / "where"))
     assert ("cannot be written" in said, code) == (True, 2)
+
+
+def test_a_report_names_lines_and_a_store_that_nothing_connects_to(
+    draft: Path, shop: Path, tmp_path: Path
+) -> None:
+    call_command("import_lineage", str(justified(draft)))
+    Store.objects.create(name="jaffle", kind="duckdb")
+    with closing(sqlite3.connect(shop)) as database:
+        database.execute("alter table customer add column phone text")
+    report = tmp_path / "report.sarif"
+    said, _ = failure("check_lineage", "--sarif", str(report), "--files", str(draft))
+    assert said == "2 findings"
+    results = json.loads(report.read_text())["runs"][0]["results"]
+    lines = {r["ruleId"]: r["locations"][0].get("physicalLocation") for r in results}
+    assert lines["no-connector"] is None
+    where = lines["unclassified-column"]
+    line = draft.read_text().splitlines()[where["region"]["startLine"] - 1]
+    assert (where["artifactLocation"]["uri"], line) == (str(draft), "      - name: customer")
 
 
 @pytest.mark.parametrize("model", ["store", "dataset", "field", "reference", "derivation"])

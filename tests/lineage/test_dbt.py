@@ -94,7 +94,7 @@ def test_the_command_knows_a_project_when_it_sees_one(capsys: pytest.CaptureFixt
     call_command("import_lineage", *files, "--format", "dbt")
     assert capsys.readouterr().out.split() == ["added:", "nothing", "changed:", "nothing",
                                                "removed:", "nothing"]  # fmt: skip
-    with pytest.raises(CommandError, match="--prune: a dbt project is not all there is"):
+    with pytest.raises(CommandError, match="--prune: dbt is not all there is"):
         call_command("import_lineage", *files, "--prune")
     with pytest.raises(CommandError, match="shop: unknown store"):
         call_command("import_lineage", *files, "--store", "shop")

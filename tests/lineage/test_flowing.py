@@ -6,6 +6,7 @@ import pytest
 
 from lineage import catalog, gate, selectors
 from lineage.importers import fideslang
+from lineage.sarif import sarif
 from tests.lineage.events import columns, dataset, run_event, schema
 from tests.lineage.heard_cast import (
     CATALOGUE,
@@ -131,7 +132,7 @@ def test_what_was_only_influenced_is_told_and_not_reached() -> None:
     assert open_codes() == {("influenced", "db:prices")}
     found = [f for f in gate.findings(selectors.snapshot(), {}) if f.code == "influenced"]
     assert "'city' of shop.customer decided" in found[0].reason
-    assert gate.sarif(found)["runs"][0]["results"][0]["level"] == "note"
+    assert sarif(found)["runs"][0]["results"][0]["level"] == "note"
 
 
 def test_columns_nobody_tells_of_leave_everything_open() -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from lineage.gate import RULES, Broken, Finding, findings, sarif
+from lineage.gate import RULES, Broken, Finding, findings
 from lineage.graph import Dataset, Derivation, Field, Reference, StoreEntry
+from lineage.sarif import sarif
 from lineage.schema import Column, ForeignKey, Inspection, Table
 from lineage.snapshot import Snapshot
 from tests.lineage.cast import person, personal, ref, table
@@ -280,3 +281,43 @@ def test_sarif_names_rules_levels_places_and_what_is_new() -> None:
     assert states == [("undecided", "error", "unchanged"), ("unjustified", "warning", "new")]
     places = run["results"][0]["locations"][0]["logicalLocations"]
     assert places == [{"fullyQualifiedName": "k.a"}]
+
+
+def test_a_store_of_a_kind_that_nothing_connects_to_comes_with_the_line_that_settles_it() -> None:
+    catalogue = Snapshot(stores=[StoreEntry(name="jaffle shop", kind="duckdb")], datasets={})
+    broken = {"jaffle shop": Broken(code="no-connector", reason="store kind 'duckdb': unknown")}
+    (finding,) = findings(catalogue, {}, broken)
+    assert finding.code in RULES
+    assert finding.remedy.startswith('- {name: jaffle shop, kind: sql, url: "${JAFFLE_SHOP_URL}"}')
+
+
+def test_a_derivation_that_names_a_column_that_has_gone_is_found() -> None:
+    copy = table("k.copy", Field(name="who"), action="delete")
+    made = Derivation(upstream="k.customer", downstream="k.copy", columns={"who": "id"})
+    there = live(CUSTOMER, replace(copy, fields=copy.fields[:1]))
+    result = found([CUSTOMER, copy], there, derivations=[made])
+    assert ("reference-gone", "k.copy.who → k.customer.id") in codes(result)
+
+
+def test_every_column_of_a_composite_reference_is_looked_for() -> None:
+    held = table("k.line", Field(name="no"), Field(name="part"), action="delete")
+    both = replace(ref("k.line.no > k.customer.id", direction="from"), also=(("part", "email"),))
+    there = live(CUSTOMER, replace(held, fields=held.fields[:2]))
+    assert ("reference-gone", "k.line.part → k.customer.email") in codes(
+        found([CUSTOMER, held], there, references=[both])
+    )
+
+
+def test_a_report_says_at_which_line_of_the_catalogue_a_finding_is() -> None:
+    at = [
+        Finding(code="undecided", place=place, reason="r", remedy="m")
+        for place in ("k.customer.email", "db: visit", "elsewhere")
+    ]
+    places = {"k.customer": "shop.yml:7", "k": "shop.yml:1", "db": "stores.yml:2"}
+    results = sarif(at, (), places)["runs"][0]["results"]
+    physical = [r["locations"][0].get("physicalLocation") for r in results]
+    assert physical == [
+        {"artifactLocation": {"uri": "shop.yml"}, "region": {"startLine": 7}},
+        {"artifactLocation": {"uri": "stores.yml"}, "region": {"startLine": 2}},
+        None,
+    ]

@@ -1,9 +1,10 @@
-"""``check_lineage [--sarif FILE] [--baseline FILE]``: the gate."""
+"""``check_lineage [--sarif FILE] [--baseline FILE] [--files FILE…]``: the gate."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from erasure.connect import open_store
 from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
+from erasure.stores import registry
 from lineage import gate, selectors
+from lineage.errors import CatalogueError
+from lineage.importers import fideslang
+from lineage.sarif import sarif
 from lineage.schema import Inspection
 
 _FAILED = 1
@@ -35,13 +40,20 @@ class Command(BaseCommand):
             help="findings listed in FILE are known and do not fail the gate; where FILE is not "
             "there yet, it is written with the findings of now and the gate passes",
         )
+        parser.add_argument(
+            "--files",
+            metavar="FILE",
+            nargs="+",
+            default=(),
+            help="catalogue files: the SARIF report says at which of their lines a finding is",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One store that cannot be opened is a finding and does not stop the others."""
         found = self._findings()
         known = self._baseline(options["baseline"], found)
         if options["sarif"]:
-            _write(options["sarif"], gate.sarif(found, known))
+            _write(options["sarif"], sarif(found, known, _places(options["files"])))
         fresh = [finding for finding in found if finding.fingerprint not in known]
         for finding in fresh:
             self.stdout.write(f"{finding.place}: {finding.reason} [{finding.code}]")
@@ -66,7 +78,7 @@ class Command(BaseCommand):
                     live[entry.name] = store.inspect()
             except StoreError as error:
                 reason = str(error).removeprefix(f"{entry.name}: ")
-                broken[entry.name] = gate.Broken(code=_code(error), reason=reason)
+                broken[entry.name] = gate.Broken(code=_code(error, entry.kind), reason=reason)
         unread = (_unread(digest, why) for digest, why in selectors.unread_events())
         return [*gate.findings(catalogue, live, broken), *unread]
 
@@ -91,7 +103,20 @@ class Command(BaseCommand):
         raise CommandError(message, returncode=_USAGE)
 
 
-def _code(error: StoreError) -> str:
+def _places(files: Iterable[str]) -> dict[str, str]:
+    """Where datasets and stores stand in catalogue files."""
+    third = [entry.name for entry in entry_points(group=registry.ENTRY_POINTS)]
+    try:
+        read = fideslang.read(files, extra_kinds=third)
+    except CatalogueError as error:
+        raise CommandError(str(error), returncode=_USAGE) from None
+    named = [(placed.value.name, placed.place) for placed in read.stores]
+    return dict([*named, *((placed.value.address, placed.place) for placed in read.datasets)])
+
+
+def _code(error: StoreError, kind: str) -> str:
+    if kind not in registry.kinds():
+        return "no-connector"
     if isinstance(error, DriverMissing):
         return "driver-missing"
     return "store-unreachable" if isinstance(error, StoreUnreachable) else "store-unusable"

@@ -1,10 +1,10 @@
-"""``import_lineage FILE… [--format fides|openlineage|dbt] [--store NAME] [--prune]``: catalogue
-in."""
+"""``import_lineage FILE… [--format fides|openlineage|dbt|mlflow] [--store NAME] [--prune]``:
+catalogue in."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from lineage import catalog, event_files, selectors
 from lineage.errors import CatalogueError
-from lineage.importers import dbt, dbt_manifest, fideslang
+from lineage.importers import dbt, dbt_manifest, fideslang, mlflow_client
 from lineage.importers.entries import Catalogue
 
 _USAGE = 2
@@ -32,14 +32,14 @@ class Command(BaseCommand):
         parser.add_argument("files", nargs="+", metavar="FILE")
         parser.add_argument(
             "--format",
-            choices=["fides", "openlineage", "dbt"],
+            choices=["fides", "openlineage", "dbt", "mlflow"],
             help="found out from the files where it is not given",
         )
         parser.add_argument(
             "--store",
             metavar="NAME",
-            help="dbt: the store that the project's tables are in; without it they get one of "
-            "their own, which nothing connects to",
+            help="dbt, mlflow: the store that the tables or models are in; without it they get one "
+            "of their own, which nothing connects to",
         )
         parser.add_argument(
             "--prune", action="store_true", help="remove what the files do not say any more"
@@ -51,11 +51,11 @@ class Command(BaseCommand):
         if form == "openlineage":
             self._hear(options["files"])
             return
-        if form == "dbt" and options["prune"]:
-            message = "--prune: a dbt project is not all there is; prune with the catalogue's files"
+        if form != "fides" and options["prune"]:
+            message = f"--prune: {form} is not all there is; prune with the catalogue's files"
             raise CommandError(message, returncode=_USAGE)
         try:
-            read = _dbt(options) if form == "dbt" else _fides(options)
+            read = _READERS[form](options)
             changes = catalog.upsert(read, prune=options["prune"])
         except CatalogueError as error:
             raise CommandError(str(error), returncode=_USAGE) from None
@@ -102,6 +102,25 @@ def _dbt(options: dict[str, Any]) -> Catalogue:
         datasets=known.datasets,
         references=known.references,
     )
+
+
+def _mlflow(options: dict[str, Any]) -> Catalogue:
+    """Each FILE is a tracking address."""
+    name = options["store"]
+    if name is not None:
+        selectors.store(name)
+    total = Catalogue()
+    for uri in options["files"]:
+        stores, datasets = tuple(selectors.stores()), selectors.datasets()
+        total += mlflow_client.read(uri, store=name or "mlflow", stores=stores, datasets=datasets)
+    return total
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Catalogue]] = {
+    "fides": _fides,
+    "dbt": _dbt,
+    "mlflow": _mlflow,
+}
 
 
 def _counted(labels: Iterable[str]) -> str:
