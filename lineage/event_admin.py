@@ -21,7 +21,7 @@ class FlowInInline(_ReadOnly, _Inline):
 
     model = models.HeardFlow
     fk_name = "downstream"
-    fields = readonly_fields = ("upstream", "what", "job", "first_at", "last_at")
+    fields = readonly_fields = ("upstream", "what", "by", "first_at", "last_at")
     verbose_name_plural = "made from"
 
     @admin.display(description="what")
@@ -29,6 +29,11 @@ class FlowInInline(_ReadOnly, _Inline):
         """Data or influence, and which column became which."""
         named = [f"{mine or 'all'} from {theirs} ({how})" for mine, theirs, how, _ in row.columns]
         return "; ".join([_HOW[row.direct], *named[:20]])
+
+    @admin.display(description="by")
+    def by(self, row: models.HeardFlow) -> str:
+        """The jobs that did it."""
+        return ", ".join(job.removeprefix("job:") or "others" for job in row.jobs)
 
 
 @admin.register(models.HeardDataset)

@@ -123,13 +123,14 @@ class HeardFlow(models.Model):
     """Data of ``upstream`` went into ``downstream``; not ``direct``: it only decided which rows.
 
     ``columns``: [mine, theirs, how, masking], see :class:`lineage.importers.facets.Column`.
+    ``jobs``: those that did it, and whether they ever told the columns.
     """
 
     upstream = models.ForeignKey(HeardDataset, models.CASCADE, related_name="flows_out")
     downstream = models.ForeignKey(HeardDataset, models.CASCADE, related_name="flows_in")
     direct = models.BooleanField(default=True)
     columns = models.JSONField(default=list)
-    job = models.CharField(max_length=LONGEST, blank=True)
+    jobs = models.JSONField(default=dict)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
 

@@ -27,7 +27,7 @@ from lineage.importers import openlineage
 from lineage.importers.openlineage import Event, Told
 from lineage.intake import decoded
 from lineage.naming import Aliases, short
-from lineage.register import MOST_COLUMNS, Register, take_in
+from lineage.register import MOST_COLUMNS, Register, settle, take_in
 
 BATCH = 500
 # At most so many bytes of events, as sent, are held at once.
@@ -201,11 +201,9 @@ class _Batch:
             run.job,
         )
         for up, down in dict.fromkeys([*pairs, *columns]):
-            known = columns.get((up, down), [])
-            direct = not known or any(how != "INDIRECT" for _, _, how, _ in known)
-            self._add(run, up, down, direct=direct, columns=known)
+            self._add(run, up, down, columns.get((up, down), []))
 
-    def _add(self, run: HeardRun, up: str, down: str, **values: Any) -> None:
+    def _add(self, run: HeardRun, up: str, down: str, columns: list[list[Any]]) -> None:
         upstream = self._register.at(up, run.last_at)
         downstream = self._register.at(down, run.last_at)
         for row, address in ((upstream, up), (downstream, down)):
@@ -213,15 +211,15 @@ class _Batch:
                 self._kind(row.address, run.last_at)
         if upstream.pk == downstream.pk:
             return
-        values["columns"] = values["columns"][:MOST_COLUMNS]
         flow = HeardFlow(
             upstream=upstream,
             downstream=downstream,
-            job=run.job,
+            columns=sorted(columns, key=lambda c: c[2] == "INDIRECT")[:MOST_COLUMNS],
+            jobs={run.job: bool(columns)},
             first_at=run.first_at,
             last_at=run.last_at,
-            **values,
         )
+        settle(flow)
         pair = (upstream.pk, downstream.pk)
         if pair in self._flows:
             take_in(self._flows[pair], flow)
@@ -246,7 +244,7 @@ class _Batch:
 
 
 _RUN_COLUMNS = ("job", "parent", "state", "first_at", "last_at", "facts")
-_FLOW_COLUMNS = ("direct", "columns", "first_at", "last_at")
+_FLOW_COLUMNS = ("direct", "columns", "jobs", "first_at", "last_at")
 
 
 def _merge(run: HeardRun, event: Event) -> None:

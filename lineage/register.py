@@ -11,6 +11,7 @@ from lineage.naming import Aliases
 
 _PART = 500
 MOST_COLUMNS = 2_000
+_MOST_JOBS = 100
 
 
 class Register:
@@ -164,11 +165,25 @@ def _merge_flows(kept: HeardDataset, gone: HeardDataset) -> None:
 
 def take_in(flow: HeardFlow, other: HeardFlow) -> bool:
     """What the second says is added to the first; True when that changed it."""
-    before = (flow.direct, len(flow.columns), flow.first_at, flow.last_at)
-    flow.direct = flow.direct or other.direct
+    before = _said(flow)
     known = {tuple(c) for c in flow.columns}
     fresh = [c for c in other.columns if tuple(c) not in known]
     flow.columns = [*flow.columns, *fresh[: max(0, MOST_COLUMNS - len(known))]]
+    for job, knows in other.jobs.items():
+        # Beyond so many they are one, which is never said to have told everything.
+        name = job if job in flow.jobs or len(flow.jobs) < _MOST_JOBS else ""
+        flow.jobs[name] = bool(name) and (flow.jobs.get(name, False) or knows)
+    settle(flow)
     flow.first_at = min(flow.first_at, other.first_at)
     flow.last_at = max(flow.last_at, other.last_at)
-    return before != (flow.direct, len(flow.columns), flow.first_at, flow.last_at)
+    return before != _said(flow)
+
+
+def settle(flow: HeardFlow) -> None:
+    """Data flowed where a column says so, and where a job never told its columns."""
+    data = any(how != "INDIRECT" for _, _, how, _ in flow.columns)
+    flow.direct = data or not all(flow.jobs.values())
+
+
+def _said(flow: HeardFlow) -> tuple[object, ...]:
+    return (flow.direct, len(flow.columns), dict(flow.jobs), flow.first_at, flow.last_at)

@@ -116,6 +116,6 @@ def test_the_desk_shows_what_was_heard_and_changes_nothing(client: Client) -> No
         assert all(word in page.content.decode() for word in words)
         assert client.get(f"/admin/lineage/{model}/add/").status_code == 403
     row = HeardDataset.objects.get(address="db:mart")
-    text = client.get(f"/admin/lineage/hearddataset/{row.pk}/change/").content.decode()
-    assert "hive:m" in text
-    assert "who from id (IDENTITY)" in text
+    shown = client.get(f"/admin/lineage/hearddataset/{row.pk}/change/").content.decode()
+    assert "hive:m" in shown
+    assert "who from id (IDENTITY)" in shown

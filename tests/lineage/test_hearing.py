@@ -145,6 +145,16 @@ def test_columns_tell_data_from_influence() -> None:
     assert ["x", "x", "IDENTITY", False] in flow.columns
 
 
+def test_a_job_that_tells_its_columns_late_is_believed_and_another_is_not_concerned() -> None:
+    made = dataset("c", columnLineage=columns("a", ("x", "x", "INDIRECT")))
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("c")], run="r", state="START"))
+    assert HeardFlow.objects.get().direct
+    hear(run_event(inputs=[dataset("a")], outputs=[made], run="r", at="2026-11-20T11:00:00Z"))
+    assert not HeardFlow.objects.get().direct
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("c")], job="another"))
+    assert HeardFlow.objects.get().direct
+
+
 def test_what_is_known_of_a_dataset_is_the_latest_and_tags_are_all() -> None:
     tag = {"tags": [{"key": "pii", "value": "true", "field": "mail"}]}
     hear(
