@@ -21,7 +21,7 @@ from erasure.admin.readonly import ReadOnly
 from erasure.advance import Job
 from erasure.connect import open_store
 from erasure.domain.errors import LetheError, StoreError
-from erasure.domain.models import ACTIONS, policy_of
+from erasure.domain.models import ACTIONS, OVERRULING, policy_of
 from erasure.flow import training
 from erasure.models import ModelJob
 from erasure.stores.trained import TrainsModels
@@ -82,7 +82,7 @@ class ModelJobAdmin(ReadOnly):
             "job": job,
             "badge": _badge(job.state),
             "may_decide": _may_decide(request) and job.state not in ("running", "done"),
-            "actions": [(a, said) for a, said in ACTIONS.items() if a != "none"],
+            "actions": [(a, ACTIONS[a]) for a in OVERRULING],
             "decisions": [{**d, "words": ACTIONS[d["action"]]} for d in job.decisions],
             "told": _told(job.report),
             "checks": _told(job.report.get("checks") or {}),

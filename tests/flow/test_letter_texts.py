@@ -16,7 +16,7 @@ from django.utils import timezone
 from erasure.domain.errors import LetheError, UsageError
 from erasure.domain.letters import KINDS, LANGUAGES
 from erasure.flow import decide, extend, identify, intake, notify, planning
-from erasure.models import ErasureRequest, ModelJob, Notice, PlanStep
+from erasure.models import ErasureRequest, ModelJob, ModelWait, Notice, PlanStep
 from erasure.runs import letters
 from tests.flow.cast import BYSTANDER, CATALOGUE, NOBODY, OFFICER, SECRETS, SUBJECT, MemoryShop
 from tests.flow.deeds import approved, identified, work_off
@@ -82,9 +82,10 @@ def finished(email: str = SUBJECT) -> ErasureRequest:
         action="retrain", residue="clean", rows=1, **of,
     )  # fmt: skip
     report = {"old": "3", "new": "4"}
-    ModelJob.objects.create(
-        run=run, store="models", dataset="models.churn", state="done", report=report
+    job = ModelJob.objects.create(
+        store="models", dataset="models.churn", state="done", report=report
     )
+    ModelWait.objects.create(job=job, run=run, dataset=job.dataset, people=1)
     return request
 
 
