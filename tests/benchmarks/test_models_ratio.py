@@ -80,8 +80,8 @@ WAYS: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "",
     ),
-    "person forest, 3 of 60 trees": (
-        lambda: PersonForest(DecisionTreeClassifier(max_depth=14), n_trees=60, per_person=3),
+    "person forest, 3 of 120 trees": (
+        lambda: PersonForest(DecisionTreeClassifier(max_depth=14), n_trees=120, per_person=3),
         "",
     ),
 }
@@ -93,7 +93,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
         C=1.0, fit_intercept=False, tol=1e-8, max_iter=1000
     ),
 }
-DEAR = ("certified logistic", "SISA, 10 shards", "person forest, 3 of 60 trees")
+DEAR = ("certified logistic", "SISA, 10 shards", "person forest, 3 of 120 trees")
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -146,8 +146,8 @@ def _utility(name: str, model: Any, data: Rows) -> str:
     """Of forests and shards: what they cost against the same estimator in one piece."""
     whole = {
         "SISA, 10 shards": lambda: RandomForestClassifier(10, max_depth=10, random_state=0),
-        "person forest, 3 of 60 trees": lambda: RandomForestClassifier(
-            60, max_depth=14, random_state=0
+        "person forest, 3 of 120 trees": lambda: RandomForestClassifier(
+            120, max_depth=14, random_state=0
         ),
     }.get(name)
     if whole is None:
