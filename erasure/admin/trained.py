@@ -22,7 +22,7 @@ from erasure.admin.roles import allowed, at_desk
 from erasure.advance import Job
 from erasure.connect import open_store
 from erasure.domain.errors import Denied, LetheError, StoreError
-from erasure.domain.models import ACTIONS, policy_of
+from erasure.domain.models import ACTIONS, OVERRULING, policy_of
 from erasure.domain.roles import Actor
 from erasure.flow import training
 from erasure.models import ModelJob
@@ -85,7 +85,7 @@ class ModelJobAdmin(ReadOnly):
             "badge": _badge(job.state),
             "may": allowed(at_desk(request)),
             "open": job.state not in ("running", "done"),
-            "actions": [(a, said) for a, said in ACTIONS.items() if a != "none"],
+            "actions": [(a, ACTIONS[a]) for a in OVERRULING],
             "decisions": [{**d, "words": ACTIONS[d["action"]]} for d in job.decisions],
             "told": _told(job.report),
             "checks": _told(job.report.get("checks") or {}),

@@ -25,6 +25,11 @@ ACTIONS: Mapping[Action, str] = {
     "approximate": "approximate, until the next training",
     "quarantine": "take it out of service until somebody decides",
 }
+# What an officer may decide instead: neither is an opinion, who is in a manifest and until when an
+# assessment counts.
+OVERRULING: tuple[Action, ...] = tuple(
+    a for a in reversed(tuple(ACTIONS)) if a not in ("none", "refer")
+)
 # Weaker to the right; what a policy demands is met by itself and everything to its left.
 GUARANTEES = ("bit-exact", "exact in distribution", "exact to tolerance", "(ε,δ)", "empirical")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}

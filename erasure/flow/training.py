@@ -18,8 +18,7 @@ from django.utils import timezone
 from erasure.connect import open_store
 from erasure.domain.errors import KeyDestroyed, LetheError, StoreError, UsageError, WrongState
 from erasure.domain.models import (
-    ACTIONS,
-    Action,
+    OVERRULING,
     Circumstances,
     Decision,
     ModelPolicy,
@@ -192,9 +191,8 @@ def overrule(job: ModelJob, *, version: str, action: str, by: str, because: str)
     Raises UsageError for another action or without a reason, WrongState once the job is at work
     or over.
     """
-    if action not in ACTIONS or action == "none":
-        known = ", ".join(a for a in ACTIONS if a != "none")
-        raise UsageError(f"{job.dataset}: the action must be one of {known}")
+    if action not in OVERRULING:
+        raise UsageError(f"{job.dataset}: the action must be one of {', '.join(OVERRULING)}")
     if not because.strip():
         raise UsageError(f"{job.dataset}: say why the decision is overruled")
     with transaction.atomic():
@@ -247,9 +245,3 @@ def give_up(job_id: UUID, why: str) -> None:
     """A passing fault did not pass."""
     with suppress(LetheError):
         stop(ModelJob.objects.get(pk=job_id), why)
-
-
-__all__ = [
-    "Action", "begin_now", "cancel", "decided", "due_jobs", "give_up", "members_of", "overrule",
-    "stop", "train",
-]  # fmt: skip

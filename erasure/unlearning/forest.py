@@ -67,9 +67,8 @@ class PersonForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         owner, own_key = (range(len(X)), _NO_PEOPLE) if people is None else (people, key)
-        names = roster.pseudonyms(owner, len(X), own_key)
         self.classes_ = np.unique(y)
-        rows = _Rows(X, y, names)
+        rows = _Rows(X, y, owner, own_key)
         knows = self._trees_of(rows.people)
         self.trees_ = [self._trained(n, rows, knows[:, n]) for n in range(self.n_trees)]
         self.roster_ = {} if people is None else rows.sealed(key or b"")
@@ -102,7 +101,7 @@ class PersonForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         gone = sorted(roster.wanted(self.roster_, person_keys, key))
         features, target = roster.rows_of(X, y, self.n_features_in_)
-        rows = _Rows(features, target, roster.pseudonyms(people, len(features), key))
+        rows = _Rows(features, target, people, key)
         if present := len(set(gone) & set(rows.people)):
             raise RowsDiffer(f"rows of {present} of those to be forgotten are among the rows")
         touched = np.flatnonzero(self._trees_of(gone).any(axis=0))
@@ -131,7 +130,7 @@ class PersonForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         by number."""
         check_is_fitted(self)
         features, target = roster.rows_of(X, y, self.n_features_in_)
-        rows = _Rows(features, target, roster.pseudonyms(people, len(features), key))
+        rows = _Rows(features, target, people, key)
         knows = self._trees_of(rows.people)
         differ = sum(
             fingerprint(self._trained(n, rows, knows[:, n])) != fingerprint(self.trees_[n])
@@ -204,11 +203,11 @@ class _Rows:
     """Rows by person: ``people`` are the different keyed hashes, ``owner`` each row's place among
     them."""
 
-    def __init__(self, features: Floats, target: NDArray[Any], names: Sequence[str]) -> None:
+    def __init__(
+        self, features: Floats, target: NDArray[Any], people: People, key: bytes | None
+    ) -> None:
         self.features, self.target = features, target
-        first: dict[str, int] = {}
-        self.owner = np.array([first.setdefault(n, len(first)) for n in names], dtype=np.intp)
-        self.people = list(first)
+        self.people, self.owner = roster.places(people, len(features), key)
         self._rank = np.argsort(np.argsort(np.array(self.people)))
 
     def of(self, knows: NDArray[np.bool_]) -> NDArray[np.intp]:

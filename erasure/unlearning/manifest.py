@@ -19,6 +19,7 @@ import json
 import os
 import struct
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,8 +67,7 @@ class Recorder:
         whose = _plain(people)
         if len(listed) != len(whose):
             raise UsageError(f"{len(listed)} row ids and {len(whose)} people; give one each a row")
-        names = map(str, listed)
-        self._ids.append_all([sha256(b"\x00" + name.encode()).digest() for name in names])
+        self._ids.append_all(_leaves(listed))
         whole = content
         if isinstance(content, np.ndarray):
             whole = np.ascontiguousarray(content).data
@@ -126,14 +126,18 @@ def _plain(values: Any) -> list[Any]:
 
 def _counted(people: Sequence[Any]) -> Iterator[tuple[Any, int]]:
     """Each person of a batch with the number of their rows; 1, 1.0 and True are told apart."""
-    counts: dict[Any, int] = {}
-    mixed = len(set(map(type, people))) > 1
-    for person in people:
-        if person is None or person != person:
-            continue
-        name = canonical(person) if mixed else person
-        counts[name] = counts.get(name, 0) + 1
-    yield from counts.items()
+    if len(set(map(type, people))) > 1:
+        people = [p if p is None or p != p else canonical(p) for p in people]
+    for person, count in Counter(people).items():
+        if person is not None and person == person:
+            yield person, count
+
+
+def _leaves(ids: Sequence[Any]) -> list[bytes]:
+    """RFC 6962's leaf hashes of row ids."""
+    if set(map(type, ids)) == {int}:
+        return [sha256(b"\x00%d" % number).digest() for number in ids]
+    return [sha256(b"\x00" + str(name).encode()).digest() for name in ids]
 
 
 def _entries(file: IO[bytes]) -> Iterator[Entry]:

@@ -102,6 +102,20 @@ def _seal(name: str, rows: list[bytes], key: bytes) -> str:
     return hmac.digest(key, head + b"".join(sorted(rows)), "sha256").hex()
 
 
+def places(
+    people: Sequence[Any] | NDArray[Any], rows: int, key: bytes | None
+) -> tuple[list[str], NDArray[np.intp]]:
+    """The different keyed hashes, and (rows,) each row's place among them."""
+    if isinstance(people, np.ndarray) and people.dtype.kind in "iuUS" and len(people) == rows:
+        different, owner = np.unique(people, return_inverse=True)
+        names = pseudonyms(different, len(different), key)
+        if len(set(names)) == len(names):
+            return names, np.asarray(owner, dtype=np.intp)
+    first: dict[str, int] = {}
+    each = [first.setdefault(n, len(first)) for n in pseudonyms(people, rows, key)]
+    return list(first), np.array(each, dtype=np.intp)
+
+
 def row_counts(people: Sequence[Any] | NDArray[Any], rows: int, key: bytes | None) -> Roster:
     """:func:`counted` of :func:`pseudonyms`, without a name per row where people are an array of
     numbers or texts."""
