@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -79,4 +80,4 @@ def test_a_hundred_thousand_requests(capsys: pytest.CaptureFixture[str]) -> None
     jobs = sum(1 for _ in due_jobs())
     told.append(f"sweep: {time.perf_counter() - start:.2f} s ({jobs} jobs)")
     with capsys.disabled():
-        print(f"\n{MANY} requests: " + "; ".join(told))
+        sys.stdout.write(f"\n{MANY} requests: {'; '.join(told)}\n")

@@ -195,7 +195,7 @@ def test_the_console_approves_what_it_opened_and_is_recorded(planned: ErasureReq
     with pytest.raises(UsageError, match="another officer"):
         decide.approve_plan(planned, digest=digest, by=OLGA)
     approve(planned, by=CONSOLE, because="on the console")
-    assert '"by":"olga"' in LedgerLeaf.objects.get(kind="approved").payload
+    assert '"by":"console operator (tests)"' in LedgerLeaf.objects.get(kind="approved").payload
 
 
 # --- recipients told by hand ---------------------------------------------------------------------
