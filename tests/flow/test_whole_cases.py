@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -166,13 +167,21 @@ def test_an_objection_to_direct_marketing_is_absolute_and_only_that() -> None:
 def test_a_ground_that_is_not_met_refuses_only_after_the_interests_were_balanced() -> None:
     Dataset.objects.update(purpose="fraud prevention", legal_basis="legitimate interests")
     request = planned(SUBJECT)
-    refusing = {"by": OFFICER, "because": "overriding interests", "code": "ground_not_met"}
+    refusing: dict[str, Any] = {
+        "by": OFFICER,
+        "because": "overriding interests",
+        "code": "ground_not_met",
+    }
     with pytest.raises(UsageError, match="on which ground"):
         decide.refuse_request(request, **refusing)
     weigh.state_ground(request, ground="objection", by=OFFICER)
     with pytest.raises(UsageError, match="balanced"):
         decide.refuse_request(request, **refusing)
-    told = {"dataset": "shop.orders", "because": "a fraud is being looked into", "by": OFFICER}
+    told: dict[str, Any] = {
+        "dataset": "shop.orders",
+        "because": "a fraud is being looked into",
+        "by": OFFICER,
+    }
     weigh.record_balance(request, whose="person", **told)
     with pytest.raises(UsageError, match="balanced"):
         decide.refuse_request(request, **refusing)
