@@ -58,7 +58,11 @@ def _by_month(cases: QuerySet[ErasureRequest]) -> dict[str, int]:
 def _days(cases: QuerySet[ErasureRequest]) -> dict[str, float | None]:
     """From receipt to the answer, of those that were answered."""
     pairs = cases.exclude(closed_at=None).values_list("received_at", "closed_at")
-    days = [(closed - received).total_seconds() / _DAY for received, closed in pairs.iterator()]
+    days = [
+        (closed - received).total_seconds() / _DAY
+        for received, closed in pairs.iterator()
+        if closed
+    ]
     if not days:
         return {"median_days": None, "longest_days": None}
     return {"median_days": round(median(days), 1), "longest_days": round(max(days), 1)}
