@@ -149,6 +149,13 @@ class NewHold(Because):
     matter = serializers.CharField(max_length=100, default="", allow_blank=True)
 
 
+class Span(serializers.Serializer[Any]):
+    """A span of days of receipt, the last one included."""
+
+    since = serializers.DateField()
+    until = serializers.DateField()
+
+
 class CaseFilter(serializers.Serializer[Any]):
     """What a list of requests is narrowed to."""
 

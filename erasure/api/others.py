@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Count, Max, QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
@@ -19,10 +21,12 @@ from rest_framework.views import APIView
 from erasure.api import bodies, shapes
 from erasure.api.door import actor
 from erasure.api.pages import ByDay, ByPlace
+from erasure.domain.errors import UsageError
 from erasure.domain.states import WAITING
 from erasure.flow import exempt
 from erasure.flow import hold as holds
 from erasure.models import ErasureRequest, Hold, KeptDataset, Letter, ModelJob, Plan, PlanStep
+from erasure.runs import figures
 from lineage import selectors
 from lineage.errors import CatalogueError
 
@@ -214,3 +218,28 @@ class Backups(APIView):
             people=Count("plan__request", distinct=True), last_copy_until=Max("until")
         )
         return Response(shapes.BackupShape(counted, many=True).data)
+
+
+class Figures(APIView):
+    """Statistics over a span of receipt."""
+
+    deeds: ClassVar[Mapping[str, str]] = _CASES
+
+    @extend_schema(
+        operation_id="statistics_read",
+        parameters=[bodies.Span],
+        responses=shapes.FiguresShape,
+    )
+    def get(self, request: Request) -> Response:
+        """What an authority asks for: counts, days, shares."""
+        span = bodies.Span(data=request.query_params)
+        span.is_valid(raise_exception=True)
+        since, until = span.validated_data["since"], span.validated_data["until"]
+        if not date(1970, 1, 2) <= since <= until <= date(9998, 12, 30):
+            raise UsageError("since: lies after until, or too far away")
+        found = figures.figures(_begins(since), _begins(until + timedelta(days=1)))
+        return Response(shapes.FiguresShape(found).data)
+
+
+def _begins(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())

@@ -135,6 +135,30 @@ class ModelJobShape(serializers.ModelSerializer[ModelJob]):
         read_only_fields = fields
 
 
+def _counts() -> serializers.DictField:
+    return serializers.DictField(child=serializers.IntegerField())
+
+
+class FiguresShape(serializers.Serializer[Any]):
+    """What an authority asks for; nobody is named."""
+
+    received = serializers.IntegerField()
+    by_month = _counts()
+    by_right = _counts()
+    by_law = _counts()
+    by_channel = _counts()
+    by_outcome = _counts()
+    by_ground = _counts()
+    by_refusal = _counts()
+    by_exception = _counts()
+    median_days = serializers.FloatField(allow_null=True)
+    longest_days = serializers.FloatField(allow_null=True)
+    share_extended = serializers.FloatField()
+    share_identity_asked = serializers.FloatField()
+    open = serializers.IntegerField()
+    overdue = serializers.IntegerField()
+
+
 class BackupShape(serializers.Serializer[Any]):
     """A set of backups that still holds people who were erased."""
 

@@ -43,5 +43,6 @@ urlpatterns: list[URLPattern] = [
     path("catalogue/datasets/<str:address>", others.Dataset.as_view()),
     path("models", others.Models.as_view()),
     path("backups", others.Backups.as_view()),
+    path("statistics", others.Figures.as_view()),
     re_path("", Nowhere.as_view()),
 ]

@@ -104,7 +104,8 @@ def _same_shape(
         .prefetch_related(Prefetch("steps", PlanStep.objects.defer("spec", "path", "reason")))
         .order_by("request__received_at")[:COALESCED]
     )
-    by_request = {p.request_id: p for p in plans if p.pk == plan.pk or not _held(p)}
+    some = holding.active().exists()  # asked once: a thousand people may be waiting
+    by_request = {p.request_id: p for p in plans if p.pk == plan.pk or not (some and _held(p))}
     return [p.request for p in by_request.values()], by_request
 
 

@@ -59,6 +59,8 @@ def keeps_of(request: ErasureRequest) -> list[Keep]:
 
 def waits(request: ErasureRequest, plan: Plan | None = None) -> str:
     """Why an approved case does not start, in words; empty when it may."""
+    if not active().exists():
+        return ""
     plan = plan or request.plans.filter(state__in=("draft", "approved")).first()
     keep = stopping(_actions(plan), keeps_of(request)) if plan else None
     return keep.words if keep else ""

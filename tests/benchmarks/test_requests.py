@@ -80,4 +80,4 @@ def test_a_hundred_thousand_requests(capsys: pytest.CaptureFixture[str]) -> None
     jobs = sum(1 for _ in due_jobs())
     told.append(f"sweep: {time.perf_counter() - start:.2f} s ({jobs} jobs)")
     with capsys.disabled():
-        sys.stdout.write(f"\n{MANY} requests: " + "; ".join(told) + "\n")
+        sys.stdout.write(f"\n{MANY} requests: {'; '.join(told)}\n")

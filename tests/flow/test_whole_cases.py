@@ -168,8 +168,10 @@ def test_a_ground_that_is_not_met_refuses_only_after_the_interests_were_balanced
     Dataset.objects.update(purpose="fraud prevention", legal_basis="legitimate interests")
     request = planned(SUBJECT)
     refusing: dict[str, Any] = {
-        "by": OFFICER, "because": "overriding interests", "code": "ground_not_met"
-    }  # fmt: skip
+        "by": OFFICER,
+        "because": "overriding interests",
+        "code": "ground_not_met",
+    }
     with pytest.raises(UsageError, match="on which ground"):
         decide.refuse_request(request, **refusing)
     weigh.state_ground(request, ground="objection", by=OFFICER)

@@ -254,3 +254,27 @@ def test_the_number_of_queries_does_not_depend_on_how_much_there_is(
         case.pauses.create(why="fee", since=timezone.now(), until=timezone.now())
     with django_assert_num_queries(len(few.captured_queries)):
         assert officer.get(path).status_code == 200
+
+
+def test_statistics_are_those_that_an_authority_asks_for(officer: Caller) -> None:
+    today = timezone.localdate()
+    case = other("refused", 3)
+    case.closed_at, case.refused_for = case.received_at + timedelta(days=4), "exempt"
+    case.extended_at, case.ground = case.received_at, "objection"
+    case.save()
+    other("planned", 5).pauses.create(why="identity", since=timezone.now())
+    other("planned", -5)
+    span = {"since": str(today - timedelta(days=1)), "until": str(today + timedelta(days=1))}
+    told = officer.get("/statistics", **span).json()
+    assert (told["received"], told["open"], told["overdue"]) == (3, 2, 1)
+    assert told["by_outcome"] == {"refused": 1}
+    assert (told["by_refusal"], told["by_ground"]) == ({"exempt": 1}, {"objection": 1})
+    assert (told["median_days"], told["longest_days"]) == (4.0, 4.0)
+    assert (told["share_extended"], told["share_identity_asked"]) == (0.3333, 0.3333)
+    assert officer.get("/statistics", since="2020-01-01", until="2020-12-31").json() == {
+        **{name: {} for name in told if name.startswith("by_")},
+        "received": 0, "median_days": None, "longest_days": None, "share_extended": 0.0,
+        "share_identity_asked": 0.0, "open": 0, "overdue": 0,
+    }  # fmt: skip
+    said(officer.get("/statistics", since=str(today), until="2020-12-31"), 422)
+    said(officer.get("/statistics"), 400)
