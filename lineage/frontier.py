@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import BigIntegerField, Q, QuerySet, TextField
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 
 from lineage import models
@@ -26,7 +27,7 @@ from lineage.graph import (
     edges_of_derivation,
 )
 
-BATCH = 5_000
+BATCH = 20_000
 # What decides about a reference: keys, identities, what is personal.
 _TELLING = Q(primary_key=True) | Q(personal=True) | Q(free_text=True) | ~Q(identity="")
 _FIELD = ("dataset_id", "name", "identity", "primary_key", "free_text", "personal")
@@ -144,10 +145,22 @@ def _order(edge: Edge) -> tuple[str, ...]:
 def _in_batches(
     rows: QuerySet[Any], name: str, values: Sequence[Any], columns: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
-    size = min(BATCH, connection.features.max_query_params or BATCH)
-    for start in range(0, len(values), size):
-        part = rows.filter(**{f"{name}__in": values[start : start + size]}).order_by()
-        yield from part.values_list(*columns).iterator(chunk_size=size)
+    for start in range(0, len(values), BATCH):
+        part = rows.filter(**{f"{name}__in": _among(values[start : start + BATCH])}).order_by()
+        yield from part.values_list(*columns).iterator(chunk_size=BATCH)
+
+
+def _among(values: Sequence[Any]) -> Any:
+    """The values as one parameter: thousands of them cost more than the rows they find."""
+    whole = isinstance(values[0], int)
+    field = BigIntegerField() if whole else TextField()
+    if connection.vendor == "postgresql":
+        sql = "SELECT unnest(%s::bigint[])" if whole else "SELECT unnest(%s::text[])"
+        return RawSQL(sql, [list(values)], field)  # noqa: S611 - constants
+    if connection.vendor == "sqlite":
+        sql = "SELECT value FROM json_each(%s)"
+        return RawSQL(sql, [json.dumps(values)], field)  # noqa: S611 - a constant
+    return list(values)
 
 
 def _references(ids: Sequence[int]) -> list[tuple[Any, ...]]:
@@ -169,8 +182,7 @@ def dataset_entries(addresses: Iterable[str]) -> Mapping[str, Dataset]:
     found: dict[str, Dataset] = {}
     listed = sorted(set(addresses))
     rows = models.Dataset.objects.select_related("store").prefetch_related("fields")
-    size = min(BATCH, connection.features.max_query_params or BATCH)
-    for start in range(0, len(listed), size):
-        for row in rows.filter(address__in=listed[start : start + size]):
+    for start in range(0, len(listed), BATCH):
+        for row in rows.filter(address__in=_among(listed[start : start + BATCH])):
             found[row.address] = row.entry()
     return found

@@ -325,18 +325,19 @@ def walk(
         # As they were reached: a stop improved in this round is walked from in the next one, so
         # that every path is a shortest one.
         reached = {address: stops[address] for address in frontier}
-        # Shallow and refcounted rows are somebody else's as well. Derived datasets carry on by the
-        # keys that flowed into them (edges_of_derivation), or not at all.
+        # Shallow and refcounted rows are somebody else's as well; what is derived carries on by
+        # keys that flowed into it (edges_of_derivation).
         carrying = {address: stop for address, stop in reached.items() if stop.effect == "deep"}
-        for edge in _in_order(out):
-            origin = carrying.get(edge.origin)
-            if origin is None:
-                continue
-            if edge.origin not in walked:
-                edges.append(edge)
+        in_order = _in_order(out)
+        fresh = carrying.keys() - walked
+        edges += [edge for edge in in_order if edge.origin in fresh]
+        for edge in in_order:
             # Most edges lead to where the walk has been: nothing is made for them.
             old = stops.get(edge.destination)
-            if old is None or STRENGTH[edge.effect] > STRENGTH.get(old.effect or "", 0):
+            if old is not None and not _stronger(edge.effect, old.effect):
+                continue
+            origin = carrying.get(edge.origin)
+            if origin is not None:
                 _improve(stops, _by_edge(origin, edge))
                 grown.add(edge.destination)
         walked |= carrying.keys()
@@ -347,6 +348,10 @@ def walk(
         frontier = frozenset(grown)
     ordered = sorted(stops.values(), key=lambda s: (s.distance, s.address))
     return Reach(stops=tuple(ordered), edges=tuple(edges))
+
+
+def _stronger(new: Effect | None, old: Effect | None) -> bool:
+    return old != "deep" and STRENGTH.get(new or "", 0) > STRENGTH.get(old or "", 0)
 
 
 def _edge_order(edge: Edge) -> tuple[str, ...]:
@@ -380,13 +385,12 @@ def _by_derivation(origin: Stop, derivation: Derivation) -> Stop:
 
 
 def _improve(stops: dict[str, Stop], new: Stop) -> bool:
-    """Keep the strongest effect per dataset, and the derivation beside it; True when the walk
-    must go on from it."""
+    """Keep the strongest effect per dataset; True when the walk must go on from it."""
     old = stops.get(new.address)
     if old is None:
         stops[new.address] = new
         return True
     derivation = old.derivation or new.derivation
-    stronger = STRENGTH.get(new.effect or "", 0) > STRENGTH.get(old.effect or "", 0)
+    stronger = _stronger(new.effect, old.effect)
     stops[new.address] = replace(new if stronger else old, derivation=derivation)
     return stronger
