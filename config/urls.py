@@ -12,12 +12,12 @@ from lineage.views import map_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
-    path("api/v1/", include("erasure.api.urls")),
     path("admin/", admin.site.admin_view(home)),
     path("admin/map/", admin.site.admin_view(map_page), name="map"),
     path("admin/", admin.site.urls),
     path("api/v1/lineage", api.one),
     path("api/v1/lineage/batch", api.batch),
+    path("api/v1/", include("erasure.api.urls")),
 ]
 if not settings.PRODUCTION:
     # In production a web server has what `collectstatic` gathered; here nobody else serves it.

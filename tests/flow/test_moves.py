@@ -59,13 +59,14 @@ def made(model: type[models.Model]) -> Any:
             request=case, code="refusal", version=1, language="en", made_at=now, made_by="x",
             sealed=b"", sealed_to=b"",
         )  # fmt: skip
+    if model is ModelJob:
+        return ModelJob.objects.create(store="s", dataset="d")
     run = Run.objects.create(sealed_seed=b"")
     if model is Run:
         return run
     own: dict[Any, dict[str, Any]] = {
         StoreRun: {"store": "s", "kind": "memory"},
         Batch: {"store": "s", "ordinal": 0, "sealed": b""},
-        ModelJob: {"store": "s", "dataset": "d"},
     }
     return model._default_manager.create(run=run, **own[model])
 

@@ -35,4 +35,4 @@ def hold_everywhere(engine: Engine, examples: int) -> None:
         became.update(fate == CARRIED_OUT for fate in hold(engine, world))
 
     forgets()
-    assert became[False] * 4 < became[True], f"most should be carried out: {dict(became)}"
+    assert became[False] * 2 < became[True], f"most should be carried out: {dict(became)}"
