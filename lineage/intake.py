@@ -15,6 +15,7 @@ from django.utils import timezone
 from lineage.errors import CatalogueError
 from lineage.event_models import KEY, StoredEvent
 from lineage.importers import openlineage
+from lineage.importers.event_texts import without_texts
 from lineage.naming import short
 
 # Real plans of Spark are a few dozen levels deep.
@@ -72,6 +73,7 @@ _INSERT = (
 
 def _row(plain: Any) -> tuple[Any, ...]:
     """digest, key, event_time, body."""
+    plain = without_texts(plain)
     try:
         # ASCII, so that halves of surrogate pairs survive; sorted, so that a client's order of
         # keys makes no other event of it.

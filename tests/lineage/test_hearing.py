@@ -248,6 +248,26 @@ def test_replaying_the_stored_events_gives_the_same(capsys: pytest.CaptureFixtur
     assert "3 events" in capsys.readouterr().out
 
 
+def test_texts_in_which_values_may_stand_are_not_stored() -> None:
+    said = "WHERE email = 'ann.archer@example.com'"
+    event = run_event(inputs=[dataset("a")], outputs=[dataset("b")])
+    event["job"]["facets"] = {
+        "sql": {"query": f"SELECT 1 {said}", "dialect": "postgres"},
+        "sourceCode": {"language": "python", "sourceCode": said},
+        "other": {"kept": "as it came"},
+    }
+    event["run"]["facets"] = {
+        "errorMessage": {"message": said, "stackTrace": said, "programmingLanguage": "JVM"},
+        "extractionError": {"totalTasks": 1, "errors": [{"errorMessage": said}]},
+    }
+    hear(event)
+    stored = intake.decoded(StoredEvent.objects.get())
+    assert said not in json.dumps(stored)
+    assert stored["job"]["facets"]["sql"] == {"dialect": "postgres"}
+    assert stored["job"]["facets"]["other"] == {"kept": "as it came"}
+    assert flows() == {("db:a", "db:b")}
+
+
 @pytest.mark.parametrize("form", ["one", "array", "lines"])
 def test_events_come_from_files_too_and_a_bad_one_is_named_by_its_place(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
