@@ -212,6 +212,7 @@ def test_a_gzip_bomb_is_noticed_at_the_limit(key: str) -> None:
         (gzip.compress(b"{}") + gzip.compress(b"{}"), "gzip", 400),
         (b"{}", "br", 415),
     ],
+    ids=["not gzip", "cut off", "two streams", "brotli"],
 )
 def test_bodies_that_are_packed_wrongly_are_problems(
     body: bytes, encoding: str, status: int, key: str
