@@ -28,6 +28,7 @@ OPEN = f"""
 from erasure.advance import Job
 from erasure.flow import identify, intake
 from erasure.tasks import enqueue
+from tests.flow.cast import OFFICER
 request = intake.open_request([("email", "{EMAIL}")], by=OFFICER, channel="desk")
 identify.confirm_identity(request, by=OFFICER, method="at the counter")
 enqueue(Job("advance", request.id))
@@ -37,7 +38,7 @@ from erasure.advance import Job
 from erasure.flow import decide
 from erasure.models import ErasureRequest
 from erasure.tasks import enqueue
-from tests.flow.cast import APPROVER, OFFICER
+from tests.flow.cast import APPROVER
 request = ErasureRequest.objects.get()
 digest = request.plans.get(state="draft").digest
 decide.approve_plan(request, digest=digest, by=APPROVER)
