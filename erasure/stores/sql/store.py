@@ -76,14 +76,15 @@ class SqlStore:
         self._options = read_options(name, options)
         self._engine = engine_of(name, url, self._options)
         self._schema: Schema | None = None
-        self._told = ""  # what acted by itself when the schema was read
+        self._seen = ""  # what acted by itself when the schema was read
+        self._told = ""  # the same, as side_effects() has told it
 
     def inspect(self) -> Inspection:
         """The live schema, read anew where it has changed. Raises StoreUnreachable."""
         with translated(self.name), self._engine.connect() as connection:
             # First: what comes later is seen by _refuse_moved, whichever of the two it changes.
             databases = self._schema.databases if self._schema else ()
-            self._told, version = automatic_and_version(connection, databases)
+            self._seen, version = automatic_and_version(connection, databases)
             self._schema = _SCHEMAS.get(
                 (address_key(self._url), self._options),
                 version,
@@ -136,7 +137,9 @@ class SqlStore:
         return self._act(works, secrets, keeper)
 
     def _act(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper | None) -> list[Receipt]:
-        schema, told = self._known(), self._look()
+        if not self._told:
+            self.inspect()
+        told, schema = self._told or self._look(), self._known()
         tasks = [resolve(self.name, schema, work, secrets) for work in works]
         late = any(task.effect.removes for task in tasks)
         try:
@@ -221,7 +224,7 @@ class SqlStore:
 
     def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
         """What each step would set off beside itself, as the schema is now."""
-        self._look()
+        self._told = self._look()
         schema = self._known()
         with translated(self.name), self._engine.connect() as connection:
             return side_effects(connection, self.name, schema, steps)
@@ -250,15 +253,15 @@ class SqlStore:
         """What acted by itself when the schema was read. MariaDB is asked again: only the schema
         tells which databases to ask about."""
         self._known()
-        if not self._told:
+        if not self._seen:
             self.inspect()
-        return self._told
+        return self._seen
 
     def _refuse_moved(self, connection: sa.Connection, schema: Schema, told: str) -> None:
         """Nothing may have acted by itself that was not there when it was looked at. The
         transaction holds the tables by now, so that nothing can be added to them any more."""
         if automatic(connection, schema.databases) != told:
-            self._told = ""
+            self._told = self._seen = ""
             raise StoreError(
                 self.name,
                 "a trigger or a reference was added or changed meanwhile; look again",
