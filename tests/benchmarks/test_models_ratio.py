@@ -40,8 +40,8 @@ from tests.unlearning.cast import Rows
 pytestmark = pytest.mark.benchmark
 
 KEY = b"k" * 32
-ROWS = int(os.environ.get("BENCHMARK_ROWS", "100000"))
-MANIFEST = int(os.environ.get("BENCHMARK_MANIFEST", "1000000"))
+ROWS = int(os.environ.get("BENCHMARK_ROWS", "20000"))
+MANIFEST = int(os.environ.get("BENCHMARK_MANIFEST", "200000"))
 WIDTH, ROUNDS = 50, 3
 
 
@@ -174,7 +174,7 @@ def test_a_manifest_is_written_fast(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("models", [1000, 50])
+@pytest.mark.parametrize("models", [pytest.param(1000, marks=pytest.mark.nightly), 50])
 def test_membership_of_a_thousand_people_in_a_thousand_manifests(
     tmp_path: Path, models: int
 ) -> None:
