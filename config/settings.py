@@ -34,11 +34,17 @@ LETHE_ESTABLISHMENT = env.establishment("LETHE_ESTABLISHMENT")
 LETHE_MAILBOX_SUFFICES = env.choice("LETHE_MAILBOX_SUFFICES", "0", ("0", "1")) == "1"
 # A plan that touches more rows than this is accepted on its own: no person has that many.
 LETHE_MOST_ROWS = env.whole("LETHE_MOST_ROWS", 50_000)
+# Canaries: the installation's function that plants synthetic people, how many, and how often.
+LETHE_CANARY_PLANT = os.environ.get("LETHE_CANARY_PLANT", "")
+LETHE_CANARY_PEOPLE = env.whole("LETHE_CANARY_PEOPLE", 3, high=100)
+LETHE_CANARY_DAYS = env.whole("LETHE_CANARY_DAYS", 30, high=366)
 LETHE_LINK_HOURS = env.whole("LETHE_LINK_HOURS", 72, high=24 * 30)
 # Public key (PEM) of the controller's own login, which may vouch for people.
 LETHE_ACCOUNT_KEY = env.public_key("LETHE_ACCOUNT_KEY")
 # For how many months after its end the reasoning of a case can be read (11 CCR 7101: 24).
 LETHE_RECORD_MONTHS = env.whole("LETHE_RECORD_MONTHS", 36, low=24, high=1200)
+# For how many days an export can be fetched before it is destroyed and the erasure goes on.
+LETHE_EXPORT_DAYS = env.whole("LETHE_EXPORT_DAYS", 14, high=90)
 LETHE_LGPD_DAYS = env.whole("LETHE_LGPD_DAYS", 15, high=365)
 # Whoever opened a request may not approve its plan.
 LETHE_FOUR_EYES = env.choice("LETHE_FOUR_EYES", "1", ("0", "1")) == "1"
@@ -125,10 +131,13 @@ CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {
         "store.logs",
         "store.backups",
         "store.model_registry",
+        "store.mlflow",
         "store.manual",
     )
 }
 LETHE_SWEEP_SECONDS = env.whole("LETHE_SWEEP_SECONDS", 60)
+# For how long at most a case waits for the re-scan of stores that are scanned by schedule.
+LETHE_RESCAN_HOURS = env.whole("LETHE_RESCAN_HOURS", 24, low=0)
 # Who gets the daily digest of what is due, and at which hour of the controller's day.
 LETHE_DIGEST_TO = env.listed("LETHE_DIGEST_TO")
 LETHE_DIGEST_HOUR = env.whole("LETHE_DIGEST_HOUR", 7, low=0, high=23)
@@ -138,8 +147,13 @@ LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 300, low=5)
 # Where runs of erasures are told of as OpenLineage events: Marquez or another backend.
 LETHE_OPENLINEAGE_URL = env.web_address("LETHE_OPENLINEAGE_URL")
 LETHE_OPENLINEAGE_KEY = os.environ.get("LETHE_OPENLINEAGE_KEY", "")
+# Stored lineage events go after so many days, what was learnt from them stays; 0: never.
+LETHE_EVENT_DAYS = env.whole("LETHE_EVENT_DAYS", 400, low=0, high=36_500)
+# Hosts on networks of our own that webhooks and recipes may call; others must be public.
+LETHE_INTERNAL_HOSTS = env.listed("LETHE_INTERNAL_HOSTS")
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
+    "canaries": {"task": "erasure.tasks.canaries_of_the_hour", "schedule": 3600.0},
     "sweep": {"task": "erasure.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS},
     "lineage": {"task": "lineage.tasks.sweep", "schedule": LETHE_SWEEP_SECONDS},
     "digest": {

@@ -14,7 +14,7 @@ from erasure.domain.errors import Denied
 from erasure.domain.roles import DEEDS, RESERVED, ROLES, Actor
 
 # What the lists of the desk ask for; deeds are asked of the table alone.
-_OF_MODELS = frozenset({"modeljob"})
+_LOOKS = {"modeljob": "see_models", "stafftraining": "see_training"}
 _NOT_LISTED = frozenset({"identifier", "datakey", "sealedneedles", "imagechunk", "apitoken"})
 
 
@@ -65,6 +65,6 @@ def _deeds_for(label: str, verb: str, model: str) -> Iterator[str]:
     if label == "lineage" and verb == "view":
         yield "see_catalogue"
     if label == "erasure" and verb == "view" and model not in _NOT_LISTED:
-        yield "see_models" if model in _OF_MODELS else "see_cases"
+        yield _LOOKS.get(model, "see_cases")
     if (label, verb, model) == ("erasure", "add", "erasurerequest"):
         yield "open"

@@ -4,12 +4,13 @@ carried out inline by a command, by the embedded worker, or by workers elsewhere
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Literal
 from uuid import UUID
 
-from dateutil.relativedelta import relativedelta
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -20,7 +21,9 @@ from erasure.domain.states import SETTLED, WAITING
 from erasure.flow import (
     attest,
     decide,
+    end_records,
     execute,
+    export,
     letters,
     models,
     planning,
@@ -29,9 +32,20 @@ from erasure.flow import (
     undo,
     verify,
     watch,
+    webhook,
 )
 from erasure.models import DataKey, ErasureRequest, ModelJob, Run, StoreRun
-from erasure.runs import case, holding, journal, modelling, tokens, windows
+from erasure.runs import (
+    case,
+    exporting,
+    holding,
+    journal,
+    modelling,
+    rescanning,
+    tokens,
+    webhooks,
+    windows,
+)
 from erasure.runs.lease import lease
 from erasure.transitions import move
 from lineage.errors import LineageError
@@ -41,17 +55,19 @@ _BY = SYSTEM
 # A request in one of these has something due that nobody needs to decide.
 DUE = ("identified", "approved", "executing", "verifying")
 _CARRIED = ("executing", "verifying")
+_ENDED = ("blocked", "finished", "abandoned")
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class Job:
-    """``advance`` a request, ``act`` on one store of a run, ``train`` a model's job, or ``send`` a
-    letter. Ids only: the broker sees no more.
+    """``advance`` a request, ``act`` on one store of a run, ``train`` a model's job, ``send`` a
+    letter, ``gather`` an export, or ``tell`` a recipient. Ids only: the broker sees no more.
 
     ``kind`` is the store's kind, which names the queue.
     """
 
-    name: Literal["advance", "act", "train", "send"]
+    name: Literal["advance", "act", "train", "send", "gather", "tell"]
     id: UUID
     store: str = ""
     kind: str = ""
@@ -67,14 +83,35 @@ def perform(job: Job) -> list[Job]:
         if job.name == "train":
             training.train(job.id)
             return follow_up(job)
-        if job.name == "send":
-            letters.send_again(job.id)
+        if job.name in _ALONE:
+            _ALONE[job.name](job.id)
             return []
         return _advance(ErasureRequest.objects.get(pk=job.id))
     except Fenced:
         return []  # somebody else is at it, and will say what follows
     except WrongState:
         return []  # somebody else was faster; the sweep looks again
+
+
+def _gather(export_id: UUID) -> None:
+    try:
+        export.gather(export_id)
+    except StoreError as error:
+        if not error.permanent:
+            raise
+        export.block(export_id, str(error))
+    except (Fenced, WrongState):
+        raise
+    except (LetheError, LineageError) as error:
+        export.block(export_id, str(error))
+
+
+# Nothing follows these.
+_ALONE: dict[str, Callable[[UUID], None]] = {
+    "send": letters.send_again,
+    "gather": _gather,
+    "tell": webhook.send,
+}
 
 
 def _advance(request: ErasureRequest) -> list[Job]:
@@ -102,6 +139,9 @@ def give_up(job: Job, why: str) -> None:
     if job.name == "train":
         training.give_up(job.id, why)
         return
+    if job.name == "gather":
+        export.block(job.id, why)
+        return
     run = Run.objects.get(pk=job.id)
     execute.block_store(run.stores.get(store=job.store), why)
 
@@ -126,9 +166,9 @@ def _block(request: ErasureRequest, why: str) -> None:
         undo.note_trouble(request, why)
     elif request.state in watch.WATCHED:
         watch.note_trouble(request, why)
-    elif run is not None and run.state not in ("blocked", "finished", "abandoned"):
+    elif request.state != "awaiting_rescan" and run is not None and run.state not in _ENDED:
         execute.block_run(run, why)
-    elif request.state in DUE:
+    elif request.state in (*DUE, "awaiting_rescan"):
         move(request, "blocked", by=_BY, because=why, also={"blocked_because": why})
 
 
@@ -136,13 +176,16 @@ def _plan(request: ErasureRequest) -> list[Job]:
     if request.right != "erasure":
         return []  # somebody hands it on
     planning.make_plan(request, by=_BY)
-    return []  # an officer decides
+    wanted = request.exports.filter(state="ordered")
+    return [Job("gather", pk) for pk in wanted.values_list("id", flat=True)]  # an officer decides
 
 
 def _start(request: ErasureRequest) -> list[Job]:
-    if holding.waits(request):
+    if exporting.waits(request) or holding.waits(request):
         return []  # the sweep looks again
     run = execute.start_run(request)
+    if run is not None:
+        export.clear(timezone.now())  # whoever is about to be erased has no archive here
     request.refresh_from_db()
     follows = [Job("advance", request.id)]  # in the run, or to be planned anew
     if run is not None and request.run_id != run.id:
@@ -185,7 +228,8 @@ def _verify(request: ErasureRequest) -> list[Job]:
             attest.attest_run(run, fence)
             _close(run)
     left = run.requests.filter(state="verifying").first() if run.state == "verifying" else None
-    return [Job("advance", left.id)] if left else []
+    told = [Job("tell", call) for call in webhooks.due(timezone.now())]
+    return [*([Job("advance", left.id)] if left else []), *told]
 
 
 def _close(run: Run) -> None:
@@ -214,6 +258,20 @@ def _watch(request: ErasureRequest) -> list[Job]:
     return []
 
 
+def _rescan(request: ErasureRequest) -> list[Job]:
+    """One pass for everybody who waits, once the first of them is due."""
+    waiting = rescanning.waiting(timezone.now())
+    if request not in waiting:
+        return []
+    assert waiting[0].run is not None  # noqa: S101 - a run has erased them
+    with lease(waiting[0].run.id) as fence:
+        verify.rescan_waiting(waiting, fence)
+        for member in waiting:
+            with suppress(WrongState):  # somebody else has moved it meanwhile
+                attest.conclude_rescan(member, fence)
+    return []
+
+
 def _close_window(request: ErasureRequest) -> list[Job]:
     if not windows.is_open(request, timezone.now()):
         _close_over(request)
@@ -227,6 +285,7 @@ _NEXT: dict[str, Callable[[ErasureRequest], list[Job]]] = {
     "verifying": _verify,
     "undoing": _undo,
     "awaiting_window": _close_window,
+    "awaiting_rescan": _rescan,
     "partly_granted": _watch,
     "awaiting_copies": _watch,
 }
@@ -241,14 +300,15 @@ def due_jobs() -> Iterator[Job]:
         if request.run_id:
             seen.add(request.run_id)
         yield Job("advance", request.id)
-    for request in ErasureRequest.objects.filter(state="undoing").iterator():
-        yield Job("advance", request.id)
-    for request in watch.dates_over(timezone.now()):
+    undoing = ErasureRequest.objects.filter(state="undoing").iterator()
+    first = rescanning.waiting(timezone.now())[:1]  # one message is enough for everybody
+    for request in chain(undoing, first, watch.dates_over(timezone.now())):
         yield Job("advance", request.id)
     for job in training.due_jobs(timezone.now()):
         yield Job("train", job)
-    for letter in letters.due(timezone.now()):
-        yield Job("send", letter)
+    yield from map(partial(Job, "send"), letters.due(timezone.now()))
+    yield from map(partial(Job, "gather"), exporting.due())
+    yield from map(partial(Job, "tell"), webhooks.due(timezone.now()))
 
 
 def close_windows() -> None:
@@ -275,6 +335,8 @@ def finish_keys() -> int:
     """Do what a crash left undone when a case or a run had ended, or what a date has come for:
     destroy keys. Returns how many ended cases still had some."""
     close_windows()
+    export.clear(timezone.now())
+    webhook.clear(timezone.now())
     _release()
     ended = ErasureRequest.objects.filter(state__in=SETTLED)
     left = DataKey.objects.filter(destroyed_at=None).filter(
@@ -282,13 +344,17 @@ def finish_keys() -> int:
         | Q(purpose="deferred", owner__in=ended.exclude(state__in=WAITING).values("id"))
     )
     owners = set(left.values_list("owner", flat=True))
-    for request in ErasureRequest.objects.filter(id__in=owners):
+    waiting = ErasureRequest.objects.filter(id__in=owners, state__in=WAITING)
+    for request in waiting:
         attest.destroy_keys(request)
+    rest = sorted(owners - {request.pk for request in waiting})
+    for at in range(0, len(rest), _AT_ONCE):
+        case.destroy_keys_of(rest[at : at + _AT_ONCE], ("identifiers", "deferred"))
     for run in Run.objects.filter(state="verifying").exclude(requests__state__in=_CARRIED):
         _close_left(run)
     tokens.forget_expired(timezone.now())
     token.forget_calls(timezone.now())
-    _end_records()
+    end_records.end_records(timezone.now())
     return len(owners)
 
 
@@ -303,17 +369,6 @@ def _release() -> None:
                 decide.retry_blocked(member, by=SYSTEM)
         except (StoreError, WrongState):
             continue  # still on hold, or somebody was faster
-
-
-def _end_records() -> None:
-    """The records of cases have a retention of their own: then nobody can read the reasons."""
-    over = timezone.now() - relativedelta(months=settings.LETHE_RECORD_MONTHS)
-    ended = ErasureRequest.objects.filter(state__in=SETTLED, closed_at__lt=over)
-    left = DataKey.objects.filter(destroyed_at=None, purpose="record", owner__in=ended.values("id"))
-    for request in ErasureRequest.objects.filter(id__in=left.values("owner")):
-        case.destroy_keys(request, ["record"])
-        request.reasoning.all().delete()
-        request.letters.all().delete()
 
 
 def _close_left(run: Run) -> None:

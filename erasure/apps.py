@@ -11,9 +11,13 @@ class ErasureConfig(AppConfig):
     verbose_name = "Erasure"
 
     def ready(self) -> None:
-        """The roles are there as soon as there is somewhere to keep them."""
+        """The roles are there as soon as there is somewhere to keep them; stores seal with keys of
+        the vault."""
         from erasure.access import make_groups
+        from erasure.stores import keyring
+        from erasure.vault import RowKeys
 
+        keyring.hold(RowKeys())
         post_migrate.connect(make_groups, sender=installed_last())
 
 

@@ -93,6 +93,11 @@ def run_inline(request: ErasureRequest, tell: Tell = silent) -> ErasureRequest:
         )
     run = request.run
     if run is not None and run.state == "models":
+        if (kept := run.model_jobs.filter(state__in=("proposed", "window")).first()) is not None:
+            what = "its owner's answer" if kept.state == "proposed" else "its rollback window"
+            raise WrongState(
+                f"request {request.id}: waits for {kept.dataset}, {what}; a worker goes on then"
+            )
         job = run.model_jobs.filter(state="queued").order_by("due_at").first()
         if job is not None and job.due_at is not None:
             raise WrongState(

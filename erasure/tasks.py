@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from erasure import canaries
 from erasure.advance import ATTEMPTS, Job, due_jobs, finish_keys, follow_up, give_up, perform
 from erasure.domain.errors import StoreError
 from erasure.flow import digest, tell_lineage
@@ -33,6 +34,10 @@ def enqueue(job: Job) -> None:
         message = train_model.s(str(job.id)).set(queue=TRAINING)
     elif job.name == "send":
         message = send_letter.s(str(job.id))
+    elif job.name == "gather":
+        message = gather_export.s(str(job.id))
+    elif job.name == "tell":
+        message = tell_recipient.s(str(job.id))
     else:
         message = advance.s(str(job.id))
     # A broker that is down loses nothing: the sweep finds what is due.
@@ -68,6 +73,18 @@ def send_letter(letter_id: str) -> None:
     perform(Job("send", UUID(letter_id)))
 
 
+@shared_task(bind=True, max_retries=ATTEMPTS)
+def gather_export(self: Task[[str], None], export_id: str) -> None:
+    """Gather a person's data for them."""
+    _carry_out(self, Job("gather", UUID(export_id)))
+
+
+@shared_task
+def tell_recipient(call_id: str) -> None:
+    """Tell a recipient by webhook."""
+    perform(Job("tell", UUID(call_id)))
+
+
 @shared_task
 def sweep() -> None:
     """Beat: enqueue whatever is due, in case its message was lost."""
@@ -75,6 +92,12 @@ def sweep() -> None:
     for job in due_jobs():
         enqueue(job)
     tell_lineage.tell_runs()
+
+
+@shared_task
+def canaries_of_the_hour() -> None:
+    """Beat: begin a round of synthetic people where one is due, or go on with the open one."""
+    canaries.go_on()
 
 
 @shared_task

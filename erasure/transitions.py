@@ -13,7 +13,19 @@ from erasure.evidence import ledger
 from erasure.models import Event
 
 # Kinds whose every move is a leaf of the ledger; a batch's leaf is its receipt.
-_IN_LEDGER = frozenset({"ErasureRequest", "Run", "StoreRun", "ModelJob", "Plan", "Letter"})
+_IN_LEDGER = frozenset(
+    {
+        "ErasureRequest",
+        "Run",
+        "StoreRun",
+        "ModelJob",
+        "Plan",
+        "Letter",
+        "Export",
+        "Call",
+        "Complaint",
+    }
+)
 
 
 Subject = TypeVar("Subject", bound=models.Model)

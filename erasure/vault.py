@@ -75,19 +75,46 @@ def open_keys(owners: Iterable[UUID], purpose: str) -> dict[UUID, bytes]:
 
 def destroy_key(owner: UUID, purpose: str) -> bool:
     """Overwrite and remove the wrapped key, then record it. True when it was there."""
-    record = DataKey.objects.filter(owner=owner, purpose=purpose, destroyed_at=None).first()
-    if record is None:
-        return False
-    path = _path(record.id)
-    if path.exists():
-        with path.open("r+b") as file:
-            file.write(os.urandom(path.stat().st_size))
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink()
-        _sync_folder(path.parent)
-    DataKey.objects.filter(pk=record.pk).update(destroyed_at=timezone.now())
-    return True
+    return bool(destroy_keys([owner], purpose))
+
+
+def destroy_keys(owners: Iterable[UUID], purpose: str) -> set[UUID]:
+    """The same for many owners, with two queries; returns those who had one."""
+    live = DataKey.objects.filter(owner__in=set(owners), purpose=purpose, destroyed_at=None)
+    found = dict(live.values_list("id", "owner"))
+    for key_id in found:
+        _shred(_path(key_id))
+    DataKey.objects.filter(pk__in=found).update(destroyed_at=timezone.now())
+    return set(found.values())
+
+
+class RowKeys:
+    """A :class:`erasure.stores.keyring.Keyring`: keys of the training rows that are kept beside
+    models' versions, each destroyed with its version."""
+
+    _purpose = "model rows"
+
+    def make(self, name: UUID) -> bytes:
+        """A new key."""
+        return make_key(name, self._purpose)
+
+    def open(self, name: UUID) -> bytes | None:
+        """The key, None where it is gone."""
+        try:
+            return open_key(name, self._purpose)
+        except KeyDestroyed:
+            return None
+
+    def destroy(self, name: UUID) -> None:
+        """For good."""
+        destroy_key(name, self._purpose)
+
+
+def renew_key(owner: UUID, purpose: str) -> bytes:
+    """A new data key in place of one that was destroyed; what that one sealed stays unreadable.
+    One that is there stays."""
+    DataKey.objects.filter(owner=owner, purpose=purpose).exclude(destroyed_at=None).delete()
+    return make_key(owner, purpose)
 
 
 def pseudonym(kind: str, value: Scalar) -> str:
@@ -111,6 +138,16 @@ def _wrapper() -> MultiFernet:
 
 def _path(key_id: UUID) -> Path:
     return Path(f"{settings.LETHE_HOME}/keys/{key_id}.key")
+
+
+def _shred(path: Path) -> None:
+    if path.exists():
+        with path.open("r+b") as file:
+            file.write(os.urandom(path.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync_folder(path.parent)
 
 
 def _read(key_id: UUID) -> bytes | None:

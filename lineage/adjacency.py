@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from lineage.graph import (
     Dataset,
@@ -13,6 +14,7 @@ from lineage.graph import (
     Reference,
     edges_of,
     edges_of_derivation,
+    in_walking_order,
 )
 
 
@@ -21,24 +23,49 @@ def neighbours_in(
     derivations: Iterable[Derivation],
     datasets: Mapping[str, Dataset],
 ) -> Callable[[frozenset[str]], Neighbours]:
-    """A ``neighbours`` function over a graph held in memory."""
-    by_origin: dict[str, list[Edge]] = {}
-    for reference in references:
-        for edge in edges_of(reference, datasets[reference.holder], datasets[reference.target]):
-            by_origin.setdefault(edge.origin, []).append(edge)
+    """A ``neighbours`` function over a graph held in memory. Edges are made of what is asked for,
+    once: a walk touches little of a large graph."""
+    touching = _touching(references)
     by_upstream: dict[str, list[Derivation]] = {}
     for derivation in derivations:
         by_upstream.setdefault(derivation.upstream, []).append(derivation)
-        for edge in edges_of_derivation(derivation, datasets[derivation.upstream]):
-            by_origin.setdefault(edge.origin, []).append(edge)
+    out: dict[str, tuple[Edge, ...]] = {}
+
+    def edges(origin: str) -> tuple[Edge, ...]:
+        known = out.get(origin)
+        if known is None:
+            found = [
+                edge
+                for r in touching.get(origin, ())
+                for edge in edges_of(r, datasets[r.holder], datasets[r.target])
+                if edge.origin == origin
+            ]
+            for derivation in by_upstream.get(origin, ()):
+                found += edges_of_derivation(derivation, datasets[origin])
+            known = out[origin] = in_walking_order(found)
+        return known
 
     def neighbours(frontier: frozenset[str]) -> Neighbours:
+        ordered = sorted(frontier)
         return Neighbours(
-            edges=tuple(e for a in sorted(frontier) for e in by_origin.get(a, ())),
-            derivations=tuple(d for a in sorted(frontier) for d in by_upstream.get(a, ())),
+            edges=tuple(chain.from_iterable(edges(a) for a in ordered)),
+            derivations=tuple(chain.from_iterable(by_upstream.get(a, ()) for a in ordered)),
+            in_order=True,
         )
 
     return neighbours
+
+
+def _touching(references: Iterable[Reference]) -> Mapping[str, list[Reference]]:
+    """By the address that an edge of theirs can lead from."""
+    found: dict[str, list[Reference]] = {}
+    for reference in references:
+        if reference.direction != "to":
+            found.setdefault(reference.target, []).append(reference)
+        twice = reference.direction is None and reference.holder == reference.target
+        if reference.direction != "from" and not twice:
+            found.setdefault(reference.holder, []).append(reference)
+    return found
 
 
 def led_back(derivations: Iterable[Derivation], passed: Collection[str]) -> list[Derivation]:

@@ -34,6 +34,7 @@ _ACTIONS: Mapping[str, str] = {
 _OF_ITSELF: Mapping[str, str] = {
     "backups": "copies expire",
     "model_registry": "models are retrained",
+    "mlflow": "models are retrained",
     "manual": "recipients are told by hand",
 }
 _NOTHING = "–"

@@ -42,6 +42,7 @@ _CONTACT = ("user.name", "user.contact")
 _BY_KIND: Mapping[str, Lane] = {
     "backups": "backups",
     "model_registry": "models",
+    "mlflow": "models",
     "manual": "recipients",
     "http": "recipients",
 }
@@ -128,13 +129,13 @@ def _spot(dataset: Dataset, store: StoreEntry | None, lane: Lane) -> Spot:
         kind=store.kind if store else "",
         lane=lane,
         holds=holds(dataset),
-        action=dataset.action,
+        action=dataset.action or (dataset.decided or "undecided" if dataset.heard else None),
     )
 
 
 def _lane(stop: Stop, dataset: Dataset, stores: Mapping[str, StoreEntry]) -> Lane:
     store = stores.get(dataset.store)
-    if store is not None and store.kind in _BY_KIND:
+    if store is not None and store.kind in _BY_KIND and not dataset.heard:
         return _BY_KIND[store.kind]
     if store is not None and store.role == "recipient":
         return "recipients"

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from django.db import transaction
 from django.db.models import CharField, Model, QuerySet
 
-from lineage import graph, models
+from lineage import graph, models, revision
 from lineage.errors import CatalogueError
 from lineage.implied import imply_through_ignored
 from lineage.importers.entries import Catalogue
@@ -57,6 +57,8 @@ def upsert(catalogue: Catalogue, *, prune: bool = False) -> Changes:
                 rows.prune()
         _imply(changes)
         _imply_through(changes)
+        if changes.added or changes.changed or changes.removed:
+            revision.renew_written()
     return changes
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from django.db import transaction
+
+from lineage import revision
 from lineage.errors import CatalogueError, suggestion
 from lineage.event_models import CHOICES, Decision, HeardDataset, HeardName
 
@@ -22,5 +25,7 @@ def decide(address: str, *, choice: str, because: str, by: str, on: date) -> Dec
     if not because.strip() or not by.strip():
         raise CatalogueError(address, "a decision needs a reason, and who took it")
     values = {"choice": choice, "because": because, "by": by[:150], "decided_on": on}
-    row, _ = Decision.objects.update_or_create(address=name.dataset.address, defaults=values)
+    with transaction.atomic():
+        row, _ = Decision.objects.update_or_create(address=name.dataset.address, defaults=values)
+        revision.renew_heard()
     return row

@@ -69,7 +69,7 @@ def _engine() -> dict[str, Any]:
 
 def _job_type() -> dict[str, Any]:
     return _facet(
-        "2-0-3/JobTypeJobFacet", processingType="BATCH", integration="LETHE", jobType="ERASURE"
+        "2-0-4/JobTypeJobFacet", processingType="BATCH", integration="LETHE", jobType="ERASURE"
     )
 
 

@@ -40,12 +40,15 @@ class StoredEvent(models.Model):
     error = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = "lineage event"
+        verbose_name_plural = "lineage events"
         indexes = (
             models.Index(
                 fields=["event_time", "id"],
                 name="event_waiting",
                 condition=Q(processed_at__isnull=True),
             ),
+            models.Index(fields=["received_at"], name="event_received"),
         )
 
     def __str__(self) -> str:
@@ -53,22 +56,41 @@ class StoredEvent(models.Model):
 
 
 class Turn(models.Model):
-    """One row: whoever holds its lock learns from events, and nobody beside them."""
+    """One row: whoever holds its lock learns from events, and nobody beside them. ``gone_until``:
+    events of before then have gone, so that what they told cannot be learnt again."""
+
+    gone_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return "turn"
+
+
+class Revision(models.Model):
+    """One row: what changes with every change of the catalogue (``written``) and of what events
+    and decisions tell beside it (``heard``). Never a count: a transaction that is rolled back
+    would leave the next one with a number that somebody has read already."""
+
+    written = models.CharField(max_length=32)
+    heard = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.written[:8]}/{self.heard[:8]}"
 
 
 class HeardRun(models.Model):
     """The events of one run, merged: which datasets it read and wrote, and how columns flowed."""
 
     key = models.CharField(max_length=KEY, unique=True)
-    job = models.CharField(max_length=LONGEST, blank=True)
+    job = models.CharField(max_length=LONGEST, blank=True, db_index=True)
     parent = models.CharField(max_length=KEY, blank=True)
     state = models.CharField(max_length=20, blank=True)
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
+    first_at = models.DateTimeField("first heard of")
+    last_at = models.DateTimeField("last heard of")
     facts = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = "run of a pipeline"
+        verbose_name_plural = "runs of pipelines"
 
     def __str__(self) -> str:
         return self.key
@@ -87,13 +109,15 @@ class HeardDataset(models.Model):
     owners = models.JSONField(default=list)
     others = models.JSONField(default=list, help_text="names of facets that nobody reads")
     version = models.TextField(blank=True)
-    personal = models.BooleanField(default=False, help_text="a tag says so")
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
+    personal = models.BooleanField("tagged as personal", default=False)
+    first_at = models.DateTimeField("first heard of")
+    last_at = models.DateTimeField("last heard of")
     emptied_at = models.DateTimeField(null=True, blank=True)
     emptied_how = models.CharField(max_length=20, blank=True)
 
     class Meta:
+        verbose_name = "dataset of lineage events"
+        verbose_name_plural = "datasets of lineage events"
         indexes = (models.Index(fields=["id"], name="heard_personal", condition=Q(personal=True)),)
 
     def __str__(self) -> str:
@@ -131,10 +155,12 @@ class HeardFlow(models.Model):
     direct = models.BooleanField(default=True)
     columns = models.JSONField(default=list)
     jobs = models.JSONField(default=dict)
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
+    first_at = models.DateTimeField("first heard of")
+    last_at = models.DateTimeField("last heard of")
 
     class Meta:
+        verbose_name = "flow"
+        verbose_name_plural = "flows"
         constraints = (
             models.UniqueConstraint(fields=["upstream", "downstream"], name="heard_flow_once"),
             models.CheckConstraint(
@@ -158,6 +184,8 @@ class Decision(models.Model):
     made_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "decision on what is made"
+        verbose_name_plural = "decisions on what is made"
         constraints = (
             models.CheckConstraint(
                 condition=Q(choice__in=CHOICES) & ~Q(because="") & ~Q(by=""),

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lineage.adjacency import neighbours_in
-from lineage.graph import Dataset, Derivation, Field, Reference, StoreEntry, walk
+from lineage.graph import (
+    Dataset,
+    Derivation,
+    Field,
+    Reference,
+    StoreEntry,
+    copied,
+    landings,
+    walk,
+)
 from lineage.snapshot import Snapshot
 
 # Where datasets are that only events know. Nothing can be opened there: a person is told.
@@ -18,6 +27,8 @@ HEARD_STORE = StoreEntry(name="lineage events", kind="manual")
 # Ways in which a value stays about the same person.
 _ABOUT = frozenset(["IDENTITY", "TRANSFORMATION"])
 Place = tuple[str, str]
+# A dataset, and fields of it that count only together.
+Places = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +82,7 @@ class _Spread:
                 if flow.how in _ABOUT and flow.mine and flow.theirs:
                     into = ((derivation.downstream, flow.mine), flow.how)
                     self._flows.setdefault((derivation.upstream, flow.theirs), []).append(into)
-        self._done: set[Place] = set()
+        self._done: set[Places] = set()
         self.references: list[Reference] = []
         self.suggestions: set[tuple[str, str, str, str]] = set()
         self.unknown: set[Place] = set()
@@ -79,7 +90,7 @@ class _Spread:
     def run(self) -> None:
         """Until nothing more is reached: what was reached may hold keys of its own."""
         while True:
-            fresh = [root for root in self._roots() if root not in self._done]
+            fresh = [root for root in dict.fromkeys(self._roots()) if root not in self._done]
             self._done.update(fresh)
             before = len(self.references)
             for root in fresh:
@@ -87,9 +98,9 @@ class _Spread:
             if len(self.references) == before:
                 return
 
-    def _roots(self) -> Iterator[Place]:
-        """Single fields of the catalogue by which rows of one person are found: keys, identities,
-        and references by which they are reached."""
+    def _roots(self) -> Iterator[Places]:
+        """Fields of the catalogue by which rows of one person are found: keys, identities, and
+        references by which they are reached; of a key of several fields all together."""
         datasets = self._datasets
         references = [*self._catalogue.references, *self.references]
         neighbours = neighbours_in(references, self._catalogue.derivations, datasets)
@@ -102,46 +113,55 @@ class _Spread:
         for stop in reach.stops:
             dataset = datasets[stop.address]
             if stop.effect == "deep" and not dataset.heard:
-                for field in dataset.fields:
-                    if field.identity or dataset.key == (field.name,):
-                        yield stop.address, field.name
+                yield from ((stop.address, (field.name,)) for field in dataset.identities)
+                if dataset.key:
+                    yield stop.address, tuple(sorted(dataset.key))
         for edge in reach.edges:
-            single = len(edge.destination_fields) == 1
-            if edge.effect == "deep" and single and not datasets[edge.destination].heard:
-                yield edge.destination, edge.destination_field
+            if edge.effect == "deep" and not datasets[edge.destination].heard:
+                yield edge.destination, tuple(sorted(edge.destination_fields))
 
-    def _from(self, root: Place) -> None:
+    def _from(self, root: Places) -> None:
         seen, waiting = {root}, [root]
         while waiting:
-            for place, how in self._flows.get(waiting.pop(), ()):
-                if place in seen or place[0] == root[0] or place[0] not in self._datasets:
+            for places, how in self._next(waiting.pop()):
+                if places in seen or places[0] == root[0] or places[0] not in self._datasets:
                     continue
-                seen.add(place)
-                if how == "TRANSFORMATION":
-                    if place not in self._said:
-                        self.suggestions.add((*place, *root))
-                elif self._lands(place, root):
-                    waiting.append(place)
+                seen.add(places)
+                if how == "IDENTITY":
+                    if self._lands(places, root):
+                        waiting.append(places)
+                elif (places[0], places[1][0]) not in self._said:
+                    self.suggestions.add((places[0], places[1][0], root[0], root[1][0]))
 
-    def _lands(self, place: Place, root: Place) -> bool:
-        """A key of ``root`` stands in ``place``; True when it is to be followed from there on."""
-        dataset = self._datasets[place[0]]
-        if place in self._said or (dataset.action == "ignore" and not dataset.heard):
+    def _next(self, places: Places) -> Iterator[tuple[Places, str]]:
+        """Where these fields flow to: one however it was changed, several all of them unchanged
+        into the same dataset."""
+        address, names = places
+        if len(names) == 1:
+            for (target, mine), how in self._flows.get((address, names[0]), ()):
+                yield (target, (mine,)), how
+            return
+        into: dict[str, list[list[str]]] = {}
+        for number, name in enumerate(names):
+            for (target, mine), how in self._flows.get((address, name), ()):
+                if how == "IDENTITY":
+                    into.setdefault(target, [[] for _ in names])[number].append(mine)
+        for target, choices in into.items():
+            for mines in landings(choices):
+                yield (target, mines), "IDENTITY"
+
+    def _lands(self, places: Places, root: Places) -> bool:
+        """A key of ``root`` stands in ``places``; True when it is to be followed from there on."""
+        address, names = places
+        dataset = self._datasets[address]
+        said = all((address, name) in self._said for name in names)
+        if said or (dataset.action == "ignore" and not dataset.heard):
             return True
-        known = dataset.get(place[1]) is not None
-        if not known and not dataset.heard:
-            self.unknown.add(place)
+        missing = {(address, name) for name in names if dataset.get(name) is None}
+        if missing and not dataset.heard:
+            self.unknown |= missing
             return True
-        self.references.append(
-            Reference(
-                holder=place[0],
-                holder_field=place[1],
-                target=root[0],
-                target_field=root[1],
-                direction="from",
-                on_erase="deep",
-            )
-        )
+        self.references.append(copied(address, names, *root, on_erase="deep"))
         # From a store that can be read it goes on by that store's own rows.
         return dataset.heard
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from django.db import connection
@@ -53,8 +54,8 @@ class Frontier:
             self._read(fresh)
         found = [self._out[address] for address in ordered]
         return Neighbours(
-            edges=tuple(edge for one in found for edge in one.edges),
-            derivations=tuple(made for one in found for made in one.derivations),
+            edges=tuple(chain.from_iterable(one.edges for one in found)),
+            derivations=tuple(chain.from_iterable(one.derivations for one in found)),
             in_order=True,
         )
 
@@ -65,7 +66,7 @@ class Frontier:
                                        (*_MADE, "kind", "columns")))  # fmt: skip
         ends = {end for row in references for end in row[:2]}
         self._look(ends | {end for row in derivations for end in row[:2]})
-        edges: dict[str, dict[Edge, None]] = {address: {} for address in fresh}
+        edges: dict[str, list[Edge]] = {address: [] for address in fresh}
         for row in references:
             self._edges(row, edges)
         made: dict[str, list[Derivation]] = {address: [] for address in fresh}
@@ -78,13 +79,14 @@ class Frontier:
             )
             made[one.upstream].append(one)
             for edge in edges_of_derivation(one, self._light[upstream]) if columns else ():
-                edges[edge.origin][edge] = None
+                if edge not in edges[edge.origin]:  # a person may have written the same reference
+                    edges[edge.origin].append(edge)
         for address in fresh:
             self._out[address] = Neighbours(
                 edges=tuple(sorted(edges[address], key=_order)), derivations=tuple(made[address])
             )
 
-    def _edges(self, row: tuple[Any, ...], edges: Mapping[str, dict[Edge, None]]) -> None:
+    def _edges(self, row: tuple[Any, ...], edges: Mapping[str, list[Edge]]) -> None:
         holder, target, mine, theirs, direction, on_erase, ghost, also = row
         reference = Reference(
             holder=self._addresses[holder],
@@ -98,7 +100,7 @@ class Frontier:
         )
         for edge in edges_of(reference, self._light[holder], self._light[target]):
             if edge.origin in edges:
-                edges[edge.origin][edge] = None
+                edges[edge.origin].append(edge)
 
     def _ids_of(self, addresses: Sequence[str]) -> list[int]:
         unknown = [address for address in addresses if address not in self._ids]
@@ -147,7 +149,7 @@ def _in_batches(
 ) -> Iterator[tuple[Any, ...]]:
     for start in range(0, len(values), BATCH):
         part = rows.filter(**{f"{name}__in": _among(values[start : start + BATCH])}).order_by()
-        yield from part.values_list(*columns).iterator(chunk_size=BATCH)
+        yield from part.values_list(*columns)
 
 
 def _among(values: Sequence[Any]) -> Any:

@@ -33,6 +33,7 @@ RULES: Mapping[str, str] = {
     "unjustified": "Personal fields without purpose, legal basis or retention",
     "store-unreachable": "The store cannot be reached",
     "store-unusable": "The store cannot be used as it is declared",
+    "webhook-unusable": "The webhook of a recipient cannot be used as it is declared",
     "no-connector": "Nothing connects to a store of that kind",
     "driver-missing": "The optional driver of the store is not installed",
     "no-primary-key": "Rows cannot be told apart, so none can be erased",
@@ -46,7 +47,7 @@ NOTES = frozenset({"influenced"})
 # What these hold can be compared with the catalogue, table by table and column by column.
 _COMPARED = frozenset({"sql", "memory", "files", "delta", "iceberg"})
 # What happens to these follows from their kind: expiry, retraining, a notice.
-_DECIDED_BY_KIND = frozenset({"backups", "model_registry", "manual", "http"})
+_DECIDED_BY_KIND = frozenset({"backups", "model_registry", "mlflow", "manual", "http"})
 _KEYED = frozenset({"sql"})
 
 
@@ -315,7 +316,7 @@ def _undecided(catalogue: Snapshot) -> Iterator[Finding]:
             code, reason = "undecided-downstream", f"it is made from {made_of[address]}"
         else:
             continue
-        remedy = "erasure: {action: …}  # delete, anonymize, retain, restrict, redact, rebuild"
+        remedy = "erasure: {action: …}  # delete, anonymize, retain, restrict, redact"
         yield Finding(code=code, place=address, reason=reason, remedy=remedy)
 
 

@@ -9,26 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice, product
 from typing import Any, Literal
 
 from lineage.derivation import Derivation as Derivation
 from lineage.derivation import Flow as Flow
+from lineage.derivation import plain as plain
+from lineage.fields import NEEDLE_CATEGORIES as NEEDLE_CATEGORIES
+from lineage.fields import Field as Field
+from lineage.fields import Method as Method
+from lineage.fields import in_category as in_category
 
 Effect = Literal["deep", "refcount", "shallow"]
 STRENGTH: Mapping[str, int] = {"deep": 3, "refcount": 2, "shallow": 1}
-
-NEEDLE_CATEGORIES = (
-    "user.name",
-    "user.contact",
-    "user.government_id",
-    "user.financial",
-    "user.device",
-)
-
-
-def in_category(categories: Iterable[str], roots: Sequence[str]) -> bool:
-    """True when a category equals one of ``roots`` or lies below it."""
-    return any(c == root or c.startswith(root + ".") for c in categories for root in roots)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,43 +33,6 @@ class StoreEntry:
     url: str = ""
     role: Literal["controller", "processor", "recipient"] = "controller"
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """How anonymising fills a field: a strategy and its argument, e.g. ``generalize: year``."""
-
-    name: str
-    argument: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """A column, or a dotted path inside a document."""
-
-    name: str
-    data_type: str | None = None
-    categories: tuple[str, ...] = ()
-    identity: str | None = None
-    primary_key: bool = False
-    free_text: bool = False
-    method: Method | None = None
-    personal_override: bool | None = None
-    because: str = ""
-
-    @property
-    def personal(self) -> bool:
-        """A ``user.*`` category or an identity, unless a person decided otherwise."""
-        if self.personal_override is not None:
-            return self.personal_override
-        return self.identity is not None or in_category(self.categories, ("user",))
-
-    @property
-    def needle(self) -> bool:
-        """Its values must be nowhere once the person is forgotten."""
-        if not self.personal:
-            return False
-        return self.identity is not None or in_category(self.categories, NEEDLE_CATEGORIES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +76,11 @@ class Dataset:
         return tuple(f for f in self.fields if f.identity)
 
     @property
+    def is_person(self) -> bool:
+        """True when a row of it says by itself who it is about."""
+        return bool([f for f in self.fields if f.identity])
+
+    @property
     def free_text(self) -> tuple[str, ...]:
         """Names of the fields in which the person's needles are redacted."""
         return tuple(f.name for f in self.fields if f.free_text)
@@ -141,7 +102,7 @@ class Dataset:
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
     """``holder.holder_field`` refers to ``target.target_field`` (addresses and field names).
 
@@ -170,7 +131,7 @@ class Reference:
         return (self.target_field, *[theirs for _, theirs in self.also])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Edge:
     """One way to walk a reference: rows of ``origin`` lead to rows of ``destination``."""
 
@@ -215,54 +176,77 @@ def edges_of(reference: Reference, holder: Dataset, target: Dataset) -> list[Edg
     """
     edges = []
     if reference.direction in (None, "from"):
-        own = reference.holder == reference.target or bool(holder.identities)
+        own = reference.holder == reference.target or holder.is_person
         effect: Effect = "shallow" if own else "deep"
         if reference.direction == "from" or reference.on_erase != "refcount":
             effect = reference.on_erase or effect
-        edges.append(_edge(reference, target=False, effect=effect))
+        edges.append(_edge(reference, False, effect))
     if reference.direction in (None, "to"):
         said = reference.direction == "to" or reference.on_erase == "refcount"
         forward = reference.on_erase if said else None
-        personal = target.has_personal_fields and not target.identities
+        personal = target.has_personal_fields and not target.is_person
         if forward is None and personal and reference.holder != reference.target:
             forward = "refcount"
         if forward in ("deep", "refcount"):
-            edges.append(_edge(reference, target=True, effect=forward))
+            edges.append(_edge(reference, True, forward))
     return edges
 
 
 def edges_of_derivation(derivation: Derivation, upstream: Dataset) -> list[Edge]:
-    """A key or an identity that flows into a derived dataset makes its rows reachable by it."""
-    edges = []
+    """A key or an identity that flows into a derived dataset makes its rows reachable by it; a key
+    of several fields where all of them do: a part alone leads to rows of other people."""
+    into: dict[str, list[str]] = {}
     for mine, theirs in sorted(derivation.columns.items()):
-        source = upstream.get(theirs)
-        if source is not None and (source.primary_key or source.identity):
-            reference = Reference(
-                holder=derivation.downstream,
-                holder_field=mine,
-                target=derivation.upstream,
-                target_field=theirs,
-                direction="from",
-            )
-            edges.append(_edge(reference, target=False, effect="deep"))
-    return edges
+        into.setdefault(theirs, []).append(mine)
+    names: list[tuple[str, ...]] = [(f.name,) for f in upstream.fields if f.identity]
+    if upstream.key and upstream.key not in names:
+        names.append(tuple(sorted(upstream.key)))
+    return [
+        _edge(copied(derivation.downstream, mine, upstream.address, theirs), False, "deep")
+        for theirs in names
+        for mine in landings([into.get(name, ()) for name in theirs])
+    ]
 
 
-def _edge(reference: Reference, *, target: bool, effect: Effect) -> Edge:
-    holder = (reference.holder, reference.holder_field)
-    other = (reference.target, reference.target_field)
-    origin, destination = (holder, other) if target else (other, holder)
+# A key of which every part was copied several times over leads into a dataset in so many ways.
+_MOST_WAYS = 16
+
+
+def landings(choices: Sequence[Sequence[str]]) -> Iterable[tuple[str, ...]]:
+    """Every choice of one column for each part of a key, some at most; none where a part did not
+    come along."""
+    return islice(product(*choices), _MOST_WAYS)
+
+
+def copied(
+    holder: str, mine: Sequence[str], target: str, theirs: Sequence[str], **more: Any
+) -> Reference:
+    """The reference that follows where a key came along unchanged, field by field."""
+    return Reference(
+        holder=holder,
+        holder_field=mine[0],
+        target=target,
+        target_field=theirs[0],
+        direction="from",
+        also=tuple(zip(mine[1:], theirs[1:], strict=True)),
+        **more,
+    )
+
+
+def _edge(reference: Reference, target: bool, effect: Effect) -> Edge:
+    ends = (reference.holder, reference.holder_field, reference.target, reference.target_field)
+    origin, origin_field, destination, destination_field = ends if target else ends[2:] + ends[:2]
     return Edge(
-        origin=origin[0],
-        origin_field=origin[1],
-        destination=destination[0],
-        destination_field=destination[1],
+        origin=origin,
+        origin_field=origin_field,
+        destination=destination,
+        destination_field=destination_field,
         effect=effect,
         reference=reference,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
     """One dataset of a reach: how strongly, from how far, and by which path it is reached."""
 
@@ -334,7 +318,7 @@ def walk(
         for edge in in_order:
             # Most edges lead to where the walk has been: nothing is made for them.
             old = stops.get(edge.destination)
-            if old is not None and not _stronger(edge.effect, old.effect):
+            if old is not None and (old.effect == "deep" or not _stronger(edge.effect, old.effect)):
                 continue
             origin = carrying.get(edge.origin)
             if origin is not None:
@@ -358,13 +342,21 @@ def _edge_order(edge: Edge) -> tuple[str, ...]:
     return (edge.origin, edge.origin_field, edge.destination, edge.destination_field, edge.effect)
 
 
+def in_walking_order(edges: Iterable[Edge]) -> tuple[Edge, ...]:
+    """Each once, as a walk wants them."""
+    listed = tuple(edges)
+    return listed if len(listed) < 2 else tuple(sorted(dict.fromkeys(listed), key=_edge_order))
+
+
 def _in_order(out: Neighbours) -> Iterable[Edge]:
-    return out.edges if out.in_order else sorted(dict.fromkeys(out.edges), key=_edge_order)
+    return out.edges if out.in_order else in_walking_order(out.edges)
 
 
 def _by_edge(origin: Stop, edge: Edge) -> Stop:
-    origin_place = f"{edge.origin}.{'+'.join(edge.origin_fields)}"
-    step = f"{origin_place} → {edge.destination}.{'+'.join(edge.destination_fields)}"
+    mine, theirs = edge.origin_field, edge.destination_field
+    if edge.reference.also:
+        mine, theirs = "+".join(edge.origin_fields), "+".join(edge.destination_fields)
+    step = f"{edge.origin}.{mine} → {edge.destination}.{theirs}"
     return Stop(
         address=edge.destination,
         effect=edge.effect,
@@ -392,5 +384,6 @@ def _improve(stops: dict[str, Stop], new: Stop) -> bool:
         return True
     derivation = old.derivation or new.derivation
     stronger = _stronger(new.effect, old.effect)
-    stops[new.address] = replace(new if stronger else old, derivation=derivation)
+    if stronger or derivation is not old.derivation:
+        stops[new.address] = replace(new if stronger else old, derivation=derivation)
     return stronger

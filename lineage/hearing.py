@@ -6,18 +6,21 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from lineage import revision
 from lineage.errors import CatalogueError
 from lineage.event_models import (
     KEY,
     HeardDataset,
     HeardFlow,
-    HeardName,
     HeardRun,
     StoredEvent,
     Turn,
@@ -33,9 +36,10 @@ BATCH = 500
 # At most so many bytes of events, as sent, are held at once.
 _BATCH_BYTES = 32 * 2**20
 _PART = 500
+_SLICE = 5_000
 _GONE = frozenset(["DROP", "TRUNCATE"])
 # Facts of a run that are sets, in the form of lists.
-_SETS = ("inputs", "outputs", "columns", "jobs")
+_SETS = ("inputs", "outputs", "columns", "jobs", "renames")
 # What unforeseen shapes raise; the event is kept, with an error that a person sees.
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError, zlib.error)
 _log = logging.getLogger(__name__)
@@ -58,13 +62,35 @@ def learn(most: int | None = None) -> int:
 
 def forget() -> int:
     """Throw away what was learnt, keep events and decisions, and have everything learnt again, in
-    the order of its own times; returns how many events will be."""
+    the order of its own times; returns how many events will be. What events have told that have
+    gone since (:func:`let_go`) stays as it was learnt."""
     with transaction.atomic():
         Turn.objects.get_or_create(pk=1)
-        Turn.objects.select_for_update().get(pk=1)
-        for model in (HeardFlow, HeardName, HeardDataset, HeardRun):
-            model.objects.all().delete()
-        return StoredEvent.objects.update(processed_at=None, error="")
+        gone_until = Turn.objects.select_for_update().get(pk=1).gone_until
+        again = {"first_at__gte": gone_until} if gone_until else {}
+        for model in (HeardFlow, HeardDataset, HeardRun):
+            model.objects.filter(**again).delete()
+        total = StoredEvent.objects.update(processed_at=None, error="")
+        revision.renew_heard()
+    return total
+
+
+def let_go() -> int:
+    """Delete stored events that are older than the setting says and were learnt from; returns how
+    many, a slice at most. The sweep goes on with the rest."""
+    days = settings.LETHE_EVENT_DAYS
+    until = timezone.now() - timedelta(days=days)
+    old = StoredEvent.objects.filter(received_at__lt=until, event_time__lt=until)
+    old = old.exclude(processed_at=None)
+    if not days or not old.exists():
+        return 0
+    with transaction.atomic():
+        if not _my_turn():
+            return 0
+        earlier = Q(gone_until=None) | Q(gone_until__lt=until)
+        Turn.objects.filter(earlier, pk=1).update(gone_until=until)
+        slice_ = list(old.order_by("received_at").values_list("pk", flat=True)[:_SLICE])
+        return StoredEvent.objects.filter(pk__in=slice_).delete()[0]
 
 
 def waiting() -> str | None:
@@ -97,6 +123,8 @@ def _learn_batch(most: int) -> int:
     for row in rows:
         if row.error:
             StoredEvent.objects.filter(pk=row.pk).update(processed_at=now, error=row.error)
+    if events:
+        revision.renew_heard()
     return len(rows)
 
 
@@ -117,6 +145,7 @@ class _Batch:
         self._events = events
         self._register = Register()
         self._flows: dict[tuple[int, int], HeardFlow] = {}
+        self._renamed: dict[datetime, list[tuple[str, str]]] = {}
 
     def learn(self) -> None:
         """Everything these events tell, written."""
@@ -131,9 +160,11 @@ class _Batch:
         heard = [told for event in self._events for told in event.datasets]
         addresses |= {a for told in heard for a in (told.address, told.facets.previous) if a}
         self._register.know(addresses, aliases, self._events[0].at)
-        for event in self._events:
-            for told in event.datasets:
-                self._hear(told, event.at)
+        for at, together in groupby(self._events, key=lambda e: e.at):
+            self._register.rename(self._renamed.get(at, ()), at)
+            for event in together:
+                for told in event.datasets:
+                    self._hear(told, at)
         for run in runs:
             for address in run.facts.get("jobs", ()):
                 self._kind(address, run.last_at)
@@ -152,16 +183,22 @@ class _Batch:
             run = known.get(key) or fresh.get(key)
             if run is None:
                 run = fresh[key] = HeardRun(key=key, first_at=event.at, last_at=event.at, facts={})
+            self._note_renames(run, event)
             _merge(run, event)
         HeardRun.objects.bulk_create(fresh.values(), batch_size=_PART)
         HeardRun.objects.bulk_update(known.values(), _RUN_COLUMNS, batch_size=_PART)
         return [*known.values(), *fresh.values()]
 
+    def _note_renames(self, run: HeardRun, event: Event) -> None:
+        """A run tells the same renames when it begins and when it ends: they happened once."""
+        heard = run.facts.get("renames", ()) if event.kind == "run" else ()
+        fresh = [pair for pair in _renames(event) if pair not in heard]
+        self._renamed.setdefault(event.at, []).extend((old, new) for old, new in fresh)
+
     def _hear(self, told: Told, at: datetime) -> None:
         facets = told.facets
-        if facets.state == "RENAME" and facets.previous:
-            self._register.rename(facets.previous, told.address, at)
         row = self._register.at(told.address, at)
+        self._register.heard_of(row)
         before = _told_of(row)
         latest = at >= row.last_at
         if facets.fields and (latest or not row.fields):
@@ -254,16 +291,25 @@ def _merge(run: HeardRun, event: Event) -> None:
     run.job = run.job or event.job
     run.parent = run.parent or short(event.parent)
     run.first_at, run.last_at = min(run.first_at, event.at), max(run.last_at, event.at)
+    if event.above:
+        run.facts["above"] = list(event.above)
     told: Mapping[str, list[Any]] = {
         "inputs": [d.address for d in event.datasets if d.role == "input"],
         "outputs": [d.address for d in event.datasets if d.role == "output"],
         "columns": [[target, *column] for target, column in event.columns],
         "jobs": sorted(event.jobs),
+        "renames": _renames(event),
     }
     for name in _SETS:
         run.facts[name] = _united(run.facts.get(name, []), told[name])
     if event.edges is not None:
         run.facts["edges"] = _united(run.facts.get("edges") or [], event.edges)
+
+
+def _renames(event: Event) -> list[list[str]]:
+    """[former, new] names."""
+    told = [(d.facets.previous, d.address) for d in event.datasets if d.facets.state == "RENAME"]
+    return [[old, new] for old, new in dict.fromkeys(told) if old]
 
 
 def _united(old: Iterable[Any], new: Iterable[Any]) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lineage.errors import CatalogueError
 from lineage.event_models import KeptGraph
+from lineage.graph import plain
 from lineage.snapshot import Snapshot
 
 # What names an entry of each part; the rest of it can change.
@@ -90,8 +91,8 @@ def _plain(snapshot: Snapshot) -> dict[str, list[Any]]:
     return {
         "stores": [{"name": s.name, "kind": s.kind, "role": s.role} for s in snapshot.stores],
         "datasets": [dataset.to_json() for dataset in snapshot.datasets.values()],
-        "references": [vars(reference) for reference in snapshot.references],
-        "derivations": [vars(derivation) for derivation in snapshot.derivations],
+        "references": [plain(reference) for reference in snapshot.references],
+        "derivations": [plain(derivation) for derivation in snapshot.derivations],
     }
 
 

@@ -85,8 +85,7 @@ def of_store(kind: str, url: str, schema: str | None, name: str) -> tuple[str, s
     """Namespace and name of a catalogued dataset in events, by its store's resolved address; None
     where that says nothing."""
     parts = urlsplit(url)
-    scheme = parts.scheme.partition("+")[0]
-    scheme = _SCHEMES.get(scheme, scheme)
+    scheme = scheme_of(url)
     if kind == "sql" and scheme in _PORTS and parts.hostname:
         host = parts.netloc.rpartition("@")[2]
         database = unquote(parts.path.strip("/"))
@@ -97,6 +96,12 @@ def of_store(kind: str, url: str, schema: str | None, name: str) -> tuple[str, s
         space = f"{scheme}://{parts.netloc}" if parts.netloc else scheme
         return _namespace(space), f"/{folder}" if space == "file" else folder
     return None
+
+
+def scheme_of(url: str) -> str:
+    """What a store's address begins with, as events call it: ``postgres``, ``s3``."""
+    scheme = urlsplit(url).scheme.partition("+")[0]
+    return _SCHEMES.get(scheme, scheme)
 
 
 def of_prefix(prefix: str, schema: str | None, name: str) -> list[tuple[str, str]]:

@@ -33,13 +33,13 @@ def names_of(dataset: Dataset, store: StoreEntry) -> list[tuple[str, str]]:
     ``fides_key``, name ``collection``."""
     found = []
     for prefix in store.options.get("lineage", ()):
-        found += naming.of_prefix(_resolved(prefix), dataset.schema, dataset.name)
-    by_address = naming.of_store(store.kind, _resolved(store.url), dataset.schema, dataset.name)
+        found += naming.of_prefix(resolved(prefix), dataset.schema, dataset.name)
+    by_address = naming.of_store(store.kind, resolved(store.url), dataset.schema, dataset.name)
     own = dataset.address.removesuffix(f".{dataset.name}")
     return [*found, *([by_address] if by_address else []), (own, dataset.name)]
 
 
-def _resolved(text: str) -> str:
+def resolved(text: str) -> str:
     """With what the environment says; a name that is not set leaves the address unknown."""
     return _PLACEHOLDER.sub(lambda match: os.environ.get(match[1], ""), text)
 

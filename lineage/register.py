@@ -3,7 +3,7 @@ transaction of whoever learns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from lineage.event_models import HeardDataset, HeardFlow, HeardName
@@ -21,6 +21,7 @@ class Register:
         self.datasets: dict[int, HeardDataset] = {}
         self._names: dict[str, list[HeardName]] = {}
         self._dirty: set[int] = set()
+        self._silent: set[int] = set()
 
     def know(self, addresses: Iterable[str], aliases: Aliases, at: datetime) -> None:
         """Read these addresses with all their aliases; make datasets for those never heard of, and
@@ -54,6 +55,7 @@ class Register:
         )
         for row, names in zip(made, groups.values(), strict=True):
             self.datasets[row.pk] = row
+            self._silent.add(row.pk)
             self._name(row, names)
 
     def _name(self, dataset: HeardDataset, addresses: Sequence[str]) -> None:
@@ -86,22 +88,58 @@ class Register:
         assert now is not None  # noqa: S101 - made just now
         return now.dataset
 
-    def rename(self, old: str, new: str, when: datetime) -> None:
-        """What went by ``old`` until then goes by ``new`` from now on; ``old`` is free again."""
-        if old == new:
-            return
-        if any(n.until == when for n in self._names.get(old, ())):
-            return  # heard already
-        moved, taken = self.at(old, when), self.at(new, when)
-        self.merge(moved, taken)
-        former = next((n for n in self._names[old] if n.until is None), None)
-        if former is None:
-            return  # what has the name now came later, and keeps it
-        former.until = when
-        former.save(update_fields=["until"])
-        if moved.address == old:
-            moved.address = new
-        self.changed(moved)
+    def rename(self, pairs: Iterable[tuple[str, str]], when: datetime) -> None:
+        """What went by the first name of each pair until then goes by the second from now on, all
+        at once, so that names can be swapped; the first names are free again."""
+        fresh = [(old, new) for old, new in pairs if not self._heard_already(old, new, when)]
+        moving = [
+            (old, new, self.at(old, when)) for old, new in self._without_stopovers(fresh).items()
+        ]
+        for one, other in _rotating({old: new for old, new, _ in moving}):
+            # Which of them stood in between cannot be told: better one too many than one lost.
+            self.merge(self.at(one, when), self.at(other, when))
+        # What has a name now although it was given up then came later, and keeps it.
+        kept = {old for old, _, _ in moving if not self._give_up(old, when)}
+        for old, new, _ in moving:
+            moved = self.at(old, when)
+            taken = self._from(new, when)
+            if taken is None:
+                self._name(moved, [new])
+            else:
+                self.merge(moved, taken)
+            if moved.address == old and old not in kept:
+                moved.address = new
+            self.changed(moved)
+
+    def _heard_already(self, old: str, new: str, when: datetime) -> bool:
+        return old == new or any(n.until == when for n in self._names.get(old, ()))
+
+    def _without_stopovers(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """a → tmp, b → a, tmp → b: nobody ever heard of tmp, so a goes to b."""
+        found = dict(pairs)
+        for old, through in list(found.items()):
+            now = self._now(through)
+            if through in found and (now is None or now.dataset_id in self._silent):
+                found[old] = found.pop(through)
+        return {old: new for old, new in found.items() if old != new}
+
+    def _give_up(self, name: str, when: datetime) -> bool:
+        now = self._now(name)
+        if now is not None:
+            now.until = when
+            now.save(update_fields=["until"])
+        return now is not None
+
+    def _from(self, address: str, when: datetime) -> HeardDataset | None:
+        """The dataset that goes by this name after then, if any does."""
+        later = [n for n in self._names.get(address, ()) if n.until is None or when < n.until]
+        former = [n for n in later if n.until is not None]
+        found = min(former, key=lambda n: (n.until, n.pk)) if former else self._now(address)
+        return found.dataset if found else None
+
+    def heard_of(self, dataset: HeardDataset) -> None:
+        """An event told of it by itself, and not only of its name."""
+        self._silent.discard(dataset.pk)
 
     def merge(self, kept: HeardDataset, gone: HeardDataset) -> None:
         """Both are one dataset: names and flows of the second become the first's."""
@@ -146,6 +184,16 @@ _COLUMNS = (
     *("address", "kind", "fields", "tags", "owners", "others", "version", "first_at", "last_at"),
     *("emptied_at", "emptied_how", "personal"),
 )
+
+
+def _rotating(moves: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Pairs of what goes round in a ring of three or more."""
+    for start in moves:
+        ring = [start]
+        while (name := moves.get(ring[-1], "")) and name not in ring:
+            ring.append(name)
+        if name == start and len(ring) > 2 and start == min(ring):
+            yield from ((start, other) for other in ring[1:])
 
 
 def _merge_flows(kept: HeardDataset, gone: HeardDataset) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from lineage import models, naming, overlay
+from lineage import models, naming, overlay, reading
 from lineage.errors import CatalogueError, UnknownIdentity, suggestion
 from lineage.event_models import StoredEvent
 from lineage.flowing import HEARD_STORE
@@ -25,12 +25,10 @@ def store(name: str) -> StoreEntry:
     return known[name]
 
 
-def datasets(store: str | None = None) -> dict[str, Dataset]:
+def datasets(store: str | None = None) -> Mapping[str, Dataset]:
     """Every dataset, or those of one store, by address."""
-    rows = models.Dataset.objects.select_related("store").prefetch_related("fields")
-    if store is not None:
-        rows = rows.filter(store__name=store)
-    return {row.address: row.entry() for row in rows.order_by("address")}
+    found = reading.written().datasets
+    return found if store is None else {a: d for a, d in found.items() if d.store == store}
 
 
 def dataset(address: str) -> Dataset:
@@ -43,16 +41,14 @@ def dataset(address: str) -> Dataset:
     return row.entry()
 
 
-def references() -> list[Reference]:
+def references() -> Sequence[Reference]:
     """Every reference, by holder and target."""
-    rows = models.Reference.objects.order_by(*models.REFERENCE_COLUMNS[:4])
-    return [models.reference_entry(r) for r in rows.values_list(*models.REFERENCE_COLUMNS)]
+    return reading.written().references
 
 
-def derivations() -> list[Derivation]:
+def derivations() -> Sequence[Derivation]:
     """Every derivation, those implied by backups included, by upstream and downstream."""
-    rows = models.Derivation.objects.order_by(*models.DERIVATION_COLUMNS[:3])
-    return [models.derivation_entry(r) for r in rows.values_list(*models.DERIVATION_COLUMNS)]
+    return reading.written().derivations
 
 
 def identity_kinds() -> list[str]:
@@ -82,15 +78,9 @@ def identity_start(kinds: Iterable[str]) -> dict[str, list[str]]:
 
 
 def snapshot() -> Snapshot:
-    """The whole catalogue, in a few queries however large it is; with what lineage events told of
-    everything downstream of people's data, where they told anything."""
-    written = Snapshot(
-        stores=stores(),
-        datasets=datasets(),
-        references=references(),
-        derivations=derivations(),
-    )
-    return overlay.overlaid(written)
+    """The whole catalogue, with what lineage events told of everything downstream of people's
+    data; read once per revision of it, and then one statement."""
+    return reading.whole()
 
 
 def catalogue_version() -> str:

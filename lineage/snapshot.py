@@ -7,10 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from lineage.adjacency import neighbours_in
-from lineage.graph import Dataset, Derivation, Neighbours, Reference, StoreEntry
+from lineage.graph import Dataset, Derivation, Neighbours, Reference, StoreEntry, plain
+
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +46,30 @@ class Snapshot:
 
     @cached_property
     def version(self) -> str:
-        """Hex SHA-256 over the canonical JSON of everything: equal means unchanged."""
-        whole = {
-            "stores": _canonical(vars(entry) for entry in self.stores),
-            "datasets": _canonical(entry.to_json() for entry in self.datasets.values()),
-            "references": _canonical(vars(entry) for entry in self.references),
-            "derivations": _canonical(vars(entry) for entry in self.derivations),
-        }
-        return hashlib.sha256(_json(whole).encode()).hexdigest()
+        """Hex SHA-256 over all entries, in their order, one after the other: equal means
+        unchanged."""
+        said = hashlib.sha256()
+        for entry in sorted(self.stores, key=lambda s: s.name):
+            said.update(_json(vars(entry)))
+        # Sorted here: databases do not agree on the order of texts.
+        for address in sorted(self.datasets):
+            said.update(_json(self.datasets[address].to_json()))
+        for one in chain(_sorted(self.references, _REFERENCE), _sorted(self.derivations, _MADE)):
+            said.update(_json(plain(one)))
+        return said.hexdigest()
 
 
-def _canonical(entries: Iterable[dict[str, Any]]) -> list[str]:
-    # Sorted here: databases do not agree on the order of texts.
-    return sorted(_json(entry) for entry in entries)
+_REFERENCE = attrgetter("holder", "holder_field", "target", "target_field")
+_MADE = attrgetter("upstream", "downstream", "kind")
 
 
-def _json(plain: Any) -> str:
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _sorted(entries: Iterable[E], key: Callable[[E], Any]) -> Iterable[E]:
+    """By what names an entry, then by the rest of it."""
+    for _, same in groupby(sorted(entries, key=key), key=key):
+        alike = list(same)
+        yield from alike if len(alike) == 1 else sorted(alike, key=lambda one: _json(plain(one)))
+
+
+def _json(entry: Any) -> bytes:
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode() + b"\n"

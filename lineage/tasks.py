@@ -34,7 +34,9 @@ def send_out(outgoing_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Beat: whatever is waiting, in case its message was lost."""
+    """Beat: whatever is waiting, in case its message was lost; and what has been kept for long
+    enough goes."""
+    hearing.let_go()
     digest = hearing.waiting()
     if digest:
         learn_from.delay(digest)

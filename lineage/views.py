@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,11 +16,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from lineage import models, selectors
+from lineage import models, reading, selectors
 from lineage.atlas import CLASSES, LANES, Chart, Lane, Spot, chart, parents_in
 from lineage.drawing import MOST_DRAWN, draw
+from lineage.event_models import HeardDataset
+from lineage.flowing import HEARD_STORE
 from lineage.frontier import Frontier, dataset_entries
-from lineage.graph import Reach, walk
+from lineage.graph import Dataset, Neighbours, Reach, StoreEntry, walk
 
 LISTED, FOUND, LOST = 1_000, 200, 100
 # What somebody might paste into a search, and what would then stand in the address.
@@ -33,8 +36,10 @@ _DEEDS: Mapping[str, tuple[str, str, str]] = {
     "retain": ("keep", "rows are kept: the law asks for it", "stay"),
     "rebuild": ("rebuild", "built anew without the person", "change"),
     "ignore": ("none", "nothing is done here", "stay"),
+    "drop": ("drop", "to be dropped by its owner", "go"),
     "backups": ("expire", "copies expire", "change"),
     "model_registry": ("retrain", "models are retrained", "change"),
+    "mlflow": ("retrain", "models are retrained", "change"),
     "manual": ("tell", "recipients are told by hand", "change"),
     "http": ("tell", "recipients are told", "change"),
 }
@@ -87,6 +92,46 @@ class Row:
     path: Sequence[str] = field(default_factory=tuple)
     here: bool = False
 
+    @property
+    def heard(self) -> bool:
+        """Only lineage events know it."""
+        return self.spot.store == HEARD_STORE.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What a map is drawn on: the catalogue with what events told, where this process knows it
+    or events told anything; else only what a walk touches is read, however much there is."""
+
+    neighbours: Callable[[frozenset[str]], Neighbours]
+    stores: Sequence[StoreEntry]
+    whole: Mapping[str, Dataset] | None = None
+
+    @classmethod
+    def now(cls) -> Ground:
+        """As it is at this moment."""
+        known = reading.held()
+        if known is None and HeardDataset.objects.exists():
+            known = selectors.snapshot()
+        if known is None:
+            return cls(neighbours=Frontier(), stores=selectors.stores())
+        return cls(neighbours=known.neighbours, stores=known.stores, whole=known.datasets)
+
+    def entries(self, addresses: Iterable[str]) -> Mapping[str, Dataset]:
+        """The datasets at these addresses."""
+        whole = self.whole
+        if whole is None:
+            return dataset_entries(addresses)
+        return {address: whole[address] for address in addresses if address in whole}
+
+    def found(self, q: str, among: Iterable[str]) -> set[str]:
+        """Datasets of the map whose address, store, owner or a field is like that."""
+        there = sorted(among)
+        if self.whole is None:
+            return set(islice(_like(q, set(there)), FOUND))
+        entries = ((address, self.whole.get(address)) for address in there)
+        return set(islice((a for a, d in entries if d is not None and _is_like(q, d)), FOUND))
+
 
 def map_page(request: HttpRequest) -> HttpResponse:
     """Everything that anybody's data can be in, from every identity."""
@@ -96,12 +141,13 @@ def map_page(request: HttpRequest) -> HttpResponse:
     if question.personal:
         return refused(request)
     kinds = selectors.identity_kinds()
-    reach = walk(selectors.identity_start(kinds) if kinds else {}, Frontier())
+    ground = Ground.now()
+    reach = walk(selectors.identity_start(kinds) if kinds else {}, ground.neighbours)
     context = {
         **admin.site.each_context(request),
         "title": "Map of the catalogue",
         "kinds": kinds,
-        **mapped(reach, question, lost=_lost(reach)),
+        **mapped(reach, question, ground, lost=_lost(reach)),
     }
     return TemplateResponse(request, "admin/lineage/map.html", context)
 
@@ -117,6 +163,7 @@ def refused(request: HttpRequest) -> HttpResponse:
 def mapped(
     reach: Reach,
     question: Question,
+    ground: Ground,
     *,
     lost: Sequence[str] = (),
     marks: Mapping[str, Mark] | None = None,
@@ -124,12 +171,12 @@ def mapped(
     """The picture and its list, for a template. ``lost``: personal datasets that nothing leads
     to; ``marks``: what a plan does, by address; without one, what the catalogue says."""
     reached = {stop.address: stop for stop in reach.stops}
-    found = _found(question.q, reached.keys() | set(lost)) if question.q else None
+    found = ground.found(question.q, reached.keys() | set(lost)) if question.q else None
     wanted = [stop.address for stop in reach.stops[:LISTED]]
     wanted += [*(found or ()), *([question.dataset] if question.dataset in reached else ())]
     parents = parents_in(reach)
-    datasets = dataset_entries({*_with_trails(parents, wanted), *lost})
-    charted = chart(reach, datasets, selectors.stores(), lost, parents)
+    datasets = ground.entries({*_with_trails(parents, wanted), *lost})
+    charted = chart(reach, datasets, ground.stores, lost, parents)
     charted = replace(charted, spots={a: _marked(s, marks) for a, s in charted.spots.items()})
     chosen = question.dataset if question.dataset in charted.spots else ""
     drawing = draw(charted, chosen=chosen, lit=found)
@@ -165,19 +212,16 @@ def _with_trails(parents: Mapping[str, tuple[str, str]], addresses: Iterable[str
     return found
 
 
-def _found(q: str, among: Iterable[str]) -> set[str]:
-    """Datasets of the map whose address, store, owner or a field is like that."""
+def _like(q: str, there: Container[str]) -> Iterator[str]:
     alike = Q(address__icontains=q) | Q(store__name__icontains=q) | Q(owner__icontains=q)
     rows = models.Dataset.objects.filter(alike | Q(fields__name__icontains=q)).distinct()
-    there = set(among)
     matching = rows.order_by("address").values_list("address", flat=True).iterator()
-    found: set[str] = set()
-    for address in matching:
-        if address in there:
-            found.add(address)
-        if len(found) == FOUND:
-            break
-    return found
+    return (address for address in matching if address in there)
+
+
+def _is_like(q: str, dataset: Dataset) -> bool:
+    names = (dataset.address, dataset.store, dataset.owner, *(f.name for f in dataset.fields))
+    return any(q.casefold() in name.casefold() for name in names)
 
 
 def _lost(reach: Reach) -> list[str]:

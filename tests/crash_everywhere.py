@@ -1,18 +1,21 @@
-"""Kill a management command at every one of its statements in turn, and run it again each time.
+"""What a management command leaves when it dies at any of its statements, and the end of the next.
 
-``python -m tests.crash_everywhere writes|all FOLDER COMMAND…`` works inside FOLDER, which is put
-back as it was before every point. ``writes`` leaves out the points before a statement that only
-reads: nothing durable happens between that one and the next that writes. Django is set up once and
-each run is a forked child, so that hundreds of points take minutes and not hours. One JSON object
-a line: first the number of points and the end of the whole run, then a line per point.
+``python -m tests.crash_everywhere writes|all FOLDER COMMAND…`` works inside FOLDER. The command
+runs once to its end; before each statement its folder is copied as it lies there, which is what
+``kill -9`` leaves: files and journals, and nothing of the process. Then the command is started
+anew in each of the copies. ``writes`` leaves out the points before a statement that only reads:
+nothing durable happens between that one and the next that writes. Each run is a forked child of a
+process that has loaded what it needs, so that hundreds of points take minutes and not hours. One
+JSON object a line: first the number of points and the end of the whole run, then a line per point.
 """
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import sys
 import tempfile
@@ -22,9 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.crash import Fuse
-
 OK = 0
+LATE = "modules"
 _READS = ("SELECT", "PRAGMA", "SAVEPOINT", "RELEASE")
 
 
@@ -41,44 +43,53 @@ def forked(work: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def carry_out(command: Sequence[str], every: bool, length: int, count: Path | None = None) -> int:
-    """Run the command with a fuse that burns at ``every`` statement, or at those that write; its
-    output is thrown away."""
+def carry_out(command: Sequence[str]) -> int:
+    """Run the command; its output is thrown away."""
     from django.core.management import call_command
     from django.core.management.base import CommandError
-    from django.db import connection
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
 
-    fuse = Fuse(length)
-
-    def burn(sql: str) -> None:
-        if every or not sql.lstrip().upper().startswith(_READS):
-            fuse.burn()
-
-    def control(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
-        burn(sql)
-        return execute(sql, *arguments)
-
-    def target(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
-        burn(sql)
-
-    def committing(_: Any) -> None:
-        fuse.burn()
-
-    event.listen(Engine, "before_cursor_execute", target)
-    event.listen(Engine, "commit", committing)
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     try:
-        with connection.execute_wrapper(control):
-            call_command(*command)
+        call_command(*command)
     except CommandError as error:
         return error.returncode
-    finally:
-        if count is not None:
-            count.write_text(str(fuse.burnt))
+    return OK
+
+
+def photographed(command: Sequence[str], every: bool, folder: Path, album: Path) -> int:
+    """Run the command and copy ``folder`` into ``album`` at each point; what was imported on the
+    way is listed there."""
+    from django.db import connection
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    loaded, points = set(sys.modules), itertools.count(1)
+
+    def copy(*_: Any) -> None:
+        # By a child: closing a database's file here would drop the locks that are held on it.
+        assert forked(partial(kept, folder, album / str(next(points)))) == OK
+
+    def before(sql: str) -> None:
+        if every or not sql.lstrip().upper().startswith(_READS):
+            copy()
+
+    def control(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        before(sql)
+        return execute(sql, *arguments)
+
+    event.listen(Engine, "before_cursor_execute", lambda _c, _x, sql, *_: before(sql))
+    event.listen(Engine, "commit", copy)
+    with connection.execute_wrapper(control):
+        code = carry_out(command)
+    (album / LATE).write_text("\n".join(sorted(sys.modules.keys() - loaded)))
+    return code
+
+
+def kept(folder: Path, copy: Path) -> int:
+    """``folder`` as it lies there, in ``copy``."""
+    shutil.copytree(folder, copy)
     return OK
 
 
@@ -109,10 +120,10 @@ def tell(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def put_back(folder: Path, pristine: Path) -> None:
-    """``folder`` as it was before anything ran."""
+def put_back(folder: Path, copy: Path) -> None:
+    """``folder`` as it was at that point."""
     shutil.rmtree(folder)
-    shutil.copytree(pristine, folder)
+    shutil.move(copy, folder)
 
 
 def main() -> None:
@@ -123,18 +134,18 @@ def main() -> None:
     django.setup()
     every, folder, command = sys.argv[1] == "all", Path(sys.argv[2]), sys.argv[3:]
     with tempfile.TemporaryDirectory() as aside:
-        pristine, count = Path(aside) / "pristine", Path(aside) / "count"
-        shutil.copytree(folder, pristine)
-        code = forked(partial(carry_out, command, every, 0, count))
-        statements, expected = int(count.read_text()), dump(folder)
-        tell({"statements": statements, "code": code, **ended()})
-        for point in range(1, statements + 1):
-            put_back(folder, pristine)
-            killed = forked(partial(carry_out, command, every, point))
-            again = forked(partial(carry_out, command, every, 0))
-            line = {"point": point, "killed": killed == -signal.SIGKILL, "again": again}
-            same = dump(folder) == expected
-            tell({**line, "same": same, **ended()})
+        album = Path(aside)
+        code = forked(partial(photographed, command, every, folder, album))
+        expected = dump(folder)
+        for name in (album / LATE).read_text().splitlines():
+            importlib.import_module(name)
+        points = sorted(int(path.name) for path in album.iterdir() if path.name != LATE)
+        tell({"statements": len(points), "code": code, **ended()})
+        for point in points:
+            put_back(folder, album / str(point))
+            again = forked(partial(carry_out, command))
+            line = {"point": point, "again": again, "same": dump(folder) == expected}
+            tell({**line, **ended()})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ except ``TEST_DATABASE_URL`` and the addresses ``LETHE_TEST_…``.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -20,6 +21,8 @@ for _name in [
     if (name.startswith(_OWN) and not name.startswith("LETHE_TEST_")) or name == "DATABASE_URL"
 ]:
     del os.environ[_name]
+# Hundreds of processes are started by tests: let the first compile for the others.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # In memory where there is room: the product waits for the disk after every commit and every key.
 _memory = "/dev/shm"
 if os.path.isdir(_memory) and shutil.disk_usage(_memory).free > 4 * 2**30:
@@ -36,3 +39,11 @@ def _remove() -> None:
     # Not in a forked child that ends: the home is still in use.
     if os.getpid() == _owner:
         shutil.rmtree(_home, ignore_errors=True)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the libraries and the collected tests out of every garbage collection: a sixth of all
+    the tests' time went into walking over them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 10)

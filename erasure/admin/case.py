@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -15,8 +15,8 @@ from erasure.admin import explained, words
 from erasure.advance import DUE
 from erasure.domain import states
 from erasure.domain.plan import MODEL_ACTIONS
-from erasure.models import Certificate, ErasureRequest, Event, Lease, PlanStep, Run
-from erasure.runs import statement
+from erasure.models import ErasureRequest, Event, Lease, PlanStep, Run
+from erasure.runs import reasoning, statement
 
 REFRESH_SECONDS = 5
 _QUIET = timedelta(minutes=2)
@@ -72,6 +72,7 @@ class StepShown:
     note: str
     path: Sequence[str]
     how: explained.How | None = None
+    versions: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,7 @@ def _step(step: PlanStep, told: frozenset[str]) -> StepShown:
     counted = step.rows if carried_out else step.counted
     return StepShown(
         dataset=step.dataset,
-        deed=words.deed(step.action, step.via),
+        deed=words.ON_HOLD if step.on_hold else words.deed(step.action, step.via),
         rows=None if step.action in _NOT_COUNTED else counted,
         residue=_left(step, told) if carried_out else "",
         until=step.until,
@@ -119,6 +120,7 @@ def _step(step: PlanStep, told: frozenset[str]) -> StepShown:
         note="" if step.action in _BY_HAND else step.note,
         path=[words.hop(part) for part in step.path],
         how=explained.how(step),
+        versions=step.explained.get("versions", ()),
     )
 
 
@@ -140,7 +142,10 @@ def summary(steps: Sequence[PlanStep]) -> list[str]:
         "deleted or changed": sum(
             s.counted for s in steps if s.action not in _KEPT | MODEL_ACTIONS
         ),
-        "kept because the law asks for it": sum(s.counted for s in steps if s.action in _KEPT),
+        "left until a hold is released": sum(s.counted for s in steps if s.on_hold),
+        "kept because the law asks for it": sum(
+            s.counted for s in steps if s.action in _KEPT and not s.on_hold
+        ),
     }
     said = [f"{_plural(n, 'row')} {what}" for what, n in counted.items() if n]
     models = sum(s.action in MODEL_ACTIONS and bool(s.counted) for s in steps)
@@ -236,8 +241,10 @@ def _quiet_since(case: ErasureRequest, run: Run | None, now: datetime) -> dateti
 
 
 def history(case: ErasureRequest) -> list[dict[str, Any]]:
-    """What happened, oldest first: moves of state, and who told a recipient."""
+    """What happened, oldest first: moves of state, and who told a recipient. A reason that somebody
+    typed (``typed``) is a look of its own."""
     moves = Event.objects.filter(subject_kind="ErasureRequest", subject_id=str(case.pk))
+    typed = set(reasoning.typed_of([case.pk]).values_list("pk", flat=True))
     lines: list[dict[str, Any]] = [
         {"at": case.received_at, "what": "Received", "by": case.opened_by, "because": ""}
     ]
@@ -246,7 +253,8 @@ def history(case: ErasureRequest) -> list[dict[str, Any]]:
             "at": move.at,
             "what": words.happened(move.from_state, move.to_state),
             "by": "Lethe" if move.by == "run" else move.by,
-            "because": move.because,
+            "because": "" if move.pk in typed else move.because,
+            "typed": move.pk in typed,
         }
         for move in moves
     ]
@@ -265,6 +273,7 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     plan = case.plans.exclude(state="stale").first()
     findings = explained.findings(plan, steps) if plan else []
     carried_out = any(step.rows is not None for step in steps)
+    ahead = not carried_out and case.closed_at is None
     return {
         "case": case,
         "badge": words.badge(case.state),
@@ -274,17 +283,17 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "plan": plan,
         "findings": findings,
         "asked": [finding for finding in findings if finding.asked],
-        "warnings": explained.warnings(plan) if plan and not carried_out else (),
-        "staying": explained.staying(steps) if not carried_out else (),
+        "warnings": explained.warnings(plan) if plan and ahead else (),
+        "staying": explained.staying(steps) if ahead else (),
         "stores": stores_of(steps, told),
         "carried_out": carried_out,
         "progress": progress(case, now),
         "refresh": REFRESH_SECONDS if case.state in DUE else None,
-        "notices": case.notices.order_by("dataset"),
+        "notices": case.notices.order_by("dataset").prefetch_related("calls"),
         "summary": summary(steps),
         "outcome": outcome(case, steps),
         "history": history(case),
-        "certificate": Certificate.objects.filter(pk=f"lethe-{case.pk}").first(),
+        "certificate": statement.certificates_of(case).first(),
     }
 
 

@@ -13,11 +13,10 @@ from django.utils import timezone
 
 from erasure.admin import words
 from erasure.domain import states
-from erasure.domain.errors import KeyDestroyed
 from erasure.domain.roles import Actor
 from erasure.flow import extend, identify, intake
-from erasure.models import ErasureRequest, Reasoning
-from erasure.runs import clock, reasoning
+from erasure.models import ErasureRequest
+from erasure.runs import clock, given, reasoning
 
 Deed = Callable[[ErasureRequest, Actor], object]
 _ABOUT = {
@@ -28,6 +27,12 @@ _ABOUT = {
     "balancing": "Whose interests prevail",
     "opinion": "Opinion of the data protection officer",
     "fee": "Why a fee is asked",
+    "reopening": "Why the case was reopened",
+    "approved": "What was said with the approval",
+    "refused": "Why the request was refused",
+    "withdrawn": "Why the request was withdrawn",
+    "forwarded": "To whom it was handed on, and why",
+    "undoing": "Why it was undone",
 }
 
 
@@ -42,32 +47,23 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "pauses": list(case.pauses.all()),
         "may_extend": found.can_be_extended and in_time and not decided,
         "may_doubt": "identity_required" in moves,
-        "waits_for_identity": case.state in ("identity_required", "confirmed"),
+        "waits_for_identity": case.state in ("identity_required", "confirmed", "reopened"),
         "identifiers": case.identifiers.order_by("kind"),
+        "to_prove": given.readable(case).order_by("kind"),
         "asked_by": words.ASKERS[case.asked_by],
         "may_acknowledge": bool(case.acknowledge_by) and not case.acknowledged_at and not decided,
     }
 
 
 def reasons(case: ErasureRequest) -> list[dict[str, Any]]:
-    """The reasoning that is on record, for those who decide."""
-    entries = case.reasoning.select_related("request")
-    return [
-        {"about": _about(entry), "by": entry.by, "at": entry.at, "text": _text(entry)}
-        for entry in entries
-    ]
+    """What reasoning is on record; its words are a look of their own."""
+    return [{"about": about(e), "by": e.by, "at": e.at} for e in reasoning.given_in(case)]
 
 
-def _about(entry: Reasoning) -> str:
+def about(entry: reasoning.Given) -> str:
+    """Which decision it is about, in words."""
     more = ", ".join(filter(None, (entry.place, entry.verdict)))
     return f"{_ABOUT[entry.about]} ({more})" if more else _ABOUT[entry.about]
-
-
-def _text(entry: Reasoning) -> str:
-    try:
-        return reasoning.read(entry)
-    except KeyDestroyed:
-        return "destroyed with the record of the case"
 
 
 class Times:

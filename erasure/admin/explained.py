@@ -120,7 +120,7 @@ def warnings(plan: Plan) -> list[str]:
 def how(step: PlanStep) -> How | None:
     """How the store carries the step out; None where it does not say."""
     told = step.explained
-    if not told:
+    if "statement" not in told:
         return None
     return How(
         statement=told["statement"],

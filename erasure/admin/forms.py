@@ -61,6 +61,11 @@ class NewRequest(forms.Form):
         label="The data were collected from a child",
         required=False,
     )
+    export_first = forms.BooleanField(
+        label="They want a copy of their data first",
+        required=False,
+        help_text="The erasure then waits until they have it.",
+    )
     identity_check = forms.CharField(
         label="How you know that it is this person",
         max_length=200,

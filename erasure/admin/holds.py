@@ -10,25 +10,29 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from erasure.admin import words
+from erasure.admin.pairs import pairs_of
 from erasure.admin.readonly import ReadOnly
 from erasure.admin.roles import allowed, at_desk, required
+from erasure.domain import states
 from erasure.domain.errors import LetheError
 from erasure.domain.grounds import GROUNDS
-from erasure.domain.keeping import REASONS
+from erasure.domain.keeping import REASONS, reasons_of
 from erasure.domain.roles import Actor
-from erasure.flow import charge, exempt, hold, route, weigh
+from erasure.flow import charge, disclose, exempt, hold, route, weigh
 from erasure.models import ErasureRequest, Hold, KeptDataset
 from erasure.runs import holding
 from lineage.errors import LineageError
 
 Deed = Callable[[ErasureRequest, Actor], object]
 _REASONS = [(code, words.plain(code)) for code in REASONS]
+_LISTED = 20
 _TEXT = forms.TextInput(attrs={"autocomplete": "off"})
 
 
@@ -61,13 +65,7 @@ class HoldForm(forms.Form):
 
     def clean_person(self) -> list[tuple[str, str]]:
         """The lines as (kind, value)."""
-        pairs = []
-        for number, line in enumerate(self.cleaned_data["person"].splitlines(), start=1):
-            kind, equals, value = (part.strip() for part in line.partition("="))
-            if line.strip() and not (equals and kind and value):
-                raise forms.ValidationError(f"Line {number}: write KIND=VALUE.")
-            pairs += [(kind, value)] if line.strip() else []
-        return pairs
+        return pairs_of(self.cleaned_data["person"])
 
     def without_values(self) -> HoldForm:
         """Emptied of what was typed of a person."""
@@ -101,9 +99,13 @@ class HoldAdmin(ReadOnly):
         return f"{what} of {'certain people' if row.of_people else 'everybody'}"
 
     def get_urls(self) -> list[URLPattern]:
-        """Releasing is a POST of its own."""
-        view = self.admin_site.admin_view(self.release)
-        return [path("<uuid:pk>/release/", view, name="erasure_release"), *super().get_urls()]
+        """Releasing, and reading why, is each a POST of its own."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<uuid:pk>/release/", wrap(self.release), name="erasure_release"),
+            path("<uuid:pk>/reasons/", wrap(self.reasons), name="erasure_hold_reasons"),
+            *super().get_urls(),
+        ]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -139,8 +141,25 @@ class HoldAdmin(ReadOnly):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """A hold, and the way to release it."""
-        extra = {"may": allowed(at_desk(request)), "title": "Legal hold", "subtitle": None}
+        found = self.get_object(request, object_id)
+        extra = {} if found is None else _shown_alone(request, found)
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    def reasons(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Why; a look that is recorded, so no address to be opened."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        by = required(request, "see_reasons")
+        found = get_object_or_404(Hold, pk=pk)
+        because, released_because = disclose.read_hold(found, by=by)
+        context = {
+            **self.admin_site.each_context(request),
+            **_shown_alone(request, found),
+            "original": found,
+            "because": because,
+            "released_because": released_because,
+        }
+        return TemplateResponse(request, self.change_form_template, context)
 
     def release(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Release it, with a reason."""
@@ -158,19 +177,50 @@ class HoldAdmin(ReadOnly):
         return redirect("admin:erasure_hold_change", pk)
 
 
+def _shown_alone(request: HttpRequest, one: Hold) -> dict[str, Any]:
+    """What the page of a hold shows, but why."""
+    return {
+        "may": allowed(at_desk(request)),
+        "title": "Legal hold",
+        "subtitle": None,
+        "reason": words.plain(one.code),
+        **stops(one),
+    }
+
+
+def stops(one: Hold) -> dict[str, Any]:
+    """The open cases that a hold touches: those of its people, or those that plan to change its
+    datasets; how many, and the first of them by when they are due."""
+    cases = ErasureRequest.objects.exclude(state__in=states.SETTLED)
+    if one.of_people:
+        about = Q(identifiers__keyed_hash__in=one.people.values("keyed_hash")) | Q(
+            pk__in=one.cases.values("pk")
+        )
+        cases = cases.filter(about)
+    if one.datasets:
+        live = Q(plans__state__in=("draft", "approved"), plans__steps__dataset__in=one.datasets)
+        cases = cases.filter(live)
+    cases = cases.distinct().order_by("due_at", "received_at")
+    listed = [(case, words.badge(case.state)) for case in cases[:_LISTED]]
+    return {"stopped": cases.count(), "stopped_cases": listed}
+
+
 def shown(case: ErasureRequest) -> dict[str, Any]:
     """What the page of a case says of holds, exceptions and grounds."""
     steps = case.plans.filter(state__in=("draft", "approved")).values_list(
         "steps__dataset", flat=True
     )
     return {
-        "holds": holding.holds_on(case),
+        "holds": [(one, words.plain(one.code)) for one in holding.holds_on(case)],
         "waits": holding.waits(case),
-        "exceptions": case.exceptions.filter(lifted_at=None),
+        "exceptions": [
+            (one, words.plain(one.code)) for one in case.exceptions.filter(lifted_at=None)
+        ],
         "may_except": case.state in exempt.BEFORE and not case.run_id,
         "may_charge": case.state in charge.EARLY,
         "fee": case.pauses.filter(why="fee", until=None).first(),
-        "keep_reasons": _REASONS,
+        "hold_reasons": _REASONS,
+        "keep_reasons": [(code, words.plain(code)) for code in reasons_of(case.law)],
         "step_datasets": sorted({d for d in steps if d}),
         "grounds": [(code, words.plain(code)) for code in GROUNDS],
         "ground_words": words.plain(case.ground).capitalize(),
@@ -216,6 +266,7 @@ class Holds:
     def add_exception(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Keep a dataset of this case until a day."""
         told = _typed(request, "dataset", "code", "legal_reference", "because")
+        told["fields"] = request.POST.get("fields", "").replace(",", " ").split()
         until: Any = _day(request)
         return self._deed(
             request,

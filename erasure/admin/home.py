@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from erasure.admin.filters import running
-from erasure.admin.roles import at_desk
+from erasure.admin.roles import allowed, at_desk
 from erasure.models import DateDue, ErasureRequest, Letter, ModelJob, Notice
 from erasure.runs import dues
 
@@ -35,7 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
     sees = actor.may("see_cases")
     extra: dict[str, Any] = {"waiting": waiting()} if sees else {}
     extra["app_list"] = sorted(admin.site.get_app_list(request), key=_position)
-    extra["may_open"] = actor.may("open")
+    extra["may_open"], extra["may"] = actor.may("open"), allowed(actor)
     return admin.site.index(request, extra_context=extra)
 
 
@@ -64,6 +64,7 @@ def waiting() -> list[Waiting]:
             tone="stop",
         ),
         *(line for line in _standing_still(listed) if line.count),
+        *(line for line in _complaints() if line.count),
         Waiting(
             count=requests.filter(state="planned").count(),
             words="waiting for approval",
@@ -82,6 +83,16 @@ def waiting() -> list[Waiting]:
             address=f"{listed}?due=running",
             tone="running",
         ),
+    ]
+
+
+def _complaints() -> list[Waiting]:
+    """Those that are late, and those to confirm or to answer."""
+    address, now = reverse("admin:erasure_complaint_changelist"), timezone.now()
+    late, every = dues.complaints_overdue(now).count(), dues.open_complaints().count()
+    return [
+        Waiting(count=late, words="complaints overdue", address=address, tone="stop"),
+        Waiting(count=every - late, words="complaints open", address=address, tone="decide"),
     ]
 
 

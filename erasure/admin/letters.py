@@ -46,6 +46,8 @@ _TITLES: Mapping[str, str] = {
     "reminder": "To a recipient: reminder",
     "restriction_lifted": "Restriction ends",
     "restore_alert": "Restore alert, for the house",
+    "complaint_receipt": "Complaint received",
+    "complaint_answer": "Answer to a complaint",
 }
 _LABELS: Mapping[str, str] = {
     "more": "Anything else, if you like",
@@ -179,6 +181,7 @@ class Letters:
             return redirect("admin:erasure_erasurerequest_change", case.pk)
         kind = kinds.kind_of(code)
         form = LetterForm(kind, written.blocks, request.POST if request.method == "POST" else None)
+        typed: dict[str, str] = {}
         if form.is_valid():
             try:
                 if "draft" in request.POST:
@@ -192,7 +195,8 @@ class Letters:
                         notice=recipient,
                     )
                     return redirect("admin:erasure_letter", case.pk, letter.pk)
-                written = letters.write(case, code, language, form.given(), recipient)
+                letters.write(case, code, language, form.given(), recipient)
+                typed = form.given()
             except LetheError as error:
                 form.refused(error)
         if form.is_bound:
@@ -201,7 +205,14 @@ class Letters:
             **self.admin_site.each_context(request),
             "case": case,
             "form": form,
-            "written": written,
+            "written": flow.preview_letter(
+                case,
+                code=code,
+                language=language,
+                blocks=typed,
+                by=at_desk(request),
+                notice=recipient,
+            ),
             "title": f"Write: {_TITLES[code]}",
         }
         return TemplateResponse(request, f"{_FOLDER}/letter_new.html", context)

@@ -18,7 +18,6 @@ from erasure.models import ErasureRequest, PlanStep
 from erasure.runs import statement
 from lineage import selectors, views
 from lineage.errors import UnknownIdentity
-from lineage.frontier import Frontier
 from lineage.graph import Reach, walk
 
 _TEMPLATE = "admin/erasure/erasurerequest/map.html"
@@ -42,19 +41,19 @@ class Maps:
         question = views.Question.of(request)
         if question.personal:
             return views.refused(request)
-        steps = statement.steps_of(case)
+        steps, ground = statement.steps_of(case), views.Ground.now()
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "title": "Map of the plan",
             "case": case,
             "badge": words.badge(case.state),
             "carried_out": any(step.rows is not None for step in steps),
-            **views.mapped(_reach(case), question, marks=marks(steps)),
+            **views.mapped(_reach(case, ground), question, ground, marks=marks(steps)),
         }
         return TemplateResponse(request, _TEMPLATE, context)
 
 
-def _reach(case: ErasureRequest) -> Reach:
+def _reach(case: ErasureRequest, ground: views.Ground) -> Reach:
     """From the kinds of identifier that were searched by, through the catalogue as it is now."""
     proved = case.identifiers.exclude(proved_by="")
     kinds = set(proved.values_list("kind", flat=True)) & set(selectors.identity_kinds())
@@ -62,7 +61,7 @@ def _reach(case: ErasureRequest) -> Reach:
         start = selectors.identity_start(kinds) if kinds else {}
     except UnknownIdentity:  # taken out of the catalogue this moment
         start = {}
-    return walk(start, Frontier())
+    return walk(start, ground.neighbours)
 
 
 def marks(steps: Iterable[PlanStep]) -> dict[str, views.Mark]:

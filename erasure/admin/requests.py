@@ -24,13 +24,17 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from erasure.admin import care as care_part
 from erasure.admin import case as cases
 from erasure.admin import clock as clock_part
+from erasure.admin import exports as export_part
 from erasure.admin import holds as hold_part
 from erasure.admin import letters as letter_part
 from erasure.admin import undo as undo_page
 from erasure.admin import words
+from erasure.admin.care import Care
 from erasure.admin.clock import Times
+from erasure.admin.exports import Exports
 from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
 from erasure.admin.forms import NewRequest
 from erasure.admin.holds import Holds
@@ -43,8 +47,9 @@ from erasure.advance import Job
 from erasure.domain.errors import Denied, LetheError
 from erasure.domain.roles import Actor
 from erasure.evidence.certificate import path_of
-from erasure.flow import decide, identify, intake, notify
-from erasure.models import Certificate, ErasureRequest, Notice
+from erasure.flow import decide, export, identify, intake, notify
+from erasure.models import ErasureRequest, Notice
+from erasure.runs import statement
 from erasure.tasks import enqueue
 from lineage.errors import LineageError
 
@@ -56,7 +61,7 @@ Deed = Callable[[ErasureRequest, Actor], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
+class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly):
     """Requests: what is still open first, by the day the answer is due."""
 
     list_display = ("person", "status", "due", "received", "law_name")
@@ -119,7 +124,7 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
         ]
         parts = (
             *(self.undo_urls(), self.clock_urls(), self.letter_urls()),
-            *(self.hold_urls(), self.map_urls()),
+            *(self.hold_urls(), self.map_urls(), self.export_urls(), self.care_urls()),
             super().get_urls(),
         )
         return [*own, *(address for part in parts for address in part)]
@@ -166,6 +171,8 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
             child=given["child"],
             right=given["right"] or "erasure",
         )
+        if given["export_first"] and not case.exports.exclude(state="destroyed").exists():
+            export.order_export(case, by=by)
         if case.state != "received":
             messages.info(request, "This person has an open case already; here it is.")
         elif given["doubt"]:
@@ -199,8 +206,10 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
             **clock_part.shown(case),
             **letter_part.shown(case),
             **hold_part.shown(case),
+            **export_part.shown(case),
+            **care_part.shown(case, by),
             "may": allowed(by),
-            "reasons": clock_part.reasons(case) if by.may("see_reasons") else [],
+            "reasons": clock_part.reasons(case),
             "needs_another": decide.needs_another(case, by=by),
             "title": f"Case {str(case.pk)[:8]}",
             "subtitle": None,
@@ -212,9 +221,7 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
         return self._deed(
             request,
             pk,
-            lambda case, by: decide.approve_plan(
-                case, digest=digest, by=by, because="at the desk", accept=accept
-            ),
+            lambda case, by: decide.approve_plan(case, digest=digest, by=by, accept=accept),
             "Approved. The run has been queued.",
         )
 
@@ -285,7 +292,9 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, ReadOnly):
         case = get_object_or_404(ErasureRequest, pk=pk)
         if not self.has_view_permission(request, case):
             raise PermissionDenied
-        sealed = get_object_or_404(Certificate, pk=f"lethe-{pk}")
+        sealed = statement.certificates_of(case).first()
+        if sealed is None:
+            raise Http404
         file = path_of(sealed).with_suffix(suffix)
         try:
             return FileResponse(file.open("rb"), as_attachment=True, filename=file.name)

@@ -24,7 +24,7 @@ from erasure.connect import open_store
 from erasure.domain.errors import Denied, LetheError, StoreError
 from erasure.domain.models import ACTIONS, OVERRULING, policy_of
 from erasure.domain.roles import Actor
-from erasure.flow import training
+from erasure.flow import promote, training
 from erasure.models import ModelJob
 from erasure.stores.trained import TrainsModels
 from erasure.tasks import enqueue
@@ -36,6 +36,8 @@ _HISTORY = 10
 _STATES: Mapping[str, tuple[str, str]] = {
     "queued": ("Waiting", "running"),
     "running": ("At work", "running"),
+    "proposed": ("Waits for its owner's answer", "running"),
+    "window": ("Replaced; the old version is kept", "running"),
     "blocked": ("Blocked", "stop"),
     "quarantined": ("Out of service, to be decided", "stop"),
     "cancelled": ("Cancelled", "ended"),
@@ -59,7 +61,13 @@ class ModelJobAdmin(ReadOnly):
 
     def get_urls(self) -> list[URLPattern]:
         """The inventory and the deeds, before what Django has."""
-        deeds = (("overrule", self.overrule), ("begin", self.begin), ("cancel", self.cancel))
+        deeds = (
+            ("overrule", self.overrule),
+            ("begin", self.begin),
+            ("cancel", self.cancel),
+            ("accept", self.accept),
+            ("decline", self.decline),
+        )
         own = [
             path(f"<uuid:pk>/{name}/", self.admin_site.admin_view(view), name=f"erasure_job_{name}")
             for name, view in deeds
@@ -84,7 +92,8 @@ class ModelJobAdmin(ReadOnly):
             "job": job,
             "badge": _badge(job.state),
             "may": allowed(at_desk(request)),
-            "open": job.state not in ("running", "done"),
+            "open": job.state not in ("running", "done", "proposed", "window"),
+            "answers": job.state == "window" or (job.state == "proposed" and not job.accepted_by),
             "actions": [(a, ACTIONS[a]) for a in OVERRULING],
             "decisions": [{**d, "words": ACTIONS[d["action"]]} for d in job.decisions],
             "told": _told(job.report),
@@ -134,6 +143,25 @@ class ModelJobAdmin(ReadOnly):
             pk,
             lambda job, by: training.cancel(job, by=by, because=because),
             "Cancelled. Whoever waits for it is blocked, with your reason.",
+        )
+
+    def accept(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Let the proposed version take the old one's place."""
+        return self._deed(
+            request,
+            pk,
+            lambda job, by: promote.accept(job, by=by),
+            "Accepted. The version takes its place now; the old one goes.",
+        )
+
+    def decline(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Not have the new version, with a reason."""
+        because = request.POST.get("because", "")
+        return self._deed(
+            request,
+            pk,
+            lambda job, by: promote.decline(job, by=by, because=because),
+            "Declined. The old version is served; whoever waits is blocked, with your reason.",
         )
 
     def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:

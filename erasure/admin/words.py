@@ -38,6 +38,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 }
 # What a move to a state means in the history, where that is not the name of the state.
 _MOVES: Mapping[str, str] = {
+    "reopened": "Reopened",
     "identified": "To be planned again",
     "planned": "Plan made",
     "approved": "Plan approved",
@@ -50,6 +51,17 @@ LAWS: Mapping[str, str] = {
     "uk": "UK GDPR, one month",
     "ccpa": "CCPA (California), 45 days",
     "lgpd": "LGPD (Brazil), 15 days",
+}
+COMPLAINTS: Mapping[str, tuple[str, str]] = {
+    "received": ("Received", "decide"),
+    "acknowledged": ("Receipt confirmed", "decide"),
+    "answered": ("Answered", "done"),
+    "withdrawn": ("Withdrawn", "ended"),
+}
+VERDICTS: Mapping[str, str] = {
+    "upheld": "upheld",
+    "partly_upheld": "upheld in part",
+    "not_upheld": "not upheld",
 }
 ASKERS: Mapping[str, str] = {
     "self": "The person",
@@ -76,6 +88,7 @@ KINDS: Mapping[str, str] = {
     "logs": "logs",
     "backups": "backups",
     "model_registry": "trained models",
+    "mlflow": "trained models",
     "manual": "told by hand",
     "memory": "memory",
 }
@@ -95,6 +108,7 @@ _ACTIONS: Mapping[str, str] = {
     "notify": "Tell the recipient by hand",
     "manual": "Do by hand",
 }
+ON_HOLD = "Leave until the hold is released"
 # How the rows were reached says more than the action where they are not the person's own.
 _VIAS: Mapping[str, str] = {
     "mention": "Black out the person in other people's text",

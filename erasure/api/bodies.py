@@ -10,6 +10,8 @@ from erasure.domain.clocks import LAWS
 from erasure.domain.grounds import GROUNDS
 from erasure.domain.identity import ASKERS, RIGHTS
 from erasure.domain.keeping import REASONS
+from erasure.domain.letters import KINDS, LANGUAGES
+from erasure.domain.reopening import WHYS
 from erasure.domain.states import REQUEST
 from erasure.flow.decide import REFUSALS
 from erasure.flow.weigh import ADVICE, BALANCES
@@ -45,6 +47,9 @@ class NewCase(serializers.Serializer[Any]):
     received_at = serializers.DateTimeField(required=False)
     asked_by = serializers.ChoiceField(choices=ASKERS, default="self")
     child = serializers.BooleanField(default=False)
+    export_first = serializers.BooleanField(
+        default=False, help_text="gather the person's data for them before they are erased"
+    )
 
 
 class Doubt(serializers.Serializer[Any]):
@@ -99,6 +104,13 @@ class Duplicate(serializers.Serializer[Any]):
     of = serializers.UUIDField()
 
 
+class Reopening(Because):
+    """A closed request is taken up again, by what the person gives now."""
+
+    identifiers = GivenIdentifier(many=True, allow_empty=False, max_length=50)  # type: ignore[call-arg]
+    why = serializers.ChoiceField(choices=list(WHYS))
+
+
 class Undoing(Because):
     """An undo. ``together``: with everybody whose rows it shares."""
 
@@ -127,9 +139,13 @@ class Advice(Because):
 
 
 class NewException(Because):
-    """A dataset is kept until a day."""
+    """A dataset is kept until a day; with ``only_fields``, those alone, and the rest of each row is
+    anonymised."""
 
     dataset = serializers.CharField(max_length=255)
+    only_fields = serializers.ListField(
+        child=serializers.CharField(max_length=255), source="fields", default=list, max_length=100
+    )
     code = serializers.ChoiceField(choices=list(REASONS))
     legal_reference = serializers.CharField(max_length=200)
     until = serializers.DateField()
@@ -147,6 +163,30 @@ class NewHold(Because):
     person = GivenIdentifier(many=True, required=False, max_length=50)  # type: ignore[call-arg]
     request = serializers.UUIDField(required=False)
     matter = serializers.CharField(max_length=100, default="", allow_blank=True)
+
+
+class LetterText(serializers.Serializer[Any]):
+    """A letter with what its editable blocks say; ``notice``: the recipient that is meant."""
+
+    code = serializers.ChoiceField(choices=list(KINDS))
+    language = serializers.ChoiceField(choices=LANGUAGES, required=False)
+    blocks = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, max_length=_WORDS), default=dict
+    )
+    notice = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+
+
+class NewLetter(LetterText):
+    """A letter to be kept as a draft. ``to``: one mailbox, empty for a letter by hand, left out for
+    the address known of the person."""
+
+    to = serializers.CharField(required=False, allow_blank=True, max_length=320, write_only=True)
+
+
+class On(serializers.Serializer[Any]):
+    """When it was; now, unless told."""
+
+    at = serializers.DateTimeField(required=False)
 
 
 class Span(serializers.Serializer[Any]):

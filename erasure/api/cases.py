@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -28,9 +29,11 @@ from erasure.flow import (
     charge,
     decide,
     exempt,
+    export,
     extend,
     identify,
     intake,
+    reopen,
     route,
     token,
     undo,
@@ -94,10 +97,20 @@ class Cases(ListAPIView[ErasureRequest]):
             request.user,
             request.headers.get("Idempotency-Key", ""),
             json.dumps(request.data, sort_keys=True, default=str),
-            lambda: intake.open_request(person, by=by, **given),
+            lambda: _opened(person, by=by, **given),
         )
         new = not again and case.opened_at >= before
         return shown(case.pk, 201 if new else 200)
+
+
+def _opened(
+    person: Sequence[tuple[str, str]], *, by: Actor, export_first: bool, **given: Any
+) -> ErasureRequest:
+    with transaction.atomic():
+        case = intake.open_request(person, by=by, **given)
+        if export_first and not case.exports.exclude(state="destroyed").exists():
+            export.order_export(case, by=by)
+    return case
 
 
 def _narrowed(
@@ -140,6 +153,13 @@ def _duplicate(case: ErasureRequest, *, of: UUID, by: Actor) -> object:
     return route.link_duplicate(case, of=get_object_or_404(ErasureRequest, pk=of), by=by)
 
 
+def _reopen(
+    case: ErasureRequest, *, identifiers: list[dict[str, str]], by: Actor, **given: Any
+) -> object:
+    pairs = [(one["kind"], one["value"]) for one in identifiers]
+    return reopen.reopen_case(case, identifiers=pairs, by=by, **given)
+
+
 WAYS = (
     Way(name="acknowledge", body=bodies.Nothing, deed="acknowledge", does=intake.acknowledge,
         words="Record that the receipt was confirmed."),
@@ -173,10 +193,14 @@ WAYS = (
         words="Ask for a fee; the clock pauses where the law lets it."),
     Way(name="fee-paid", body=bodies.Nothing, deed="charge", does=charge.fee_paid,
         words="The fee is there."),
+    Way(name="export", body=bodies.Nothing, deed="export", does=export.order_export,
+        words="Gather the person's data for them; the erasure waits until they have it."),
     Way(name="except", body=bodies.NewException, deed="except", does=exempt.add_exception,
         words="Keep a dataset of this request until a day."),
     Way(name="duplicate", body=bodies.Duplicate, deed="route", does=_duplicate,
         words="The same person asked twice: it goes on in the other case."),
+    Way(name="reopen", body=bodies.Reopening, deed="reopen", does=_reopen,
+        words="Take a closed request up again; identity is checked anew."),
     Way(name="forward", body=bodies.Forwarding, deed="route", does=route.forward_request,
         words="Handed on to whom it concerns."),
 )  # fmt: skip
@@ -206,4 +230,6 @@ def carried_out(
     """Do it, let the worker go on, and show the request."""
     does(case, by=by, **given)
     enqueue(Job("advance", case.id))
+    for wanted in case.exports.filter(state="ordered"):
+        enqueue(Job("gather", wanted.id))
     return shown(case.pk)

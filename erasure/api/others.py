@@ -23,9 +23,9 @@ from erasure.api.door import actor
 from erasure.api.pages import ByDay, ByPlace
 from erasure.domain.errors import UsageError
 from erasure.domain.states import WAITING
-from erasure.flow import exempt
+from erasure.flow import disclose, exempt
 from erasure.flow import hold as holds
-from erasure.models import ErasureRequest, Hold, KeptDataset, Letter, ModelJob, Plan, PlanStep
+from erasure.models import ErasureRequest, Hold, KeptDataset, ModelJob, Plan, PlanStep
 from erasure.runs import figures
 from lineage import selectors
 from lineage.errors import CatalogueError
@@ -34,7 +34,7 @@ _CASES: Mapping[str, str] = {"GET": "see_cases"}
 _CATALOGUE: Mapping[str, str] = {"GET": "see_catalogue"}
 
 
-class _OfCase(ListAPIView[Any]):
+class OfCase(ListAPIView[Any]):
     """What belongs to one request. Raises Http404 for a request that is not there."""
 
     deeds: ClassVar[Mapping[str, str]] = _CASES
@@ -48,7 +48,7 @@ class _OfCase(ListAPIView[Any]):
         return self.queryset.filter(request=case)
 
 
-class Plans(_OfCase):
+class Plans(OfCase):
     """The plans of a request, the newest first."""
 
     queryset = Plan.objects.all()
@@ -56,7 +56,7 @@ class Plans(_OfCase):
     pagination_class = ByDay.of("-made_at")
 
 
-class Steps(_OfCase):
+class Steps(OfCase):
     """The steps of the plan that stands, in order."""
 
     queryset = PlanStep.objects.all()
@@ -71,15 +71,7 @@ class Steps(_OfCase):
         return self.queryset.filter(plan__request=case).exclude(plan__state="stale")
 
 
-class Letters(_OfCase):
-    """The letters of a request: what became of them, not what they say."""
-
-    queryset = Letter.objects.all()
-    serializer_class = shapes.LetterShape
-    pagination_class = ByDay.of("-made_at")
-
-
-class Exceptions(_OfCase):
+class Exceptions(OfCase):
     """The exceptions of a request."""
 
     queryset = KeptDataset.objects.all()
@@ -133,6 +125,20 @@ class OneHold(APIView):
     def get(self, request: Request, pk: UUID) -> Response:
         """Look at a hold."""
         return Response(shapes.HoldShape(get_object_or_404(Hold, pk=pk)).data)
+
+
+class HoldReasons(APIView):
+    """Why a hold was placed and released."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"GET": "see_reasons"}
+
+    @extend_schema(operation_id="holds_reasons", responses=shapes.HoldReasonsShape)
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Read why a hold was placed and released; who has read it is on record."""
+        hold = get_object_or_404(Hold, pk=pk)
+        because, released = disclose.read_hold(hold, by=actor(request))
+        shown = {"because": because, "released_because": released}
+        return Response(shapes.HoldReasonsShape(shown).data)
 
 
 class Release(APIView):

@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from erasure.models import (
+    Call,
     ErasureRequest,
+    Export,
     Hold,
     KeptDataset,
     Letter,
     ModelJob,
+    Notice,
     Pause,
     Plan,
     PlanStep,
@@ -28,6 +31,7 @@ class CaseShape(serializers.ModelSerializer[ErasureRequest]):
             "extended_at", "acknowledge_by", "acknowledged_at", "closed_at", "asked_by", "child",
             "opened_by",
             "ground", "refused_for", "blocked_because", "duplicate_of", "replay_of",
+            "reopened_at", "reopened_for", "record_ended_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -41,13 +45,17 @@ class PauseShape(serializers.ModelSerializer[Pause]):
 
 
 class ExceptionShape(serializers.ModelSerializer[KeptDataset]):
-    """A dataset of a case that is kept; the reasoning is sealed."""
+    """A dataset of a case, or some fields of it, that is kept; the reasoning is sealed."""
+
+    only_fields = serializers.ListField(
+        child=serializers.CharField(), source="fields", read_only=True
+    )
 
     class Meta:
         model = KeptDataset
         fields: ClassVar[list[str]] = [
-            "id", "request", "dataset", "code", "legal_reference", "until", "decided_by",
-            "decided_at", "lifted_by", "lifted_at",
+            "id", "request", "dataset", "only_fields", "code", "legal_reference", "until",
+            "decided_by", "decided_at", "lifted_by", "lifted_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -103,15 +111,22 @@ class StepShape(serializers.ModelSerializer[PlanStep]):
 
 
 class HoldShape(serializers.ModelSerializer[Hold]):
-    """A legal hold."""
+    """A legal hold but for why it was placed and released, which is a look on record."""
 
     class Meta:
         model = Hold
         fields: ClassVar[list[str]] = [
-            "id", "matter", "datasets", "of_people", "code", "legal_reference", "because",
-            "placed_by", "placed_at", "released_by", "released_at", "released_because",
+            "id", "matter", "datasets", "of_people", "code", "legal_reference",
+            "placed_by", "placed_at", "released_by", "released_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+
+class HoldReasonsShape(serializers.Serializer[Any]):
+    """Why a hold was placed, and why it was released; empty as long as it was not."""
+
+    because = serializers.CharField()
+    released_because = serializers.CharField(allow_blank=True)
 
 
 class LetterShape(serializers.ModelSerializer[Letter]):
@@ -126,12 +141,88 @@ class LetterShape(serializers.ModelSerializer[Letter]):
         read_only_fields = fields
 
 
+class PreviewShape(serializers.Serializer[Any]):
+    """A letter as it would be sent. ``blocks``: what each block says; an empty one may be
+    missing."""
+
+    version = serializers.IntegerField()
+    subject = serializers.CharField()
+    body = serializers.CharField()
+    blocks = serializers.DictField(child=serializers.CharField(allow_blank=True))
+
+
+class TextShape(serializers.Serializer[Any]):
+    """What a letter says."""
+
+    subject = serializers.CharField()
+    body = serializers.CharField()
+
+
+class CallShape(serializers.ModelSerializer[Call]):
+    """A message to a recipient's webhook; what it says is sealed, and goes once it was taken."""
+
+    class Meta:
+        model = Call
+        fields: ClassVar[list[str]] = ["kind", "state", "sha256", "tries", "taken_at", "error"]
+        read_only_fields = fields
+
+
+class NoticeShape(serializers.ModelSerializer[Notice]):
+    """A recipient to be told (Art. 19), by its dataset; ``calls``: by webhook, if it has one."""
+
+    calls = CallShape(many=True, read_only=True)
+
+    class Meta:
+        model = Notice
+        fields: ClassVar[list[str]] = [
+            "id", "request", "store", "dataset", "told_at", "told_by", "reminded_at",
+            "acknowledged_at", "acknowledged_by", "calls",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class ExportShape(serializers.ModelSerializer[Export]):
+    """A person's data, gathered for them; ``unread``: datasets that are not in it, and why."""
+
+    passphrase_waits = serializers.SerializerMethodField()
+    unread = serializers.DictField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = Export
+        fields: ClassVar[list[str]] = [
+            "id", "request", "state", "ordered_by", "ordered_at", "size", "rows", "unread",
+            "passphrase_waits", "ready_at", "expires_at", "handed_by", "handed_at", "destroyed_at",
+            "error",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_passphrase_waits(self, export: Export) -> bool:
+        """Whether the passphrase can still be shown, once."""
+        return export.sealed_passphrase is not None
+
+
+class PassphraseShape(serializers.Serializer[Any]):
+    """What opens an archive."""
+
+    passphrase = serializers.CharField()
+
+
 class ModelJobShape(serializers.ModelSerializer[ModelJob]):
     """A model that has to forget."""
 
     class Meta:
         model = ModelJob
         fields: ClassVar[list[str]] = ["id", "dataset", "store", "state", "people", "error"]
+        read_only_fields = fields
+
+
+class ModelEvidenceShape(ModelJobShape):
+    """A model that has to forget, and what shows that it did."""
+
+    class Meta(ModelJobShape.Meta):
+        fields: ClassVar[list[str]] = [
+            *ModelJobShape.Meta.fields, "decisions", "report", "accepted_by", "window_until",
+        ]  # fmt: skip
         read_only_fields = fields
 
 
@@ -155,6 +246,8 @@ class FiguresShape(serializers.Serializer[Any]):
     longest_days = serializers.FloatField(allow_null=True)
     share_extended = serializers.FloatField()
     share_identity_asked = serializers.FloatField()
+    reopened = serializers.IntegerField()
+    by_complaint = _counts()
     open = serializers.IntegerField()
     overdue = serializers.IntegerField()
 

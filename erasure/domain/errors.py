@@ -14,6 +14,7 @@
     ``RowsDiffer``           the rows handed over are not those of its training
     ``RetrainNeeded``        not exactly or not provably; train again without the person
     ``NothingLeft``          nobody would be left; retire the model
+  ``CallFailed``             a machine elsewhere did not answer; ``permanent`` as below
   ``StoreError``             a store said no; ``permanent`` tells whether a retry can help
     ``LateRows``             rows appeared after the search; search again, then retry
     ``StoreUnreachable``     no connection; retry later
@@ -92,6 +93,15 @@ class RetrainNeeded(CannotForget):
 
 class NothingLeft(CannotForget):
     """Without these people there is nobody to learn from: the model is to be retired."""
+
+
+class CallFailed(LetheError):
+    """A call to a machine elsewhere failed. ``host`` names it, without path or body."""
+
+    def __init__(self, host: str, message: str, *, permanent: bool) -> None:
+        super().__init__(f"{host}: {message}")
+        self.host = host
+        self.permanent = permanent
 
 
 class StoreError(LetheError):

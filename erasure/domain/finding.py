@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from erasure.domain.values import Many, Scalar, Value, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
@@ -42,8 +42,10 @@ class Lookup:
     mode: Literal["key", "email"] = "key"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+_NO_PARTS: Mapping[str, Many] = {}
+
+
+class Answer(NamedTuple):
     """A row that a lookup found; ``values`` identify it, ``payload`` is the store's own key.
     ``parts``: of the fields looked up that hold several values, those that were looked for."""
 
@@ -51,7 +53,7 @@ class Answer:
     matched: tuple[Value, ...]
     carry: Mapping[str, Scalar]
     payload: object
-    parts: Mapping[str, Many] = field(default_factory=dict)
+    parts: Mapping[str, Many] = _NO_PARTS
 
 
 Search = Callable[[Lookup, Sequence[Value]], Iterator[Answer]]
@@ -63,7 +65,6 @@ Parts = Mapping[str, Mapping[Scalar, People]]
 _WHOLE: Parts = {}
 
 
-@dataclass(kw_only=True, slots=True)
 class Row:
     """A row that was reached: how strongly, and for whom.
 
@@ -73,14 +74,24 @@ class Row:
     values, those that led here.
     """
 
-    payload: object
-    via: Effect
-    carry: Mapping[str, Scalar]
-    deep_for: People = NOBODY
-    owners: People = NOBODY
-    shallow_by: By = field(default_factory=lambda: _NONE)
-    deep_by: By = field(default_factory=lambda: _NONE)
-    parts: Parts = field(default_factory=lambda: _WHOLE)
+    __slots__ = (
+        "carry",
+        "deep_by",
+        "deep_for",
+        "owners",
+        "parts",
+        "payload",
+        "shallow_by",
+        "via",
+    )
+
+    def __init__(self, payload: object, via: Effect, carry: Mapping[str, Scalar]) -> None:
+        self.payload, self.via, self.carry = payload, via, carry
+        self.deep_for: People = NOBODY
+        self.owners: People = NOBODY
+        self.shallow_by: By = _NONE
+        self.deep_by: By = _NONE
+        self.parts: Parts = _WHOLE
 
     @property
     def people(self) -> People:
@@ -108,7 +119,7 @@ class Findings:
         text = key_text(answer.values)
         row = table.get(text)
         if row is None:
-            row = table[text] = Row(payload=answer.payload, via=via, carry=answer.carry)
+            row = table[text] = Row(answer.payload, via, answer.carry)
         elif STRENGTH[via] > STRENGTH[row.via]:
             row.via = via
         if parts:
@@ -158,7 +169,8 @@ def _with_parts(known: Parts, more: Parts) -> Parts:
 
 def key_text(values: Iterable[Scalar]) -> KeyText:
     """A key as comparable text."""
-    return tuple([canonical(v) for v in values])
+    # Nearly all keys are whole numbers, and there are as many of them as rows.
+    return tuple([str(v) if type(v) is int else canonical(v) for v in values])
 
 
 def mode_of(kind: str | None) -> Literal["key", "email"]:
@@ -228,13 +240,14 @@ class Resolver:
         grown: dict[Edge, Wanted],
     ) -> None:
         whose = _by_spelling(values)
+        add, leads_on = self.findings.add, lookup.dataset in self._edges
         for answer in self._search(lookup, [raw for raw, _ in values.values()]):
             people = whose[canonical(answer.matched[0])]
             for match in answer.matched[1:]:
                 people |= whose[canonical(match)]
             parts = _parts(lookup, answer, whose, people) if answer.parts else _WHOLE
-            new = self.findings.add(lookup, answer, via, people, parts)
-            if new:
+            new = add(lookup, answer, via, people, parts)
+            if new and leads_on:
                 self._spread(lookup.dataset, answer.carry, new, grown)
 
     def _spread(

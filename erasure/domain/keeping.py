@@ -6,17 +6,19 @@ the day has passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from erasure.domain.errors import UsageError
-from erasure.domain.plan import Draft
-from erasure.domain.steps import KEPT
-from lineage.graph import Edge
+from erasure.domain.masking import masked_fields
+from erasure.domain.plan import Draft, World
+from erasure.domain.steps import KEPT, Step, Via
+from lineage.graph import Dataset, Edge, Method
 
-# Art. 17(3), with the names the certificate exports; 11 CCR 7022 has some of its own.
-REASONS: Mapping[str, str] = {
+# Art. 17(3), with the names the certificate exports.
+_ARTICLE_17: Mapping[str, str] = {
     "freedom_of_expression": "FreedomOfExpression",
     "legal_obligation": "LegallyRequired",
     "public_interest": "PublicInterest",
@@ -24,18 +26,33 @@ REASONS: Mapping[str, str] = {
     "public_health": "PublicHealth",
     "archiving": "Archiving",
     "legal_claims": "LegalClaims",
-    "complete_transaction": "",
-    "security": "",
-    "internal_use": "",
 }
+# Cal. Civ. Code 1798.105(d) and 1798.145(a); those that no other law has carry no exported name.
+_CALIFORNIA = (
+    "complete_transaction", "security", "debugging", "freedom_of_expression",
+    "communications_privacy", "archiving", "internal_use", "legal_obligation", "legal_claims",
+)  # fmt: skip
+REASONS: Mapping[str, str] = {**dict.fromkeys(_CALIFORNIA, ""), **_ARTICLE_17}
+
+
+def reasons_of(law: str) -> tuple[str, ...]:
+    """The reason codes for which that law lets data be kept."""
+    return _CALIFORNIA if law == "ccpa" else tuple(_ARTICLE_17)
+
+
 # Nothing is done to rows there, so there is nothing to leave.
 _WHOLE = frozenset({"expire", "notify", "manual", "retrain", "unlearn", "retire", "rebuild"})
+
+_OWN = frozenset({"deep", "refcount"})
+# Found by value and object, not by a key that outlives the change.
+_NOT_BY_ROW = frozenset({"files", "logs", "backups", "model_registry", "manual"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keep:
     """Why a dataset is left as it is. ``dataset``: empty for all of the person's; ``since``: when
-    a hold was placed; ``until``: the last day of an exception; one of the two."""
+    a hold was placed; ``until``: the last day of an exception; one of the two. ``fields``: what
+    alone is left in each row, of an exception; empty for all of it."""
 
     dataset: str
     code: str
@@ -43,23 +60,111 @@ class Keep:
     because: str = ""
     since: date | None = None
     until: date | None = None
+    fields: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """As a plan says it."""
         if self.since:
             return f"on hold since {self.since} ({self.code})"
-        return f"kept until {self.until} ({self.code}: {self.reference})"
+        what = f"{', '.join(self.fields)} kept" if self.fields else "kept"
+        return f"{what} until {self.until} ({self.code}: {self.reference})"
+
+
+def partly(
+    draft: Callable[[World], list[Draft]], world: World, keeps: Iterable[Keep]
+) -> list[Draft]:
+    """The drafts of a world, where exceptions keep some fields of a dataset: its rows stay and are
+    anonymised but for those. ``draft``: makes the drafts. Raises UsageError where that cannot be.
+    """
+    drafts, spared = draft(world), {k.dataset: k for k in keeps if k.fields}
+    whole = {
+        (d.step.dataset.address, d.step.via): d.step
+        for d in drafts
+        if d.step.dataset.address in spared and d.step.via in _OWN and d.step.action not in KEPT
+    }
+    if not whole:
+        return drafts
+    spared = {address: spared[address] for address, _ in whole}
+    datasets = {a: _spared(world.datasets[a], keep) for a, keep in spared.items()}
+    drafts = draft(replace(world, datasets={**world.datasets, **datasets}))
+    return [_partly(d, spared, whole, world, _cut_in(drafts)) for d in drafts]
+
+
+def _spared(dataset: Dataset, keep: Keep) -> Dataset:
+    rewritten = [f.name for f in masked_fields(dataset) if f.primary_key]
+    if rewritten:
+        raise UsageError(
+            f"{dataset.address}: its key ({', '.join(rewritten)}) is personal and does not stay; "
+            "except the whole dataset"
+        )
+    fields = tuple(
+        replace(f, method=Method(name="keep")) if f.name in keep.fields else f
+        for f in dataset.fields
+    )
+    return replace(
+        dataset,
+        action="anonymize",
+        fields=fields,
+        until=keep.until.isoformat() if keep.until else None,
+        exception=keep.code,
+        legal_reference=keep.reference,
+    )
+
+
+def _cut_in(drafts: Sequence[Draft]) -> dict[str, set[str]]:
+    """By dataset, the references that are cut in its rows."""
+    cut: dict[str, set[str]] = {}
+    for d in drafts:
+        cut.setdefault(d.step.dataset.address, set()).update(d.step.cut)
+    return cut
+
+
+def _partly(
+    draft: Draft,
+    spared: Mapping[str, Keep],
+    whole: Mapping[tuple[str, Via], Step],
+    world: World,
+    cut: Mapping[str, Collection[str]],
+) -> Draft:
+    """What is left guards the row until the rest of it goes, too. In rows of others that mention
+    or refer to the person nothing is kept."""
+    step, address = draft.step, draft.step.dataset.address
+    if address not in spared:
+        return draft
+    if (address, step.via) not in whole:
+        return replace(draft, step=replace(step, dataset=world.datasets[address]))
+    keep = spared[address]
+    guard = tuple(sorted({*step.guard, *keep.fields}))
+    gone = {f.name for f in masked_fields(step.dataset)} | set(cut[address])
+    later = replace(
+        whole[address, step.via], guard=tuple(name for name in guard if name not in gone)
+    )
+    fields = tuple(
+        replace(f, free_text=f.free_text and f.name not in keep.fields) for f in step.dataset.fields
+    )
+    partly = replace(
+        step,
+        dataset=replace(step.dataset, fields=fields),
+        guard=guard,
+        redact=tuple(name for name in step.redact if name not in keep.fields),
+        kept=keep.fields,
+        held=later,
+    )
+    return replace(draft, step=partly, reason=f"{keep.words}; the rest of the row is anonymised")
 
 
 def kept(drafts: Sequence[Draft], edges: Iterable[Edge], keeps: Iterable[Keep]) -> list[Draft]:
     """The drafts, with steps in datasets that are kept standing still. A hold takes along what its
     rows refer to: a row cannot stay without it."""
-    by_dataset = {keep.dataset: keep for keep in keeps if keep.dataset}
-    holds = {address: keep for address, keep in by_dataset.items() if keep.since}
+    whole = [keep for keep in keeps if keep.dataset and not keep.fields]
+    exceptions = {keep.dataset: keep for keep in whole if not keep.since}
+    holds = {keep.dataset: keep for keep in whole if keep.since}
     _spread(holds, [(e.reference.holder, e.reference.target) for e in edges])
-    every = by_dataset | holds
-    return [_standing(draft, every.get(draft.step.dataset.address)) for draft in drafts]
+    return [
+        _standing(_standing(draft, exceptions.get(address)), holds.get(address))
+        for draft, address in ((d, d.step.dataset.address) for d in drafts)
+    ]
 
 
 def _spread(holds: dict[str, Keep], references: Sequence[tuple[str, str]]) -> None:
@@ -73,15 +178,36 @@ def _spread(holds: dict[str, Keep], references: Sequence[tuple[str, str]]) -> No
 
 
 def _standing(draft: Draft, keep: Keep | None) -> Draft:
+    """On hold, what an exception keeps goes on being kept until its day once that is released."""
     step = draft.step
-    if keep is None or step.action in KEPT | _WHOLE:
+    excepted = step.held is not None and not step.kept
+    if keep is None or (step.action in KEPT | _WHOLE and not excepted):
         return draft
+    if step.kept:
+        raise UsageError(
+            f"{step.dataset.address}: is on hold, and an exception keeps some of its fields; "
+            "lift the exception, or except the whole dataset"
+        )
     until = keep.until.isoformat() if keep.until else None
     dataset = replace(
         step.dataset, until=until, exception=keep.code, legal_reference=keep.reference
     )
     still = replace(step, action="retain", dataset=dataset, cut=(), ghost=None, held=step)
-    return replace(draft, step=still, reason=keep.words)
+    reason = f"{keep.words}; then {draft.reason}" if excepted else keep.words
+    return replace(draft, step=still, reason=reason)
+
+
+def kept_by(
+    spec: Mapping[str, Any], until: date | None
+) -> Iterator[tuple[Mapping[str, Any], date | None]]:
+    """What keeps the rows of a step, each as its ``Step.to_json`` with its last day: a hold, and
+    the exception under it. ``until``: the last day of the step as it is."""
+    if spec["action"] != "retain" and not spec.get("kept"):
+        return
+    yield spec, until
+    under = spec.get("held")
+    if under and under["action"] == "retain":
+        yield under, date.fromisoformat(under["dataset"]["until"])
 
 
 def stopping(datasets: Mapping[str, str], keeps: Iterable[Keep]) -> Keep | None:
@@ -103,12 +229,27 @@ def overtaken(datasets: Mapping[str, str], keeps: Iterable[Keep]) -> Keep | None
 
 
 def checked_exception(
-    code: str, reference: str, until: date | None, *, today: date, dataset: str
+    code: str, reference: str, until: date | None, *, today: date, dataset: str, law: str
 ) -> None:
     """Raises UsageError by field for an exception that lacks what the law wants of it."""
-    if code not in REASONS:
-        raise UsageError(f"code: must be one of {', '.join(REASONS)}")
+    if code not in reasons_of(law):
+        raise UsageError(f"code: under this law, must be one of {', '.join(reasons_of(law))}")
     if not reference.strip() or len(reference) > 200 or not reference.isprintable():
         raise UsageError("legal_reference: name the provision, in at most 200 characters")
     if until is None or until <= today:
         raise UsageError(f"until: say the last day of keeping {dataset or 'it'}, after today")
+
+
+def checked_fields(dataset: Dataset, kind: str, fields: Sequence[str]) -> tuple[str, ...]:
+    """The fields of an exception, sorted. Raises UsageError for one that cannot be kept alone."""
+    for name in fields:
+        found = dataset.get(name)
+        if found is None:
+            raise UsageError(f"fields: {dataset.address} has no such field in the catalogue")
+        if found.primary_key:
+            raise UsageError(f"fields: {name} is part of the key, and stays with the row anyway")
+        if "." in name:
+            raise UsageError(f"fields: {name} is inside a document; except the whole dataset")
+    if fields and kind in _NOT_BY_ROW:
+        raise UsageError(f"fields: a store of {kind} has no rows to keep a field of")
+    return tuple(sorted(set(fields)))

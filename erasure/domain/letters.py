@@ -54,18 +54,22 @@ class Block:
 @dataclass(frozen=True, kw_only=True)
 class Situation:
     """What decides which letters fit. ``to_tell``: this recipient has not been told;
-    ``to_remind``: they were, and have not answered; both False where no recipient is meant."""
+    ``to_remind``: they were, and have not answered; both False where no recipient is meant.
+    ``complaint``: one about the case is open; ``answered``: one was answered."""
 
     state: str
     extended: bool = False
     replay: bool = False
     to_tell: bool = False
     to_remind: bool = False
+    complaint: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One letter. ``number``: as in the law's list; ``states``: of a request, in which it fits."""
+    """One letter. ``number``: as in the law's list, and beyond it for those about complaints;
+    ``states``: of a request, in which it fits."""
 
     number: int
     code: str
@@ -129,7 +133,19 @@ KINDS: Mapping[str, Kind] = {
             _text("reasons"),
         ),
         _kind(16, "restore_alert", _EVERY, to="staff"),
+        _kind(17, "complaint_receipt", _EVERY),
+        _kind(18, "complaint_answer", _EVERY, _text("answer")),
     )
+}
+
+
+# code → the fact of a situation without which a letter does not fit, and what is said then
+_NEEDS: Mapping[str, tuple[str, str]] = {
+    "extension": ("extended", "fits only once the time to answer was extended"),
+    "recipient_notice": ("to_tell", "needs a recipient who has not been told yet"),
+    "reminder": ("to_remind", "needs a recipient who was told and has not answered"),
+    "complaint_receipt": ("complaint", "needs a complaint about the case that is open"),
+    "complaint_answer": ("answered", "needs a complaint about the case that was answered"),
 }
 
 
@@ -142,13 +158,8 @@ def why_not(kind: Kind, situation: Situation) -> str:
         return "fits only a case that a restore has opened"
     if situation.state not in kind.states:
         return f"does not fit a case that is {situation.state}"
-    if kind.code == "extension" and not situation.extended:
-        return "fits only once the time to answer was extended"
-    if kind.code == "recipient_notice" and not situation.to_tell:
-        return "needs a recipient who has not been told yet"
-    if kind.code == "reminder" and not situation.to_remind:
-        return "needs a recipient who was told and has not answered"
-    return ""
+    fact, words = _NEEDS.get(kind.code, ("", ""))
+    return words if fact and not getattr(situation, fact) else ""
 
 
 def kind_of(code: str) -> Kind:

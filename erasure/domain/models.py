@@ -49,7 +49,7 @@ class VersionFacts:
     ``family``: what kind of model; ``guarantee``: that of its own way to forget, empty where it
     has none; ``holds_rows``: training rows are in the artifact by design; ``recipe``: it can be
     trained again; ``seconds``: what the last training took, None where nobody knows;
-    ``root``: the Merkle root of its manifest.
+    ``root``: the Merkle root of its manifest; ``trained_on``: datasets that lineage leads from.
     """
 
     version: str
@@ -63,13 +63,15 @@ class VersionFacts:
     inferred: bool = False
     seconds: float | None = None
     root: str = ""
+    trained_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPolicy:
     """What the catalogue demands of a model: ``guarantee``, the weakest that is accepted; the
     figure that a new version must reach; when waiting people are taken out together; how dear a
-    training may be; until when it counts as anonymous, by which assessment."""
+    training may be; until when it counts as anonymous, by which assessment; ``propose``: its owner
+    promotes a new version; ``rollback``: how long the old one is kept, and not served."""
 
     guarantee: str = "exact to tolerance"
     metric: str = ""
@@ -85,6 +87,8 @@ class ModelPolicy:
     attempts: int = 5
     anonymous_until: date | None = None
     assessment: str = ""
+    propose: bool = False
+    rollback: timedelta | None = None
 
 
 def policy_of(model: Mapping[str, Any]) -> ModelPolicy:
@@ -107,6 +111,8 @@ def policy_of(model: Mapping[str, Any]) -> ModelPolicy:
         "attempts": model.get("attempts"),
         "anonymous_until": date.fromisoformat(str(until)) if until else None,
         "assessment": assessed.get("assessment"),
+        "propose": True if model.get("promote") == "propose" else None,
+        "rollback": _span(model.get("rollback")),
     }
     return ModelPolicy(**{name: value for name, value in given.items() if value is not None})
 
@@ -139,7 +145,10 @@ class Decision:
 
     def plain(self) -> dict[str, Any]:
         """As JSON without floats, for evidence."""
-        facts = {k: str(v) if isinstance(v, float) else v for k, v in self.facts.items()}
+        facts = {
+            k: str(v) if isinstance(v, float) else list(v) if isinstance(v, tuple) else v
+            for k, v in self.facts.items()
+        }
         until = self.until.isoformat() if self.until else None
         return {**asdict(self), "until": until, "facts": facts}
 
@@ -153,6 +162,9 @@ def decide(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) -> Dec
     for rule in _RULES:
         if found := rule(facts, policy, case):
             action, reason = found
+            if facts.inferred:
+                of = f", trained on {', '.join(facts.trained_on)}" if facts.trained_on else ""
+                reason = f"{reason} (membership inferred from the lineage{of}: it has no manifest)"
             until = policy.anonymous_until if action == "refer" else None
             if action == "approximate":
                 until = (case.now + (policy.every or NEXT_TRAINING)).date()
@@ -261,6 +273,17 @@ def _undecided(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) ->
 _RULES: tuple[Rule, ...] = (
     _absent, _unlawful, _anonymous, _superseded, _with_rows, _in_place, _affordable, _undecided,
 )  # fmt: skip
+
+
+def kept_until(now: datetime, deadline: datetime | None, policy: ModelPolicy) -> datetime | None:
+    """Until when the version that was replaced is kept; never past the deadline of whoever waits,
+    less the margin. None: it goes at once."""
+    if policy.rollback is None:
+        return None
+    until = now + policy.rollback
+    if deadline is not None:
+        until = min(until, deadline - policy.margin)
+    return until if until > now else None
 
 
 @dataclass(frozen=True, kw_only=True)

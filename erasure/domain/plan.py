@@ -20,6 +20,7 @@ from lineage.schema import ForeignKey, Inspection, Table
 _DERIVED_ACTIONS: Mapping[str, Action] = {
     "backups": "expire",
     "model_registry": "retrain",
+    "mlflow": "retrain",
     "manual": "notify",
 }
 # These are not searched for somebody else's text that mentions the person.

@@ -39,6 +39,7 @@ DEEDS: Mapping[str, Deed] = {
     "identify": _deed("intake", "officer"),
     "withdraw": _deed("intake", "officer"),
     "route": _deed("intake", "officer"),
+    "export": _deed("intake", "officer"),
     "plan": _deed("decide", "officer", "operator"),
     "approve": _deed("decide", "approver"),
     "refuse": _deed("decide", "officer", "approver"),
@@ -49,12 +50,16 @@ DEEDS: Mapping[str, Deed] = {
     "charge": _deed("decide", "officer"),
     "advise": _deed("decide", "dpo"),
     "undo": _deed("decide", "officer"),
+    "complain": _deed("decide", "officer"),
+    "reopen": _deed("decide", "officer"),
     "retry": _deed("operate", "officer", "operator"),
     "restore": _deed("operate", "operator"),
+    "record_training": _deed("operate", "officer"),
     # Models.
     "overrule": _deed("decide", "officer", "model_owner"),
     "train": _deed("operate", "officer", "operator", "model_owner"),
     "retire": _deed("operate", "operator", "model_owner"),
+    "promote": _deed("operate", "model_owner"),
     # Others are told.
     "write_letter": _deed("letters", "officer"),
     "send_letter": _deed("letters", "officer"),
@@ -62,8 +67,11 @@ DEEDS: Mapping[str, Deed] = {
     # Looking. Identifiers, letters and reasons name people: each look is on record.
     "see_cases": _deed("read", "officer", "approver", "dpo", "operator", "auditor"),
     "see_identifiers": _deed("read", "officer"),
+    "see_export": _deed("letters", "officer"),
     "see_letters": _deed("read", "officer", "approver", "dpo"),
     "see_reasons": _deed("read", "officer", "approver", "dpo"),
+    "see_training": _deed("read", "officer", "dpo", "auditor", "administrator"),
+    "see_accesses": _deed("read", "dpo", "auditor"),
     "see_models": _deed("read", "officer", "approver", "dpo", "model_owner", "operator", "auditor"),
     "see_catalogue": _deed(
         "read", "officer", "approver", "dpo", "model_owner", "operator", "auditor"

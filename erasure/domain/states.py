@@ -18,13 +18,14 @@ REQUEST = _table(
     received="confirmed identity_required identified refused withdrawn duplicate forwarded",
     confirmed="identity_required identified refused withdrawn duplicate forwarded",
     identity_required="identified unidentifiable refused withdrawn duplicate forwarded",
-    identified="planned no_data blocked identity_required refused withdrawn duplicate forwarded",
+    identified="planned no_data blocked awaiting_rescan identity_required refused withdrawn "
+    "duplicate forwarded",
     planned="approved identified no_data identity_required refused withdrawn duplicate forwarded",
     approved="executing identified blocked withdrawn",
     executing="verifying identified blocked",
     verifying="completed partly_granted awaiting_copies awaiting_rescan awaiting_window executing "
     "blocked",
-    blocked="identified executing verifying undoing",
+    blocked="identified executing verifying undoing awaiting_rescan",
     awaiting_window="undoing completed partly_granted awaiting_copies awaiting_rescan",
     undoing="undone awaiting_window blocked",
     undone="reopened",
@@ -38,7 +39,7 @@ REQUEST = _table(
     withdrawn="reopened",
     duplicate="",
     forwarded="",
-    reopened="identity_required identified",
+    reopened="identity_required identified refused withdrawn",
 )
 PLAN = _table(draft="approved stale", approved="stale carried_out", stale="", carried_out="")
 RUN = _table(
@@ -55,7 +56,9 @@ STORE_RUN = _table(pending="done blocked", blocked="pending", done="pending")
 BATCH = _table(found="intent", intent="done", done="")
 MODEL_JOB = _table(
     queued="running done cancelled",
-    running="done blocked quarantined queued",
+    running="done blocked quarantined queued proposed window",
+    proposed="running blocked",
+    window="running blocked",
     blocked="queued cancelled",
     quarantined="queued cancelled",
     cancelled="queued",
@@ -67,6 +70,22 @@ LETTER = _table(
     blocked="sending by_hand",
     sent="",
     by_hand="",
+)
+
+CALL = _table(queued="sent blocked", sent="", blocked="")
+EXPORT = _table(
+    ordered="ready blocked destroyed",
+    blocked="ordered destroyed",
+    ready="handed_over destroyed",
+    handed_over="destroyed",
+    destroyed="",
+)
+
+COMPLAINT = _table(
+    received="acknowledged answered withdrawn",
+    acknowledged="answered withdrawn",
+    answered="",
+    withdrawn="",
 )
 
 # Nothing is left to do by itself in these; a person or a date moves them on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -75,7 +75,8 @@ class Step:
     it instead; ``redact``: free-text fields; ``referrers``: who keeps a refcounted row alive, or
     follows a key that is rewritten; ``along``: codes of the cascades that the store may let
     happen, because whoever approves the plan accepts them; ``held``: the step that this one stands
-    still for, until a hold is released or an exception has ended.
+    still for, until a hold is released or an exception has ended; ``kept``: the fields that an
+    exception keeps in a row of which the rest goes.
     """
 
     dataset: Dataset
@@ -89,6 +90,7 @@ class Step:
     referrers: tuple[Referrer, ...] = ()
     along: tuple[str, ...] = ()
     held: Step | None = None
+    kept: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serialisable; holds no value of any person."""
@@ -100,16 +102,26 @@ class Step:
         held = plain.pop("held")
         if held is not None:
             plain["held"] = held.to_json()
+        if not self.kept:
+            del plain["kept"]
         return plain
 
 
 def last_day(step: Step, row: Mapping[str, Scalar]) -> date | None:
-    """The last day of keeping a row that a step retains; None for a row without a date, and where
-    nothing is retained."""
-    if step.action != "retain" or not step.dataset.until:
+    """The last day of keeping a row, or some of its fields, that a step retains; None for a row
+    without a date, and where nothing is retained."""
+    if (step.action != "retain" and not step.kept) or not step.dataset.until:
         return None
     retention = parse_until(step.dataset.until)
     return retention.ends(row.get(retention.column))
+
+
+def in_the_end(step: Step) -> Step:
+    """What is done at last to rows that a step leaves for now: what it stands still for, where a
+    hold lies over an exception both times, and where it stands for nothing the rows go."""
+    if step.held is None:
+        return replace(step, action="delete")
+    return step.held if step.held.held is None else in_the_end(step.held)
 
 
 def step_from_json(plain: Mapping[str, Any]) -> Step:
@@ -119,7 +131,7 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
     values["referrers"] = tuple(
         Referrer(**{**r, "also": tuple(map(tuple, r.get("also", ())))}) for r in plain["referrers"]
     )
-    for name in ("guard", "reference", "cut", "redact", "along"):
+    for name in ("guard", "reference", "cut", "redact", "along", "kept"):
         values[name] = tuple(values.get(name, ()))
     ghost = plain.get("ghost")
     values["ghost"] = (

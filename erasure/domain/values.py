@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import chain
 from math import isfinite
 from typing import Any
 from uuid import UUID
@@ -128,6 +129,18 @@ def from_json(plain: Any) -> Scalar:
     if tag == "many":
         return Many(all_from_json(text))
     return _READERS[tag](text)
+
+
+def rows_to_json(rows: Sequence[Sequence[Scalar]]) -> Sequence[Sequence[Any]]:
+    """:func:`to_json` over many rows; as they are where nothing in them needs it."""
+    plain = _PLAIN.issuperset(map(type, chain.from_iterable(rows)))
+    return rows if plain else [all_to_json(row) for row in rows]
+
+
+def rows_from_json(rows: Sequence[Sequence[Any]]) -> list[tuple[Scalar, ...]]:
+    """The inverse of :func:`rows_to_json`."""
+    plain = _PLAIN.issuperset(map(type, chain.from_iterable(rows)))
+    return list(map(tuple if plain else all_from_json, rows))
 
 
 def all_to_json(values: Sequence[Scalar]) -> list[Any]:

@@ -6,7 +6,7 @@ person's rows, in free text or in a place nobody declared is residue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,7 +30,8 @@ class Knowledge:
     ``fate``: key text → what became of that row: ``retained`` rows may hold values, ``kept`` ones
     in their own fields, ``stays`` none; whoever is at the key of a row that went is judged by
     owner.
-    ``referenced``: rows of this dataset belong to whoever refers to them (an address).
+    ``referenced``: rows of this dataset belong to whoever refers to them (an address);
+    ``excepted``: fields that an exception keeps in rows that stay.
     """
 
     dataset: Dataset | None
@@ -38,6 +39,7 @@ class Knowledge:
     fate: Mapping[KeyText, Fate] = field(default_factory=dict)
     own: OwnValues = field(default_factory=dict)
     referenced: bool = False
+    excepted: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class Sighting:
 def judge(seen: Sighting, knowledge: Knowledge) -> Verdict:
     """Residue unless there is a reason for the value to be there."""
     fate = knowledge.fate.get(seen.key)
-    if fate == "retained":
+    if fate == "retained" or (fate == "stays" and seen.field in knowledge.excepted):
         return "retained"
     dataset = knowledge.dataset
     if fate == "kept" and dataset is not None:

@@ -71,9 +71,11 @@ class IdentityCheck(TypedDict):
 
 
 class Exemption(TypedDict):
-    """An exception of the law, used for one dataset."""
+    """An exception of the law, used for one dataset, or for those of its fields alone."""
 
     dataset: str
+    fields: NotRequired[list[str]]
+    used_for: NotRequired[str]
     reason: str
     legal_reference: NotRequired[str]
     until: NotRequired[str | None]

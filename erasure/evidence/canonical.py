@@ -7,6 +7,7 @@ decimal point goes in as text.
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -65,7 +66,10 @@ def _encodes(text: str) -> bool:
 
 def canonical(value: Any, place: str = "payload") -> bytes:
     """The canonical UTF-8 bytes of ``value``. Raises EvidenceError, see :func:`plain`."""
-    return rfc8785.dumps(plain(value, place))
+    copy = plain(value, place)
+    # What the standard library writes of ASCII alone is byte for byte the same, and much faster.
+    text = json.dumps(copy, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode() if text.isascii() else rfc8785.dumps(copy)
 
 
 def digest(value: Any, place: str = "payload") -> str:

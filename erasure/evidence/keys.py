@@ -21,6 +21,7 @@ from erasure.evidence.canonical import canonical
 ALGORITHM = "Ed25519"
 # What is signed begins with what it is, so that one can never be passed off as the other.
 HEAD_CONTEXT = b"lethe tree head v1\n"
+MODEL_CONTEXT = b"lethe model provenance v1\n"
 CERTIFICATE_CONTEXT = b"lethe certificate v1\n"
 
 TrustedKeys = Mapping[str, Ed25519PublicKey]

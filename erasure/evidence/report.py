@@ -97,10 +97,15 @@ def _decided(body: Mapping[str, Any]) -> Iterator[str]:
     )
     if decision.get("exceptions"):
         rows = [
-            (e["dataset"], e["reason"], e.get("legal_reference"), e.get("until"))
+            (_excepted(e), e["reason"], e.get("legal_reference"), e.get("until"))
             for e in decision["exceptions"]
         ]
         yield _table(["Exception for", "Reason", "Law", "Until"], rows)
+
+
+def _excepted(exemption: Mapping[str, Any]) -> str:
+    fields = ", ".join(exemption.get("fields", ()))
+    return f"{exemption['dataset']}: {fields}" if fields else str(exemption["dataset"])
 
 
 def _done(body: Mapping[str, Any]) -> Iterator[str]:

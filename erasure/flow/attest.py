@@ -23,7 +23,16 @@ from erasure.models import (
     ScanResult,
     SuppressionEntry,
 )
-from erasure.runs import case, journal, statement, windows
+from erasure.runs import (
+    addendum,
+    case,
+    journal,
+    notices,
+    rescanning,
+    statement,
+    webhooks,
+    windows,
+)
 from erasure.runs.lease import Fence
 from erasure.transitions import move
 from lineage import selectors
@@ -58,10 +67,48 @@ def conclude(request: ErasureRequest) -> None:
     assert request.run is not None  # noqa: S101 - a verified case was carried out by a run
     facts = statement.facts_of(request.run)
     steps = statement.steps_of(request)
-    outcome, why = _outcome(request, request.run, steps)
+    later = rescanning.scheduled(request, facts.entries)
+    outcome, why = _outcome(request, request.run, steps, later)
     with transaction.atomic():
         _close(request, facts, steps, outcome, why)
     destroy_keys(request)
+
+
+def conclude_rescan(request: ErasureRequest, fence: Fence) -> None:
+    """The person was looked for everywhere: the case comes to its outcome, and what the pass has
+    seen is added to its certificate. What it has seen of the person blocks the case."""
+    assert request.run is not None  # noqa: S101 - an erased case was carried out by a run
+    run, steps = request.run, statement.steps_of(request)
+    scans = {scan.store: scan for scan in run.scans.all()}
+    seen = _seen_again(request, run)
+    later = rescanning.scheduled(request)
+    rescanned = [s for s in steps if s.store in later]
+    for step in rescanned:
+        step.residue = verified_residue(
+            step.residue, scanned=step.store in scans, seen_again=step.store in seen
+        )
+    outcome, why = _outcome(request, run, steps)
+    with transaction.atomic():
+        fence.check()
+        PlanStep.write_results(steps)
+        if outcome == "blocked":
+            why = _with_places(request, run, why)
+        also = {"blocked_because": why} if outcome == "blocked" else {}
+        move(request, outcome, by=_BY, because=f"the deep re-scan was made: {why}", also=also)
+        done = [
+            addendum.Done(
+                step=step,
+                action="rescan",
+                rows=0,
+                residue=step.residue,
+                note="something was seen again" if step.store in seen else "",
+                verification="asked again by key; re-scanned by value",
+            )
+            for step in rescanned
+        ]
+        certificate.seal(addendum.body_of(request, steps, done, outcome))
+    if outcome != "blocked":
+        destroy_keys(request)
 
 
 def _judge(
@@ -73,10 +120,10 @@ def _judge(
     undoable: bool,
 ) -> None:
     run = facts.run
-    outcome, why = _outcome(request, run, steps)
+    later = rescanning.scheduled(request, facts.entries)
+    outcome, why = _outcome(request, run, steps, later)
     if outcome == "blocked":
-        where = statement.residue_places(request, run)
-        because = f"{why}: {where}" if where else why
+        because = _with_places(request, run, why)
         move(request, "blocked", by=_BY, because=because, also={"blocked_because": because})
         return
     _suppress(request, run, kinds)
@@ -95,13 +142,16 @@ def _close(
     outcome: str,
     why: str,
 ) -> None:
-    _give_notice(request, steps)
+    _give_notice(request, facts.run, steps)
     move(request, outcome, by=_BY, because=why, also={"closed_at": timezone.now()})
     certificate.seal(statement.body_of(request, facts, outcome))
 
 
 def destroy_keys(request: ErasureRequest) -> None:
-    """After a case has ended: the identifiers key always, the row keys unless something waits."""
+    """After a case has ended: the identifiers key always, the row keys unless something waits. Who
+    has still to be looked for is looked for by both."""
+    if request.state == "awaiting_rescan":
+        return
     waiting = request.state in WAITING
     if waiting and any(
         s.spec.get("held") and s.rows and s.residue == "retained_until"
@@ -113,12 +163,8 @@ def destroy_keys(request: ErasureRequest) -> None:
 
 def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines) -> list[PlanStep]:
     """Rows and residue per step, from the receipts of this person."""
-    seen = set(
-        facts.run.scan_results.filter(request=request, verdict="residue").values_list(
-            "store", flat=True
-        )
-    )
-    steps = statement.steps_of(request)
+    seen, steps = _seen_again(request, facts.run), statement.steps_of(request)
+    scanned = facts.scans.keys() - set(rescanning.scheduled(request, facts.entries))
     for step in steps:
         line = lines.get(step.ordinal)
         step.rows = line["rows"] if line else 0
@@ -130,11 +176,26 @@ def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines
         if step.residue == "logically_deleted" and store and store.residue:
             step.residue, step.until = store.residue, store.until
             step.note = "; ".join(filter(None, (step.note, store.note)))
+        if step.rows and step.spec.get("kept"):
+            step.residue = "retained_until"
+            kept = f"kept: {', '.join(step.spec['kept'])}; the rest of the row was anonymised"
+            step.note = "; ".join(filter(None, (step.note, kept)))
         step.residue = verified_residue(
-            step.residue, scanned=step.store in facts.scans, seen_again=step.store in seen
+            step.residue, scanned=step.store in scanned, seen_again=step.store in seen
         )
     PlanStep.write_results(steps)
     return steps
+
+
+def _seen_again(request: ErasureRequest, run: Run) -> set[str]:
+    """Stores in which the re-scan saw something of the person."""
+    residue = run.scan_results.filter(request=request, verdict="residue")
+    return set(residue.values_list("store", flat=True))
+
+
+def _with_places(request: ErasureRequest, run: Run, why: str) -> str:
+    where = statement.residue_places(request, run)
+    return f"{why}: {where}" if where else why
 
 
 def _note(line: Mapping[str, Any]) -> str:
@@ -176,7 +237,10 @@ def _added(total: dict[str, Any] | None, line: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _outcome(request: ErasureRequest, run: Run, steps: Iterable[PlanStep]) -> tuple[str, str]:
+def _outcome(
+    request: ErasureRequest, run: Run, steps: Iterable[PlanStep], later: Sequence[str] = ()
+) -> tuple[str, str]:
+    """``later``: stores in which the person is still to be looked for."""
     done = [
         Done(action=s.action, rows=s.rows or 0, residue=s.residue, until=s.until) for s in steps
     ]
@@ -184,17 +248,22 @@ def _outcome(request: ErasureRequest, run: Run, steps: Iterable[PlanStep]) -> tu
         ScanResult.objects.filter(run=run, request=request).values_list("verdict", flat=True)
     )
     sealed = run.needles.filter(request=request).first()
-    return outcome_of(done, verdicts, verifiable=bool(sealed and sealed.count), rescan_due=False)
+    return outcome_of(
+        done, verdicts, verifiable=bool(sealed and sealed.count), rescan_due=bool(later)
+    )
+
+
+def _known(request: ErasureRequest, run: Run, kinds: Collection[str]) -> set[tuple[str, str]]:
+    """Every identity of those kinds that was the person's, given or found."""
+    (given,) = case.given_by([request]).values()
+    person = str(request.id)
+    found = journal.open_needles(run, [person]).get(person, ())
+    return {*given, *((n.category, n.text) for n in found if n.category in kinds)}
 
 
 def _suppress(request: ErasureRequest, run: Run, kinds: Collection[str]) -> None:
-    """Keyed hashes of every identity that was the person's, given or found."""
-    (given,) = case.given_by([request]).values()
-    known = {(kind, vault.pseudonym(kind, value)) for kind, value in given}
-    person = str(request.id)
-    for needle in journal.open_needles(run, [person]).get(person, ()):
-        if needle.category in kinds:
-            known.add((needle.category, vault.pseudonym(needle.category, needle.text)))
+    """Keyed hashes of every identity that was the person's."""
+    known = {(k, vault.pseudonym(k, value)) for k, value in _known(request, run, kinds)}
     SuppressionEntry.objects.bulk_create(
         (
             SuppressionEntry(
@@ -207,13 +276,26 @@ def _suppress(request: ErasureRequest, run: Run, kinds: Collection[str]) -> None
             )
             for kind, keyed in sorted(known)
         ),
-        ignore_conflicts=True,
+        # A case that was reopened is in every copy until it was carried out again.
+        update_conflicts=True,
+        unique_fields=["request_id", "kind", "keyed_hash"],
+        update_fields=["hash_key_id", "normaliser", "erased_at"],
     )
 
 
-def _give_notice(request: ErasureRequest, steps: Iterable[PlanStep]) -> None:
+def _give_notice(request: ErasureRequest, run: Run, steps: Iterable[PlanStep]) -> None:
+    """Whom to tell; those who have a webhook are told by it, so that a message is made now, while
+    it is known who the person was. Who was told before, when the case was carried out for the
+    first time, is told again where more was found that went to them."""
+    told = []
     for step in steps:
         if step.action in ("notify", "manual"):
-            Notice.objects.get_or_create(
+            notice, new = Notice.objects.get_or_create(
                 request=request, dataset=step.dataset, defaults={"store": step.store}
             )
+            if not new and step.rows:
+                notices.tell_again(notice)
+            told.append(notice)
+    if told:
+        kinds = frozenset(selectors.identity_kinds())
+        webhooks.prepare(told, _known(request, run, kinds))

@@ -13,7 +13,9 @@ from erasure.evidence import ledger
 from erasure.models import ErasureRequest
 from erasure.runs import clock, reasoning
 
-EARLY = frozenset({"received", "confirmed", "identity_required", "identified", "planned"})
+EARLY = frozenset(
+    {"received", "confirmed", "identity_required", "identified", "planned", "reopened"}
+)
 
 
 @deed("charge")

@@ -114,8 +114,8 @@ def plan_again(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
 
 
 def needs_another(request: ErasureRequest, *, by: str) -> bool:
-    """Whether the plan waits for somebody else than ``by``, who opened the request."""
-    return bool(settings.LETHE_FOUR_EYES) and request.opened_by == by
+    """Whether the plan waits for somebody else than ``by``, who opened or reopened the request."""
+    return bool(settings.LETHE_FOUR_EYES) and by in (request.opened_by, request.reopened_by)
 
 
 @deed("refuse")
@@ -176,6 +176,8 @@ def retry_blocked(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
         if run is None or run.state == "abandoned":
             return move(request, "identified", by=by, because="tried again", also=_UNBLOCKED)
         run = Run.objects.select_for_update().get(pk=run.pk)  # it may be closed just now
+        if run.state == "finished":
+            return _look_again(request, run, by)
         if run.state == "blocked":
             for store_run in run.stores.filter(state="blocked"):
                 move(store_run, "pending", by=by)
@@ -187,3 +189,11 @@ def retry_blocked(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
         for other in run.requests.filter(state="blocked"):
             move(other, to, by=by, because="tried again", also=_UNBLOCKED)
     return request
+
+
+def _look_again(request: ErasureRequest, run: Run, by: Actor) -> ErasureRequest:
+    """Its run has ended: what the deep re-scan saw of the person is erased by another; where the
+    re-scan could not be made, it is made again."""
+    seen = run.scan_results.filter(request=request, verdict="residue").exists()
+    to = "identified" if seen else "awaiting_rescan"
+    return move(request, to, by=by, because="tried again", also=_UNBLOCKED)

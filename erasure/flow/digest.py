@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from erasure.models import ErasureRequest
-from erasure.runs import dues
+from erasure.runs import dues, modelling
 
 LISTED = 50
 
@@ -20,7 +20,11 @@ def send_digest(now: datetime) -> int:
     """Send what needs somebody to the addresses of LETHE_DIGEST_TO; returns how many requests it
     tells of. Nothing is sent to nobody, nor when there is nothing to tell."""
     text, told = compose(now)
-    if told and settings.LETHE_DIGEST_TO:
+    alarms = modelling.alarmed()
+    if alarms:
+        listed = "\n".join(f"  {words}" for words in alarms[:LISTED])
+        text = f"{text}\nModels that raise an alarm: {len(alarms)}\n{listed}\n"
+    if (told or alarms) and settings.LETHE_DIGEST_TO:
         send_mail(
             f"Requests to be forgotten: {told} need attention",
             text,
@@ -45,9 +49,12 @@ def compose(now: datetime) -> tuple[str, int]:
         for title, found in parts
         if (count := found.count())
     ]
-    told = requests.filter(_any(now)).count()
+    complaints = dues.complaints_due(now)
+    told = requests.filter(_any(now)).count() + (said := complaints.count())
     zone = timezone.get_default_timezone_name()
-    return render_to_string("mail/digest.txt", {"parts": shown, "now": now, "zone": zone}), told
+    told_of = {"complaints": complaints[:LISTED], "said": said, "more": max(0, said - LISTED)}
+    context = {"parts": shown, "now": now, "zone": zone, **told_of}
+    return render_to_string("mail/digest.txt", context), told
 
 
 def _any(now: datetime) -> Q:

@@ -6,8 +6,8 @@ from django.db import transaction
 
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest, Letter
-from erasure.runs import case, letters
+from erasure.models import Complaint, ErasureRequest, Hold, Letter
+from erasure.runs import case, complaints, letters, reasoning
 
 
 @deed("see_identifiers")
@@ -33,3 +33,31 @@ def read_letter(letter: Letter, *, by: Actor) -> tuple[str, str]:
             {"request": str(letter.request_id), "letter": str(letter.id), "by": by},
         )
     return content
+
+
+@deed("see_reasons")
+def read_reasons(request: ErasureRequest, *, by: Actor) -> list[tuple[reasoning.Given, str]]:
+    """Every reason on record with its words, those given with a move too. Raises
+    KeyDestroyed as :func:`show_identifiers` does."""
+    with transaction.atomic():
+        read = reasoning.read_all(request)
+        about = sorted({one.about for one, _ in read})
+        ledger.append("reasons_seen", {"request": str(request.id), "by": by, "about": about})
+    return read
+
+
+@deed("see_reasons")
+def read_complaint(complaint: Complaint, *, by: Actor) -> tuple[str, str]:
+    """Words and answer of a complaint. Raises KeyDestroyed as :func:`show_identifiers`."""
+    with transaction.atomic():
+        content = complaints.read(complaint)
+        about = {"request": str(complaint.request_id)} if complaint.request_id else {}
+        ledger.append("complaint_seen", {**about, "complaint": str(complaint.id), "by": by})
+    return content
+
+
+@deed("see_reasons")
+def read_hold(hold: Hold, *, by: Actor) -> tuple[str, str]:
+    """Why a hold was placed, and why it was released; empty as long as it was not."""
+    ledger.append("reasons_seen", {"hold": str(hold.id), "by": by, "about": ["hold"]})
+    return hold.because, hold.released_because

@@ -20,7 +20,7 @@ from erasure.domain.errors import (
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
 from erasure.models import ErasureRequest, Plan, PlanStep, Run, StoreRun
-from erasure.runs import acting, case, explaining, holding, journal, opening
+from erasure.runs import acting, case, explaining, exporting, holding, journal, opening
 from erasure.runs.lease import Fence, lease
 from erasure.runs.rounds import search_again
 from erasure.runs.searching import Stores
@@ -100,8 +100,12 @@ def _same_shape(
             request__state="approved",
             request__only_store=request.only_store,
         )
+        .exclude(request__exports__state__in=exporting.AWAITED)
         .select_related("request")
-        .prefetch_related(Prefetch("steps", PlanStep.objects.defer("spec", "path", "reason")))
+        .defer("edges", "seeds", "warnings", "findings", "accepted", "fingerprints")
+        .prefetch_related(
+            Prefetch("steps", PlanStep.objects.only("plan_id", "ordinal", "dataset", "ceiling"))
+        )
         .order_by("request__received_at")[:COALESCED]
     )
     some = holding.active().exists()  # asked once: a thousand people may be waiting
@@ -116,7 +120,7 @@ def _held(plan: Plan) -> bool:
 
 
 def _approved_plan(request: ErasureRequest) -> Plan:
-    plan = request.plans.filter(state="approved").first()
+    plan = request.plans.filter(state="approved").prefetch_related("steps").first()
     if plan is None:
         raise StalePlan(f"request {request.id}: has no approved plan; plan and approve it first")
     return plan

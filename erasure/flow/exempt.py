@@ -1,14 +1,16 @@
-"""Exceptions of Art. 17(3), one dataset of one case at a time; and the days on which they end."""
+"""Exceptions of Art. 17(3), one dataset of one case at a time, or some of its fields; and the days
+on which they end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import UsageError, WrongState
-from erasure.domain.keeping import checked_exception
+from erasure.domain.keeping import checked_exception, checked_fields
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, KeptDataset
@@ -18,7 +20,7 @@ from lineage import selectors
 
 # Until the run has begun; afterwards what has gone cannot be kept.
 BEFORE = frozenset(
-    {"received", "confirmed", "identity_required", "identified", "planned", "blocked"}
+    {"received", "confirmed", "identity_required", "identified", "planned", "blocked", "reopened"}
 )
 
 
@@ -32,13 +34,17 @@ def add_exception(
     until: date,
     because: str,
     by: Actor,
+    fields: Sequence[str] = (),
 ) -> KeptDataset:
-    """Keep a dataset of this case until a day, then erase it by itself. A plan that was made is
-    made anew. Raises UsageError by field, also without reasoning; WrongState once it is approved.
-    """
-    checked_exception(code, legal_reference, until, today=timezone.localdate(), dataset=dataset)
-    if dataset not in selectors.datasets():
+    """Keep a dataset of this case until a day, then erase it by itself; with ``fields``, keep
+    those alone and anonymise the rest of each row. A plan that was made is made anew. Raises
+    UsageError by field, also without reasoning; WrongState once it is approved."""
+    today, law = timezone.localdate(), request.law
+    checked_exception(code, legal_reference, until, today=today, dataset=dataset, law=law)
+    found = selectors.datasets().get(dataset)
+    if found is None:
         raise UsageError("dataset: is not in the catalogue; it is named DATASET.TABLE")
+    names = checked_fields(found, selectors.store(found.store).kind, fields)
     if case.repeats_identifier(request, legal_reference):
         raise UsageError("legal_reference: repeats what the person is known by; leave that out")
     with transaction.atomic():
@@ -48,6 +54,7 @@ def add_exception(
         kept = KeptDataset.objects.create(
             request=request,
             dataset=dataset,
+            fields=list(names),
             code=code,
             legal_reference=legal_reference.strip(),
             until=until,
@@ -56,7 +63,8 @@ def add_exception(
             decided_at=timezone.now(),
         )
         _plan_again(request, by, f"{dataset} is kept")
-        told = {"request": str(request.id), "dataset": dataset, "code": code, "by": by}
+        told: dict[str, object] = {"request": str(request.id), "dataset": dataset, "by": by}
+        told |= {"code": code, **({"fields": list(names)} if names else {})}
         ledger.append("exception", {**told, "until": until.isoformat()})
     return kept
 

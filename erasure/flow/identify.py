@@ -18,7 +18,7 @@ from erasure.domain.errors import UsageError
 from erasure.domain.identity import Proof, proved_kinds, refuse_without_mandate
 from erasure.domain.roles import Actor, deed
 from erasure.models import ErasureRequest, Identifier
-from erasure.runs import case, clock, reasoning, tokens
+from erasure.runs import case, clock, given, reasoning, tokens
 from erasure.transitions import move
 
 
@@ -54,8 +54,9 @@ def confirm_identity(
     told. ``mandate``: how an agent's or a guardian's was checked. Both texts stand in clear. Raises
     UsageError when one is missing or repeats what the person is known by.
     """
-    kinds = proved_kinds(request.identifiers.values_list("kind", flat=True), proves)
-    proved = request.identifiers.filter(kind__in=kinds)
+    known = given.readable(request)
+    kinds = proved_kinds(known.values_list("kind", flat=True), proves)
+    proved = known.filter(kind__in=kinds)
     return _identified(request, proved, "officer", by, method, mandate, at or timezone.now())
 
 
@@ -67,7 +68,7 @@ def confirm_by_login(
     but the assertion is used up."""
     now = now or timezone.now()
     vouched = {vault.pseudonym(k, v) for k, v in tokens.asserted(assertion, now=now)}
-    proved = request.identifiers.filter(keyed_hash__in=vouched)
+    proved = given.readable(request).filter(keyed_hash__in=vouched)
     if not proved.exists():
         raise UsageError(f"request {request.id}: was not made for whoever has logged in")
     return _identified(request, proved, "account", "the person", "logged in", "", now)

@@ -14,13 +14,9 @@ from erasure.domain import states
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import ASKERS, RIGHTS, Asker
 from erasure.domain.roles import Actor, deed
-from erasure.domain.values import canonical
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest, Identifier
-from erasure.runs import clock
-from lineage import selectors
-
-_LONGEST = 1000
+from erasure.models import ErasureRequest
+from erasure.runs import clock, given
 
 
 @deed("open")
@@ -45,7 +41,7 @@ def open_request(
     and waits to be handed on. Nothing is searched by these identifiers before they
     are proved. Raises UsageError and UnknownIdentity; then nothing was recorded.
     """
-    cleaned, now = checked(identifiers), timezone.now()
+    cleaned, now = given.checked(identifiers), timezone.now()
     if asked_by not in ASKERS:
         raise UsageError(f"asked_by: must be one of {', '.join(ASKERS)}")
     if right not in RIGHTS:
@@ -70,15 +66,8 @@ def open_request(
             replay_of=replay_of,
         )
         clock.wind(request)
-        key = vault.make_key(request.id, "identifiers")
         vault.make_key(request.id, "deferred")  # so that sealing row keys later cannot fail
-        for kind, value in cleaned:
-            Identifier.objects.create(
-                request=request,
-                kind=kind,
-                keyed_hash=vault.pseudonym(kind, value),
-                sealed=vault.seal(key, value.encode(), label=f"identifier:{request.id}:{kind}"),
-            )
+        given.seal(request, cleaned)
         kinds = sorted({kind for kind, _ in cleaned})
         ledger.append(
             "intake", {"request": str(request.id), "law": law, "by": by, "identifier_kinds": kinds}
@@ -95,42 +84,13 @@ def acknowledge(
     return request
 
 
-def checked(identifiers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Identifiers with surplus space removed. Raises UsageError for what cannot be one, and
-    UnknownIdentity for a kind that no field carries."""
-    cleaned = tidied(identifiers)
-    selectors.identity_start({kind for kind, _ in cleaned})
-    return cleaned
-
-
-def tidied(identifiers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """As :func:`checked`, without asking whether the kinds are known."""
-    if not identifiers:
-        raise UsageError("no identifier given; say for example email=person@example.com")
-    cleaned: list[tuple[str, str]] = []
-    for kind, value in identifiers:
-        text = value.strip()
-        if not text or len(text) > _LONGEST or not text.isprintable():
-            raise UsageError(f"{kind}: the value is empty, too long or has control characters")
-        if kind == "email" and not _looks_like_email(text):
-            raise UsageError("email: the value is not an email address")
-        if (kind, canonical(text, kind)) not in {(k, canonical(v, k)) for k, v in cleaned}:
-            cleaned.append((kind, text))
-    return cleaned
-
-
-def _looks_like_email(text: str) -> bool:
-    local, at, domain = text.rpartition("@")
-    return bool(at and local and domain) and not any(c.isspace() for c in text)
-
-
 def open_case_of(identifiers: Sequence[tuple[str, str]]) -> ErasureRequest | None:
     """The open case of the person with exactly these identifiers. Raises as open_request."""
-    return _open_case(_subject(checked(identifiers)), "", "erasure")
+    return _open_case(_subject(given.checked(identifiers)), "", "erasure")
 
 
 def open_cases_of(people: Sequence[Sequence[tuple[str, str]]]) -> list[bool]:
-    """For each of many people, :func:`tidied`, whether they have an open case; one query."""
+    """For each of many people, :func:`given.tidied`, whether they have an open case; one query."""
     subjects = [_subject(person) for person in people]
     found = ErasureRequest.objects.filter(subject__in=set(subjects), only_store="", right="erasure")
     known = set(found.exclude(state__in=states.CLOSED).values_list("subject", flat=True))

@@ -17,12 +17,29 @@ from erasure.domain.errors import LetheError, UsageError, WrongState
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Event, Letter, Notice
-from erasure.runs import clock, letters, mailing, notices
+from erasure.runs import clock, complaints, letters, mailing, notices
 from erasure.transitions import move
 
 TRIES = 12
 # The wait doubles from a minute to four hours: a mail server that is away for a day loses nothing.
 _LONGEST_WAIT = timedelta(hours=4)
+
+
+@deed("write_letter")
+def preview_letter(
+    request: ErasureRequest,
+    *,
+    code: str,
+    language: str,
+    blocks: Mapping[str, str],
+    by: Actor,
+    notice: Notice | None = None,
+) -> letters.Written:
+    """A letter as it would be sent, with the case's own data; what has to be written still may be
+    empty. Who has looked is on record. Raises UsageError by field."""
+    written = letters.write(request, code, language, blocks, notice, whole=False)
+    ledger.append("letter_previewed", {"request": str(request.id), "code": code, "by": by})
+    return written
 
 
 @deed("write_letter")
@@ -147,8 +164,10 @@ def _unsent(letter: Letter) -> Letter:
 
 def _refuse_moved(letter: Letter, until: datetime) -> None:
     """What a letter says has to hold when it goes out. Raises UsageError by field."""
-    case = str(letter.request_id)
-    if Event.objects.filter(subject_id=case, at__range=(letter.made_at, until)).exists():
+    told_of = [str(letter.request_id)]
+    if letter.code in ("complaint_receipt", "complaint_answer"):
+        told_of += map(str, letter.request.complaints.values_list("pk", flat=True))
+    if Event.objects.filter(subject_id__in=told_of, at__range=(letter.made_at, until)).exists():
         raise UsageError("letter: the case has moved on since it was written; write it again")
 
 
@@ -197,6 +216,10 @@ def _follow(letter: Letter) -> None:
     with suppress(WrongState):  # somebody recorded it meanwhile; the letter went out all the same
         if letter.code == "acknowledgment":
             clock.acknowledge(letter.request, by=letter.sent_by, at=letter.sent_at)
+        if letter.code == "complaint_receipt" and (
+            complaint := complaints.open_of(letter.request, letter.made_at)
+        ):
+            complaints.acknowledge(complaint, by=letter.sent_by, at=letter.sent_at)
         if letter.notice is not None and letter.code == "recipient_notice":
             notices.record_told(letter.notice, by=letter.sent_by, at=letter.sent_at)
         if letter.notice is not None and letter.code == "reminder":

@@ -13,14 +13,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import StoreError, UsageError
-from erasure.domain.keeping import kept
+from erasure.domain.keeping import kept, partly
 from erasure.domain.parts import refuse_parts
 from erasure.domain.plan import Draft, World, draft_steps, loose_paths, refuse_contradictions
+from erasure.domain.rebuilding import refuse_rebuild
 from erasure.domain.roles import Actor, deed
 from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
-from erasure.runs import case, explaining, holding, opening, windows
+from erasure.runs import case, explaining, foreseeing, holding, opening, webhooks, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
@@ -65,7 +66,8 @@ class Preview:
 @deed("plan")
 def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
     """Plan an identified request, and move it to ``planned``; None when nothing is known of the
-    person, who then gets ``no_data``, never "completed", and whose identifiers are shredded."""
+    person, who then gets ``no_data``, never "completed", and whose identifiers are shredded; who
+    was erased before is looked for again."""
     if request.right != "erasure":
         raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
     preview = preview_plan(request)
@@ -77,6 +79,10 @@ def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
             plan = _store(request, preview)
             move(request, "planned", by=by, because=f"plan {plan.digest[:12]}")
             return plan
+        if request.run_id and request.plans.filter(state="carried_out").exists():
+            # Something was seen of an erased person, and no step leads to it any more.
+            move(request, "awaiting_rescan", by=by, because="nothing more is found by key")
+            return None
         closed = {"closed_at": timezone.now()}
         move(request, "no_data", by=by, because="no store knows these identifiers", also=closed)
     case.forget_identifiers(request)
@@ -125,6 +131,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     explaining.refuse_values(steps, entries, found.needles, stores)
     rows = explaining.rows_along(steps, entries, told, stores)
     listed = [counts[person, s.ordinal] for s in steps]
+    versions = foreseeing.decisions(request, steps, entries, stores)
     return Preview(
         reach=reach,
         drafts=drafts,
@@ -138,6 +145,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
             *holding.warnings_of(request, drafts),
             *_left_open(reach, world),
             *explaining.warnings_of(told, steps),
+            *webhooks.warnings_of(s.store for s in steps if s.step.action == "notify"),
             *(windows.cannot_undo(drafts, listed, stores) if undo else ()),
         ],
         findings=[
@@ -145,9 +153,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
             *crowds(task, found.findings, stores),
             *explaining.findings_of(told, steps, rows),
         ],
-        explained=[
-            explaining.to_json(told[s.ordinal], steps) if s.ordinal in told else {} for s in steps
-        ],
+        explained=[explaining.shown(s.ordinal, told, versions, steps) for s in steps],
         undo=undo,
     )
 
@@ -155,7 +161,8 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
 def _drafted(request: ErasureRequest, reach: Reach, world: World) -> list[Draft]:
     """The steps, with those standing still that a hold or an exception is about."""
     refuse_parts(reach, world)
-    drafts = kept(draft_steps(reach, world), reach.edges, holding.keeps_of(request))
+    keeps = holding.keeps_of(request)
+    drafts = kept(partly(lambda w: draft_steps(reach, w), world, keeps), reach.edges, keeps)
     refuse_contradictions(drafts, reach)
     return drafts
 
@@ -203,6 +210,7 @@ def _within(datasets: Mapping[str, Dataset], catalogue: Snapshot) -> Any:
         return Neighbours(
             edges=tuple(e for e in out.edges if e.destination in datasets),
             derivations=tuple(d for d in out.derivations if d.downstream in datasets),
+            in_order=out.in_order,
         )
 
     return neighbours
@@ -224,8 +232,9 @@ def _look_at(
         ],
         inspections=inspections,
     )
-    for stop in reach.stops:
-        _refuse_missing(datasets[stop.address], world)
+    for dataset in (datasets[stop.address] for stop in reach.stops):
+        refuse_rebuild(dataset, entries[dataset.store], inspections[dataset.store])
+        _refuse_missing(dataset, world)
     return world
 
 

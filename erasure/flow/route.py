@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from erasure import vault
 from erasure.domain.errors import UsageError
 from erasure.domain.roles import Actor, deed
 from erasure.domain.states import CLOSED
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest
-from erasure.runs import case
+from erasure.models import ErasureRequest, Identifier, SuppressionEntry
+from erasure.runs import case, given
 from erasure.transitions import move
 
 _LONGEST = 500
@@ -56,11 +56,20 @@ def forward_request(request: ErasureRequest, *, to: str, because: str, by: Actor
 
 @deed("route")
 def find_cases(identifiers: Sequence[tuple[str, str]], *, by: Actor) -> list[ErasureRequest]:
-    """Every case, open or closed, that knows one of the identifiers which a person gives now; the
-    newest first. They are compared as keyed pseudonyms; who has looked is on record."""
-    hashes = {vault.pseudonym(kind, value.strip()) for kind, value in identifiers}
-    found = ErasureRequest.objects.filter(identifiers__keyed_hash__in=hashes)
-    listed = list(found.distinct().order_by("-received_at"))
-    kinds = sorted({kind for kind, _ in identifiers})
+    """Every case, open or closed, that knows one of the identifiers which a person gives now, as
+    given then or as found and erased; the newest first. They are compared as keyed pseudonyms; who
+    has looked is on record. Raises UsageError for what cannot be an identifier."""
+    cleaned = given.tidied(identifiers)
+    by_kind: dict[str, set[str]] = {}
+    for kind, keyed in given.keyed(cleaned):
+        by_kind.setdefault(kind, set()).add(keyed)
+    found: set[UUID] = set()
+    for kind, hashes in by_kind.items():
+        same = {"kind": kind, "keyed_hash__in": hashes}
+        found |= set(Identifier.objects.filter(**same).values_list("request_id", flat=True))
+        erased = SuppressionEntry.objects.filter(**same)
+        found |= set(erased.values_list("request_id", flat=True))
+    listed = list(ErasureRequest.objects.filter(pk__in=found).order_by("-received_at"))
+    kinds = sorted(by_kind)
     ledger.append("looked_up", {"by": by, "identifier_kinds": kinds, "found": len(listed)})
     return listed

@@ -24,14 +24,17 @@ from erasure.domain.models import (
     ModelPolicy,
     VersionFacts,
     decide,
+    kept_until,
     overruled,
     policy_of,
 )
 from erasure.domain.roles import deed
 from erasure.evidence import ledger
 from erasure.models import ModelJob
-from erasure.runs import modelling, owners
+from erasure.runs import modelling, owners, promoting, quarantining
 from erasure.runs.lease import Fence, job_is_held, job_lease
+from erasure.runs.modelling import inferred_from
+from erasure.runs.pipelines import Pipelines
 from erasure.stores.trained import Order, TrainsModels
 from erasure.transitions import move
 from lineage.graph import Dataset
@@ -50,7 +53,7 @@ def train(job_id: UUID) -> ModelJob:
         job = ModelJob.objects.get(pk=job_id)
         if job.state == "queued" and not modelling.is_due(job, timezone.now()):
             return job
-        if job.state not in modelling.OPEN:
+        if job.state not in modelling.OPEN or not _is_ready(job, timezone.now()):
             return job
         _begin(job)
         try:
@@ -62,6 +65,13 @@ def train(job_id: UUID) -> ModelJob:
             return stop(job, str(error))
         except (KeyDestroyed, UsageError) as error:
             return stop(job, str(error))
+
+
+def _is_ready(job: ModelJob, now: datetime) -> bool:
+    """One that waits for its owner, or for the end of a window, is carried on after that only."""
+    if job.state == "proposed":
+        return bool(job.accepted_by)
+    return job.state != "window" or job.window_until is None or job.window_until <= now
 
 
 def _begin(job: ModelJob) -> None:
@@ -91,26 +101,42 @@ def _carry_out(job: ModelJob, fence: Fence) -> ModelJob:
     with open_store(job.store) as store:
         if not isinstance(store, TrainsModels):
             return _done(job, {"closed": "the store trains no models"}, fence)
-        facts = store.facts(dataset, people)
+        facts = inferred_from(job.dataset, store.facts(dataset, people))
         decisions = decided(job, facts, policy, timezone.now())
         _record(job, decisions, fence)
-        report = store.carry_out(
-            Order(
-                dataset=dataset,
-                people=people,
-                actions={d.version: d.action for d in decisions},
-                policy=policy,
-                reasons={d.version: d.reason for d in decisions},
-            )
-        )
+        report = store.carry_out(_order(job, dataset, people, policy, decisions))
+        if not report.get("proposed"):
+            report |= promoting.promoted(job, dataset, store, report)
+    report |= quarantining.derived(job, decisions)
     return _settle(job, dataset, report, facts, fence)
+
+
+def _order(
+    job: ModelJob,
+    dataset: Dataset,
+    people: frozenset[str],
+    policy: ModelPolicy,
+    decisions: Sequence[Decision],
+) -> Order:
+    over = job.window_until is not None
+    return Order(
+        dataset=dataset,
+        people=people,
+        actions={d.version: d.action for d in decisions},
+        policy=policy,
+        reasons={d.version: d.reason for d in decisions},
+        job=f"{job.id}.{job.round}",
+        call=Pipelines(job.dataset),
+        propose=policy.propose and not job.accepted_by and not over,
+        keep_until=None if over else kept_until(timezone.now(), job.deadline, policy),
+    )
 
 
 def decided(
     job: ModelJob, facts: Sequence[VersionFacts], policy: ModelPolicy, now: datetime
 ) -> list[Decision]:
     """What happens to each version, by the table or by the officer who overruled it."""
-    case = Circumstances(now=now, deadline=job.deadline)
+    case = Circumstances(now=now, deadline=job.deadline, unlawful=quarantining.is_unlawful(job))
     found = []
     for one in facts:
         decision = decide(one, policy, case)
@@ -143,10 +169,16 @@ def _settle(
 ) -> ModelJob:
     out = report.get("quarantined")
     if out:
-        why = f"{job.dataset}: out of service, {_reason(job, out)}"
+        why = f"{job.dataset}: out of service, {_reason(job, out)}{quarantining.still(report)}"
         ModelJob.objects.filter(pk=job.pk).update(report=dict(report))
         owners.tell(dataset, "is out of service", why)
         return stop(job, why, to="quarantined")
+    if waits := report.get("proposed"):
+        owners.tell(dataset, "has a version that waits for you", f"{job.dataset}: version {waits}")
+        return _wait(job, report, fence, "proposed")
+    if kept := report.get("kept"):
+        assert isinstance(kept, dict)  # noqa: S101 - version → until when
+        return _wait(job, report, fence, "window", until=min(kept.values()))
     if fell := report.get("fell_back"):
         owners.tell(dataset, "was trained again", f"{job.dataset}: {fell}")
     if doubts := report.get("doubts"):
@@ -154,6 +186,18 @@ def _settle(
     if not any(f.known for f in facts):
         report = {**report, "closed": "no version knows them: a newer one took their place"}
     return _done(job, report, fence)
+
+
+def _wait(
+    job: ModelJob, report: Mapping[str, object], fence: Fence, state: str, until: str = ""
+) -> ModelJob:
+    """For the owner, or for the end of the rollback window."""
+    with transaction.atomic():
+        fence.check()
+        also: dict[str, object] = {"report": dict(report), "error": "", "attempts": 0}
+        if until:
+            also["window_until"] = datetime.fromisoformat(until)
+        return move(job, state, by=_BY, also=also)
 
 
 def _reason(job: ModelJob, versions: object) -> str:
@@ -179,8 +223,10 @@ def stop(job: ModelJob, why: str, *, to: str = "blocked") -> ModelJob:
 def due_jobs(now: datetime) -> Iterator[UUID]:
     """Jobs that may begin, or whose trainer died; the earliest deadline first."""
     ready = Q(state="queued") & (Q(due_at=None) | Q(due_at__lte=now))
-    for job in ModelJob.objects.filter(ready | Q(state="running")).order_by("deadline", "due_at"):
-        if job.state == "queued" or not job_is_held(job.id):
+    ready |= Q(state="running") | Q(state="window", window_until__lte=now)
+    ready |= Q(state="proposed") & ~Q(accepted_by="")
+    for job in ModelJob.objects.filter(ready).order_by("deadline", "due_at"):
+        if job.state != "running" or not job_is_held(job.id):
             yield job.id
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from erasure.connect import make_store
 from erasure.domain.finding import Person
-from erasure.domain.needles import Matcher
+from erasure.domain.needles import Matcher, Needle
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Run, ScanResult, StoreScan
-from erasure.runs import case, journal
+from erasure.runs import case, journal, rescanning
 from erasure.runs.knowing import RunKnowledge
 from erasure.runs.lease import Fence
 from erasure.runs.opening import task_of
@@ -22,9 +23,6 @@ from erasure.runs.searching import Stores, find_rows
 from erasure.stores.base import Declared, Hit, Searched
 from lineage import selectors
 from lineage.graph import Dataset, Reference, StoreEntry
-
-# Nothing of the person can be looked for there: whole sets that expire, recipients elsewhere.
-_UNSEEN_KINDS = frozenset({"backups", "manual"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,32 +37,60 @@ class Place:
 
 
 def rescan_run(run: Run, fence: Fence) -> None:
-    """Look everywhere again for every member of the run, and write down what was seen.
+    """Look everywhere again for every member of the run, but in stores that are scanned by
+    schedule, and write down what was seen.
 
     Raises StoreError for a store that cannot be read: nothing is then claimed of it.
     """
-    requests = case.members(run)
+    _look([_party(run, case.members(run))], fence, later=True)
+
+
+def rescan_waiting(requests: Sequence[ErasureRequest], fence: Fence) -> None:
+    """Look everywhere again for people of any number of runs, in one pass over each store."""
+    runs = rescanning.by_run(requests)
+    _look([_party(run, members) for run, members in runs.items()], fence, later=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Party:
+    """People of one run who are looked for, and what was seen of them and where."""
+
+    run: Run
+    requests: Sequence[ErasureRequest]
+    knowledge: RunKnowledge
+    places: Counter[Place]
+    scans: dict[str, dict[str, Any]]
+
+
+def _party(run: Run, requests: Sequence[ErasureRequest]) -> _Party:
     needles = journal.open_needles(run, [str(r.id) for r in requests])
     knowledge = RunKnowledge(run, requests, needles)
-    matcher = journal.matcher_of(needles)
-    places = _asked_by_key(run, requests, knowledge)
-    for entry in selectors.stores():
-        if entry.kind not in _UNSEEN_KINDS and knowledge.covers(entry.name):
-            _scan_store(run, entry, matcher, knowledge, places, fence)
-    with transaction.atomic():
-        fence.check()
-        _write(run, requests, places)
+    return _Party(run=run, requests=requests, knowledge=knowledge, places=Counter(), scans={})
 
 
-def _asked_by_key(
-    run: Run, requests: Sequence[ErasureRequest], knowledge: RunKnowledge
-) -> Counter[Place]:
+def _look(parties: Sequence[_Party], fence: Fence, *, later: bool) -> None:
+    """``later``: what is scanned by schedule is left to that. Nothing is written down of a party
+    before everything was seen, so that a pass that was cut short claims nothing."""
+    there: dict[str, tuple[StoreEntry, list[_Party]]] = {}
+    for party in parties:
+        _ask_by_key(party)
+        for entry in rescanning.searched(party.requests):
+            if not (later and rescanning.is_scheduled(entry)):
+                there.setdefault(entry.name, (entry, []))[1].append(party)
+    for entry, those in there.values():
+        _scan_store(entry, those, fence)
+    for party in parties:
+        with transaction.atomic():
+            fence.check()
+            _write(party)
+
+
+def _ask_by_key(party: _Party) -> None:
     """The identities again, by key: a row that still answers to one is residue, unless the law
     keeps it."""
-    steps = journal.run_steps(run)
-    plan = case.plan_of(requests)
-    places: Counter[Place] = Counter()
-    task = task_of(plan, steps, case.given_by(requests))
+    knowledge, steps = party.knowledge, journal.run_steps(party.run)
+    plan = case.plan_of(party.requests)
+    task = task_of(plan, steps, case.given_by(party.requests))
     with Stores() as stores:
         findings = find_rows(task, stores)
     for address, text, row in findings.walk():
@@ -75,7 +101,7 @@ def _asked_by_key(
             fate = knowledge.fate(person, dataset).get(text)
             verdict = "retained" if fate == "retained" else "residue"
             if fate != "stays":
-                places[
+                party.places[
                     Place(
                         person=person,
                         store=dataset.store,
@@ -84,17 +110,11 @@ def _asked_by_key(
                         verdict=verdict,
                     )
                 ] += 1
-    return places
 
 
-def _scan_store(
-    run: Run,
-    entry: StoreEntry,
-    matcher: Matcher,
-    knowledge: RunKnowledge,
-    places: Counter[Place],
-    fence: Fence,
-) -> None:
+def _scan_store(entry: StoreEntry, parties: Sequence[_Party], fence: Fence) -> None:
+    """One pass for everybody."""
+    matcher = Matcher(needle for party in parties for needle in party.knowledge.needles)
     declared = declared_in(entry.name)
     by_name = _by_collection([d.dataset for d in declared])
     totals = Counter({"collections": 0, "fields": 0, "rows": 0})
@@ -105,14 +125,13 @@ def _scan_store(
                 totals.update({"collections": 1, "fields": seen.fields, "rows": seen.rows})
                 fence.check()
             else:
-                _judge(seen, entry.name, by_name.get(seen.collection), knowledge, places)
+                needle, dataset = matcher.needles[seen.needle], by_name.get(seen.collection)
+                for party in parties:
+                    _judge(party, seen, needle, entry.name, dataset)
     finally:
         store.close()
-    with transaction.atomic():
-        fence.check()
-        StoreScan.objects.update_or_create(
-            run=run, store=entry.name, defaults={**totals, "at": timezone.now()}
-        )
+    for party in parties:
+        party.scans[entry.name] = {**totals, "at": timezone.now()}
 
 
 def _by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:
@@ -142,16 +161,10 @@ def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...
     return tuple(dict.fromkeys(names))
 
 
-def _judge(
-    hit: Hit,
-    store: str,
-    dataset: Dataset | None,
-    knowledge: RunKnowledge,
-    places: Counter[Place],
-) -> None:
-    for person in knowledge.people_of(hit.needle):
-        verdict = knowledge.judge(person, hit, dataset)
-        places[
+def _judge(party: _Party, hit: Hit, needle: Needle, store: str, dataset: Dataset | None) -> None:
+    for person in party.knowledge.people_of(needle):
+        verdict = party.knowledge.judge(person, hit, needle, dataset)
+        party.places[
             Place(
                 person=person,
                 store=store,
@@ -162,8 +175,11 @@ def _judge(
         ] += 1
 
 
-def _write(run: Run, requests: Sequence[ErasureRequest], places: Mapping[Place, int]) -> None:
-    run.scan_results.filter(request__in=requests).delete()
+def _write(party: _Party) -> None:
+    run, places = party.run, party.places
+    for store, seen in party.scans.items():
+        StoreScan.objects.update_or_create(run=run, store=store, defaults=seen)
+    run.scan_results.filter(request__in=party.requests).delete()
     ScanResult.objects.bulk_create(
         ScanResult(
             run=run,

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
@@ -19,7 +18,7 @@ from erasure.domain.finding import key_text
 from erasure.domain.needles import Matcher
 from erasure.domain.outcome import Done, outcome_of
 from erasure.domain.states import SETTLED
-from erasure.domain.steps import last_day
+from erasure.domain.steps import Step, in_the_end, last_day
 from erasure.evidence import certificate, ledger
 from erasure.models import DateDue, ErasureRequest, PlanStep, Run, UndoWindow
 from erasure.runs import addendum, explaining, holding, journal, statement
@@ -59,9 +58,10 @@ def dates_over(now: datetime) -> Iterator[ErasureRequest]:
     unknown = Q(
         dates=None,
         plans__state="carried_out",
-        plans__steps__action__in=("retain", "expire"),
         plans__steps__rows__gt=0,
         plans__steps__until__isnull=False,
+    ) & (
+        Q(plans__steps__action__in=("retain", "expire")) | Q(plans__steps__residue="retained_until")
     )
     held = Q(plans__steps__on_hold=True)
     yield from decided.filter(over | unknown | held).distinct().order_by("due_at")
@@ -92,6 +92,15 @@ def note_trouble(request: ErasureRequest, why: str) -> None:
 def _run_of(request: ErasureRequest) -> Run:
     assert request.run is not None  # noqa: S101 - a decided case was carried out by a run
     return request.run
+
+
+def _later(step: Step, key: Key) -> Key:
+    """The key with the guard of the step that is taken now: of a row of which some fields were
+    kept, only what is left in it tells whose it is."""
+    if not step.kept or step.held is None:
+        return key
+    guard = dict(zip(step.guard, key.guard, strict=True))
+    return key._replace(guard=tuple(guard[name] for name in step.held.guard))
 
 
 def _became(receipt: Receipt) -> str:
@@ -128,15 +137,19 @@ class _Case:
         )
 
     def note_released(self, day: date) -> None:
-        """What stood still for a hold that was released was due yesterday."""
+        """What stood still for a hold that was released was due yesterday, or is on the last day
+        of the exception under the hold."""
         steps = holding.released(self.request, list(self._steps.values()))
         with transaction.atomic():
             for step in steps:
                 rows = sum(e.key.count for e in self._entries.get(step.ordinal, ()))
+                held = self._run_steps[step.ordinal].step.held
+                until = last_day(held, {}) if held else None
                 if rows:
-                    self._date(step.ordinal, day, rows).save()
+                    self._date(step.ordinal, until or day, rows).save()
+                    step.until = until
                 step.on_hold = False
-                step.save(update_fields=["on_hold"])
+                step.save(update_fields=["on_hold", "until"])
             if steps:
                 told = {"request": str(self.request.id), "datasets": [s.dataset for s in steps]}
                 ledger.append("hold_over", told)
@@ -165,8 +178,8 @@ class _Case:
     def act_in(self, name: str, due: Sequence[DateDue], fence: Fence) -> None:
         """Everything that is due in one store, written down together."""
         self._done = []
-        retained = [one for one in due if self._steps[one.step].action == "retain"]
         copies = [one for one in due if self._steps[one.step].action == "expire"]
+        retained = [one for one in due if one not in copies]
         late: dict[int, str] = {}
         with open_store(name) as store:
             if retained:
@@ -191,8 +204,7 @@ class _Case:
         """The retained rows whose day has passed, by their own step, children first."""
         works: dict[int, Work] = {}
         for ordinal in sorted({one.step for one in due}):
-            step = self._run_steps[ordinal].step
-            step = step.held or replace(step, action="delete")
+            step = in_the_end(self._run_steps[ordinal].step)
             keys = self._keys(ordinal, [one for one in due if one.step == ordinal])
             works[ordinal] = Work(step=step, keys=keys)
         listed = list(works.values())
@@ -240,7 +252,9 @@ class _Case:
         step, days = self._run_steps[ordinal].step, {one.on for one in due}
         entries = self._entries.get(ordinal, ())
         whole = step.held is not None and step.dataset.until is None
-        keys = tuple(e.key for e in entries if whole or last_day(step, e.carry) in days)
+        keys = tuple(
+            _later(step, e.key) for e in entries if whole or last_day(step, e.carry) in days
+        )
         if sum(key.count for key in keys) != sum(one.rows for one in due):
             raise StoreError(
                 step.dataset.address, "the keys kept for its dates are not those that were counted"

@@ -19,7 +19,7 @@ from django.utils import timezone
 from erasure.domain.clocks import LAWS
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import ASKERS, Asker
-from erasure.flow import intake
+from erasure.runs import given as pairs
 from lineage import selectors
 
 CHANNELS = ("phone", "post", "person", "email")
@@ -121,7 +121,7 @@ def _line(number: int, header: Sequence[str], cells: Sequence[str]) -> Line | Fa
             return Fault(number, f"{name}: must be one of {', '.join(allowed)}")
     try:
         received = _day(row.get("received", ""))
-        given = intake.tidied([(n, v) for n, v in row.items() if n not in _OTHERS])
+        given = pairs.tidied([(n, v) for n, v in row.items() if n not in _OTHERS])
     except UsageError as error:
         return Fault(number, str(error))
     asked_by: Any = row.get("asked_by", "self")

@@ -25,9 +25,13 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.width = min(console.width, _NARROW)
     steps = [step for step in plan.steps.all() if step.counted or step.via == "deep"]
     console.print(_table(steps))
-    explained = [step for step in steps if step.counted and step.explained]
+    explained = [step for step in steps if step.counted and "statement" in step.explained]
     for _, of_store in groupby(explained, key=lambda step: step.store):
         _print_how(list(of_store), console)
+    for step in steps:
+        for one in step.explained.get("versions", ()):
+            told = f"{step.dataset}, version {one['version']}: {one['words']}; {one['reason']}"
+            _print(console, f"{told} ({one['guarantee']})" if one["guarantee"] else told)
     for warning in plan.warnings:
         _print(console, f"warning: {warning}")
     for finding in plan.findings:

@@ -1,7 +1,11 @@
 """The control database. Readable identifiers are nowhere in it."""
 
+from erasure.models.calls import Call
+from erasure.models.canaries import CanaryRound
+from erasure.models.complaints import Complaint
 from erasure.models.decisions import HeldPerson, Hold, KeptDataset
 from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf
+from erasure.models.exports import Export
 from erasure.models.letters import Letter
 from erasure.models.model_jobs import ModelJob, ModelWait
 from erasure.models.plans import Plan, PlanStep
@@ -23,18 +27,23 @@ from erasure.models.runs import (
     StoreRun,
     StoreScan,
 )
+from erasure.models.staff import StaffTraining
 from erasure.models.tokens import ApiToken, IdempotencyKey
 from erasure.models.windows import Capture, DateDue, ImageChunk, UndoWindow
 
 __all__ = [
     "ApiToken",
     "Batch",
+    "Call",
+    "CanaryRound",
     "Capture",
     "Certificate",
+    "Complaint",
     "DataKey",
     "DateDue",
     "ErasureRequest",
     "Event",
+    "Export",
     "HeldPerson",
     "Hold",
     "IdempotencyKey",
@@ -55,6 +64,7 @@ __all__ = [
     "Run",
     "ScanResult",
     "SealedNeedles",
+    "StaffTraining",
     "StoreRun",
     "StoreScan",
     "SuppressionEntry",

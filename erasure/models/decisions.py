@@ -62,11 +62,13 @@ class HeldPerson(models.Model):
 
 
 class KeptDataset(models.Model):
-    """An exception of Art. 17(3): one dataset of one case is kept until a day."""
+    """An exception of Art. 17(3): one dataset of one case, or some fields of it, is kept until a
+    day."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(ErasureRequest, models.CASCADE, related_name="exceptions")
     dataset = models.CharField(max_length=255)
+    fields = models.JSONField(default=list, blank=True, help_text="empty: all of it")
     code = models.CharField(max_length=40)
     legal_reference = models.CharField(max_length=200)
     until = models.DateField()

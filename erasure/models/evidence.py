@@ -17,6 +17,11 @@ from erasure.domain.errors import EvidenceError
 HASH_TEXT = 64
 SIGNATURE_TEXT = 128
 KEY_ID_TEXT = 16
+# Kinds of leaves that say who looked at what names a person.
+LOOKS = (
+    "identifiers_seen", "reasons_seen", "letter_seen", "complaint_seen", "looked_up",
+    "export_read", "export_passphrase_shown",
+)  # fmt: skip
 
 
 class AppendOnlyQuerySet(models.QuerySet[Any]):
@@ -102,6 +107,9 @@ class LedgerLeaf(AppendOnly):
         verbose_name = "ledger leaf"
         verbose_name_plural = "ledger leaves"
         ordering = ("index",)
+        indexes = (
+            models.Index(fields=["-index"], condition=Q(kind__in=LOOKS), name="ledger_looks"),
+        )
         constraints = (
             models.CheckConstraint(
                 name="ledger_has_no_gap",

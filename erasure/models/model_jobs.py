@@ -36,6 +36,13 @@ class ModelJob(models.Model):
     asked_by = models.CharField(
         max_length=150, blank=True, help_text="who wants it now, whatever its timetable"
     )
+    round = models.PositiveSmallIntegerField(
+        default=1, help_text="which attempt of a person's it is: a pipeline trains once for each"
+    )
+    accepted_by = models.CharField(max_length=150, blank=True, help_text="who promoted it")
+    window_until = models.DateTimeField(
+        null=True, blank=True, help_text="until when the replaced version is kept, not served"
+    )
     attempts = models.PositiveSmallIntegerField(default=0)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

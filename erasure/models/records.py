@@ -54,6 +54,7 @@ class Reasoning(models.Model):
         BALANCING = "balancing"
         OPINION = "opinion"
         FEE = "fee"
+        REOPENING = "reopening"
 
     request = models.ForeignKey(ErasureRequest, models.CASCADE, related_name="reasoning")
     about = models.CharField(max_length=20, choices=About.choices)

@@ -53,11 +53,19 @@ class ErasureRequest(models.Model):
         default=True, help_text="whether the installation's undo window is used, if it has one"
     )
     duplicate_of = models.UUIDField(null=True, blank=True)
+    reopened_at = models.DateTimeField(
+        null=True, blank=True, help_text="the time to answer counts from here then"
+    )
+    reopened_by = models.CharField(max_length=150, blank=True)
+    reopened_for = models.CharField(max_length=20, blank=True)
     replay_of = models.UUIDField(null=True, blank=True)
     run = models.ForeignKey(
         "erasure.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="requests"
     )
     blocked_because = models.TextField(blank=True)
+    record_ended_at = models.DateTimeField(
+        null=True, blank=True, help_text="since when nothing of it can be read any more"
+    )
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-received_at"]
@@ -65,6 +73,11 @@ class ErasureRequest(models.Model):
             models.Index(fields=["state", "due_at"]),
             models.Index(fields=["-received_at", "-id"], name="requests_newest_first"),
             models.Index(fields=["state", "-received_at", "-id"], name="requests_of_a_state"),
+            models.Index(
+                fields=["closed_at"],
+                condition=models.Q(record_ended_at=None),
+                name="requests_with_a_record",
+            ),
         ]
         verbose_name = "request"
 
@@ -105,9 +118,12 @@ class DataKey(models.Model):
         RECORD = "record"
         RUN = "run"
         UNDO = "undo"
+        ROWS = "model rows"
+        EXPORT = "export"
+        CALL = "call"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.UUIDField(db_index=True, help_text="the request, or the run")
+    owner = models.UUIDField(db_index=True, help_text="the request, the run, or what it seals")
     purpose = models.CharField(max_length=20, choices=Purpose.choices)
     created_at = models.DateTimeField(auto_now_add=True)
     destroyed_at = models.DateTimeField(null=True, blank=True)

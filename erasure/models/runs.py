@@ -54,12 +54,15 @@ class StoreRun(models.Model):
 
 
 class Lease(models.Model):
-    """Who carries a run's store, or a model's job, now. Every takeover raises the epoch; every
-    write tests it."""
+    """Who carries a run's store, a model's job or an export now. Every takeover raises the epoch;
+    every write tests it."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="leases", null=True, blank=True)
     job = models.OneToOneField(
         "erasure.ModelJob", models.CASCADE, related_name="lease", null=True, blank=True
+    )
+    export = models.OneToOneField(
+        "erasure.Export", models.CASCADE, related_name="lease", null=True, blank=True
     )
     store = models.CharField(max_length=100, blank=True, help_text="empty: the run itself")
     epoch = models.PositiveIntegerField(default=0)

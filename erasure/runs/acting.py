@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from erasure.domain.errors import LateRows, StoreError
-from erasure.domain.finding import key_text
+from erasure.domain.finding import Person, key_text
 from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
-from erasure.models import Batch, Run, StoreRun
+from erasure.models import Batch, ErasureRequest, Run, StoreRun
 from erasure.runs import capturing, case, explaining, holding, journal
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
@@ -31,7 +31,7 @@ def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None
     if store_run.started_at is None:
         StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
     actor = _Actor(run, store, fence)
-    _refuse_changed(run, store, actor.steps)
+    _refuse_changed(actor.members, store, actor.steps)
     while (batch := _pending(run, store.name).first()) is not None:
         holding.refuse_held(run, store.name, actor.steps)
         actor.act_on(batch)
@@ -55,9 +55,11 @@ def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None
         )
 
 
-def _refuse_changed(run: Run, store: Store, steps: Sequence[RunStep]) -> None:
+def _refuse_changed(
+    members: Sequence[ErasureRequest], store: Store, steps: Sequence[RunStep]
+) -> None:
     """Between the start of a run and its act there may be days: a store that was away."""
-    plan = case.plan_of(case.members(run))
+    plan = case.plan_of(members)
     if code := explaining.changed_in(plan, steps, store.name, store):
         raise StoreError(
             store.name,
@@ -76,10 +78,12 @@ class _Actor:
     def __init__(self, run: Run, store: Store, fence: Fence) -> None:
         self._run, self._store, self._fence = run, store, fence
         self.steps = journal.run_steps(run)
+        self._undoable = run.undo_windows.exists()  # windows are opened with the run, or never
         self._open()
 
     def _open(self) -> None:
-        people = case.people_of(self._run)
+        self.members = case.members(self._run)
+        people = {str(request.id) for request in self.members}
         self._keys = journal.batch_keys(people)
         needles = journal.matcher_of(journal.open_needles(self._run, people))
         self._secrets = Secrets(seed=journal.open_seed(self._run), needles=needles)
@@ -87,13 +91,14 @@ class _Actor:
     def act_on(self, batch: Batch) -> None:
         """A child inserted after the search makes its parent's delete fail: search again, write
         the late rows down, and take them together with the batch, in one transaction."""
-        batches, written = [batch], self._run.batches.count()
+        batches, written = [batch], -1
         for _ in range(ROUNDS):
             try:
                 self._act(batches)
                 return
             except LateRows as error:
                 place = error.place
+                written = self._run.batches.count() if written < 0 else written
                 search_again(self._run, self.steps, self._fence)
                 self._open()
                 batches = list(_pending(self._run, self._store.name))
@@ -117,9 +122,12 @@ class _Actor:
             for batch in batches:
                 if batch.state == "found":
                     move(batch, "intent", by=_BY)
-        receipts = capturing.act(
-            self._run, batches, self._store, works, self._secrets, every, self._fence
-        )
+        if self._undoable:
+            receipts = capturing.act(
+                self._run, batches, self._store, works, self._secrets, every, self._fence
+            )
+        else:
+            receipts = self._store.act(list(works.values()), self._secrets)
         failures = self._store.check(list(works.values()), self._secrets)
         if failures:
             worst = failures[0]
@@ -161,30 +169,47 @@ def _receipts(
 ) -> dict[str, dict[str, Any]]:
     """Counts per person and step, from the written keys and never from a row count; and which of
     the person's entries the store left alone, by their places: a key may be personal."""
-    by_ordinal = {s.ordinal: s.step for s in steps}
-    kept = {k: {key_text(key.values) for key in r.kept} for k, r in told.items()}
-    reused = {k: {key_text(key.values) for key in r.reused} for k, r in told.items()}
-    along = {k: {key_text(key.values): n for key, n in r.along.items()} for k, r in told.items()}
+    told_of = {s.ordinal: _Told(s, told[s.ordinal]) for s in steps if s.ordinal in told}
     people: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        step = by_ordinal[entry.ordinal]
-        receipt = told[entry.ordinal]
-        until = _kept_until(step, entry)
+        about = told_of[entry.ordinal]
         for person in entry.people:
-            lines = people.setdefault(person, {})
-            line = lines.get(str(entry.ordinal))
+            lines = people.get(person)
+            if lines is None:
+                lines = people[person] = {}
+            line = lines.get(about.name)
             if line is None:
-                line = lines[str(entry.ordinal)] = _empty_line(receipt)
-            if until:
-                line["until"] = max(line["until"] or until, until)
-            if entry.text in kept[entry.ordinal]:
-                line["kept_at"].append(entry.at[person])
-            elif entry.text in reused[entry.ordinal]:
-                line["reused_at"].append(entry.at[person])
-            elif entry.text:
-                line["rows"] += entry.key.count
-                _add(line["along"], along[entry.ordinal].get(entry.text, {}))
+                line = lines[about.name] = _empty_line(about.receipt)
+            if about.plain:
+                line["rows"] += entry.key.count if entry.text else 0
+            else:
+                about.note(line, entry, person)
     return people
+
+
+class _Told:
+    """What a store said of a step's keys. ``plain``: the same of each of them."""
+
+    def __init__(self, step: RunStep, receipt: Receipt) -> None:
+        self.name, self._step, self.receipt = str(step.ordinal), step.step, receipt
+        self._kept = {key_text(key.values) for key in receipt.kept}
+        self._reused = {key_text(key.values) for key in receipt.reused}
+        self._along = {key_text(key.values): counts for key, counts in receipt.along.items()}
+        dated = self._step.action == "retain" or bool(self._step.kept)
+        self.plain = not (dated or self._kept or self._reused or self._along)
+
+    def note(self, line: dict[str, Any], entry: Entry, person: Person) -> None:
+        """Count one of a person's entries."""
+        until = _kept_until(self._step, entry)
+        if until:
+            line["until"] = max(line["until"] or until, until)
+        if entry.text in self._kept:
+            line["kept_at"].append(entry.at[person])
+        elif entry.text in self._reused:
+            line["reused_at"].append(entry.at[person])
+        elif entry.text:
+            line["rows"] += entry.key.count
+            _add(line["along"], self._along.get(entry.text, {}))
 
 
 def _add(total: dict[str, int], counts: Mapping[str, int]) -> None:

@@ -23,19 +23,20 @@ class Done:
     rows: int
     residue: str
     note: str
+    verification: str = "asked again by key"
 
 
 def body_of(
     request: ErasureRequest, steps: Sequence[PlanStep], done: Sequence[Done], outcome: str
 ) -> dict[str, Any]:
     """The addendum's body: ``done`` now, and what of all ``steps`` is still there."""
-    now = timezone.now().isoformat()
+    now, amended = timezone.now().isoformat(), statement.certificates_of(request).first()
     number = Certificate.objects.filter(request=str(request.id), kind="addendum").count() + 1
     return {
         "id": f"lethe-{request.id}-{number}",
         "version": VERSION,
         "kind": "addendum",
-        "amends": f"lethe-{request.id}",
+        "amends": amended.pk if amended else f"lethe-{request.id}",
         "issued_at": now,
         "issuer": {"controller": settings.LETHE_CONTROLLER},
         "tool": {"name": "lethe", "version": statement.tool_version()},
@@ -51,7 +52,7 @@ def body_of(
                 "rows": one.rows,
                 "residue": one.residue,
                 "note": one.note,
-                "verification": "asked again by key",
+                "verification": one.verification,
                 "verified_at": now,
             }
             for one in done

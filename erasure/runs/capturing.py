@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from django.utils import timezone
@@ -30,17 +30,17 @@ def act(
     store: Store,
     works: Mapping[int, Work],
     secrets: Secrets,
-    entries: Iterable[Entry],
+    entries: Collection[Entry],
     fence: Fence,
 ) -> list[Receipt]:
     """Carry out the works (by the ordinal of their step) of some batches. Everybody whose window
     is open gets images of their rows, where the store can put rows back."""
     listed = list(works.values())
-    whose = _whose(works, entries)
-    people = {person for owners in whose.values() for person in owners}
+    people = {person for owners in {entry.people for entry in entries} for person in owners}
     opened = windows.open_for(run, people, timezone.now()) if people else {}
     if not opened or not isinstance(store, Captures):
         return store.act(listed, secrets)
+    whose = _whose(works, entries)
     _settle_former(run, batches, store, opened)
     named = _Named(journal.open_needles(run, people) if len(people) > 1 else {}, listed)
     keeper = Sealer(run, store.name, batches, opened, whose, named.people, fence)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -11,9 +12,10 @@ from erasure import vault
 from erasure.domain.errors import KeyDestroyed, StoreError
 from erasure.domain.finding import Person, Seed, Wanted, add_wanted
 from erasure.domain.needles import Needle, value_needles
+from erasure.domain.states import SETTLED
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier, Plan, Run
-from lineage.graph import Edge, Field, Reference
+from lineage.graph import Edge, Field, Reference, plain
 
 _CARRIED = ("executing", "verifying", "blocked")
 # person → the (kind, value) pairs they gave
@@ -34,9 +36,10 @@ def people_of(run: Run) -> set[Person]:
 
 
 def plan_of(requests: Iterable[ErasureRequest]) -> Plan:
-    """The approved plan whose steps a run's members share. Raises StoreError when it is gone."""
+    """The plan whose steps a run's members share: approved, or carried out by it. Raises
+    StoreError when it is gone."""
     for request in requests:
-        plan = request.plans.filter(state="approved").first()
+        plan = request.plans.filter(state__in=("approved", "carried_out")).first()
         if plan is not None:
             return plan
     raise StoreError("run", "its approved plan is gone; plan again")
@@ -48,7 +51,8 @@ def given_by(requests: Iterable[ErasureRequest], *, proved: bool = True) -> Give
     ids = [request.id for request in requests]
     keys = vault.open_keys(ids, "identifiers")
     given: dict[Person, list[tuple[str, str]]] = {str(i): [] for i in ids}
-    records = Identifier.objects.filter(request_id__in=ids).order_by("kind", "id")
+    records = Identifier.objects.filter(request_id__in=ids).exclude(sealed=b"")
+    records = records.order_by("kind", "id")
     for record in records.exclude(proved_by="") if proved else records:
         label = f"identifier:{record.request_id}:{record.kind}"
         value = vault.unseal(keys[record.request_id], record.sealed, label=label).decode()
@@ -88,7 +92,7 @@ def add_given(needles: dict[Person, set[Needle]], given: Given) -> None:
 
 def edge_to_json(edge: Edge) -> dict[str, Any]:
     """A plain copy of an edge for the plan."""
-    return {**vars(edge), "reference": vars(edge.reference)}
+    return {**plain(edge), "reference": plain(edge.reference)}
 
 
 def edge_from_json(plain: Mapping[str, Any]) -> Edge:
@@ -108,13 +112,26 @@ def seeds_from_json(plain: Mapping[str, Mapping[str, str]]) -> list[Seed]:
 
 
 def destroy_keys(request: ErasureRequest, purposes: Iterable[str]) -> None:
-    """Shred what those keys sealed, and say so in the ledger; what is gone already stays gone."""
+    """:func:`destroy_keys_of` one case."""
+    destroy_keys_of([request.pk], purposes)
+
+
+def destroy_keys_of(cases: Collection[UUID], purposes: Iterable[str]) -> None:
+    """Shred what those keys sealed, and say so in the ledger; what is gone already stays gone.
+    Those of a case that goes on, or was reopened meanwhile, are left alone, but for its images'.
+    """
+    ended = ErasureRequest.objects.filter(pk__in=cases, state__in=SETTLED).order_by("pk")
     for purpose in purposes:
         with transaction.atomic():
-            if vault.destroy_key(request.id, purpose):
-                ledger.append("key_destroyed", {"request": str(request.id), "purpose": purpose})
+            free = ended.select_for_update().values_list("pk", flat=True)
+            gone = vault.destroy_keys(cases if purpose == "undo" else list(free), purpose)
+            if gone:
+                told = [{"request": str(case), "purpose": purpose} for case in sorted(gone)]
+                ledger.append_many(("key_destroyed", entry) for entry in told)
 
 
 def forget_identifiers(request: ErasureRequest) -> None:
     """A case that ends without an erasure keeps nothing that the person gave."""
     destroy_keys(request, ("identifiers", "deferred"))
+    for export in request.exports.exclude(state="destroyed"):
+        vault.destroy_key(export.id, "export")  # its files go with the next sweep

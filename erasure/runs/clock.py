@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, time
 
 from dateutil.relativedelta import relativedelta
 from django.conf import settings
@@ -18,13 +18,15 @@ from erasure.models import ErasureRequest
 
 def clock_of(request: ErasureRequest) -> clocks.Clock:
     """Count anew from what is recorded."""
+    began = request.reopened_at or request.received_at
     pauses = [
         clocks.Pause(why="fee" if p.why == "fee" else "identity", since=p.since, until=p.until)
         for p in request.pauses.all()
+        if not request.reopened_at or p.since >= began
     ]
     return clocks.clock(
         _rules(request.law),
-        request.received_at,
+        began,
         pauses,
         zone=timezone.get_default_timezone(),
         is_holiday=clocks.holidays_of(settings.LETHE_ESTABLISHMENT),
@@ -67,6 +69,13 @@ def acknowledge(request: ErasureRequest, *, by: str, at: datetime) -> None:
             )
         ledger.append("acknowledged", {"request": str(request.id), "by": by})
     request.acknowledged_at = at
+
+
+def start_of(day: date | None) -> datetime | None:
+    """The first moment of a day of receipt; None for today or no day, which mean now."""
+    if day is None or day == timezone.localdate():
+        return None
+    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
 
 
 def _rules(law: str) -> clocks.Rules:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from erasure.domain.states import SETTLED
-from erasure.models import ErasureRequest
+from erasure.models import Complaint, ErasureRequest
 
 SOON = timedelta(days=7)
 Requests = QuerySet[ErasureRequest]
@@ -37,3 +37,20 @@ def unacknowledged(requests: Requests, now: datetime) -> Requests:
     """Those whose receipt the law wants confirmed within a week, or wanted already."""
     waiting = unanswered(requests).filter(acknowledged_at=None)
     return waiting.filter(acknowledge_by__lt=now + SOON)
+
+
+def open_complaints() -> QuerySet[Complaint]:
+    """Those that wait for their answer, what is due first above."""
+    return Complaint.objects.filter(closed_at=None).order_by("acknowledge_by", "answer_by")
+
+
+def complaints_due(now: datetime) -> QuerySet[Complaint]:
+    """Those to confirm or to answer within a week, or overdue already."""
+    confirm = Q(state="received", acknowledge_by__lt=now + SOON)
+    return open_complaints().filter(confirm | Q(answer_by__lt=now + SOON))
+
+
+def complaints_overdue(now: datetime) -> QuerySet[Complaint]:
+    """Those that should have been confirmed or answered by now."""
+    confirm = Q(state="received", acknowledge_by__lt=now)
+    return open_complaints().filter(confirm | Q(answer_by__lt=now))

@@ -10,7 +10,7 @@ from typing import Any
 from erasure.domain.errors import UsageError
 from erasure.domain.finding import Person, mode_of
 from erasure.domain.needles import Needle
-from erasure.domain.steps import KEPT, Step
+from erasure.domain.steps import KEPT, Step, in_the_end
 from erasure.models import Plan
 from erasure.runs import journal
 from erasure.runs.journal import RunStep
@@ -56,12 +56,12 @@ def explain_steps(
 
 
 def triggers_later(store: Explains, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
-    """Per step, the triggers that run when what the law keeps until a day is erased on it: they
-    are accepted with the plan, since nobody is asked on that day."""
+    """Per step, the triggers that run when what the law keeps until a day, or a hold until its
+    release, is erased then: they are accepted with the plan, since nobody is asked on that day."""
     kept = {
-        place: replace(step, action="delete")
+        place: in_the_end(step)
         for place, step in enumerate(steps)
-        if step.action == "retain" and step.dataset.until
+        if step.action == "retain" and (step.dataset.until or step.held)
     }
     effects = store.side_effects(list(kept.values())) if kept else []
     found = {
@@ -185,6 +185,18 @@ def warnings_of(told: Explanations, steps: Sequence[RunStep]) -> list[str]:
     return sorted(set(found))
 
 
+def shown(
+    ordinal: int,
+    told: Explanations,
+    versions: Mapping[int, Sequence[Mapping[str, Any]]],
+    steps: Sequence[RunStep],
+) -> dict[str, Any]:
+    """What is kept with a step: how its store does it, or what becomes of each of its versions."""
+    if ordinal in told:
+        return to_json(told[ordinal], steps)
+    return {"versions": list(versions[ordinal])} if ordinal in versions else {}
+
+
 def to_json(told: Explanation, steps: Sequence[RunStep]) -> dict[str, Any]:
     """An explanation as it is kept with its step."""
     return {
@@ -212,7 +224,7 @@ def changed_in(plan: Plan, steps: Sequence[RunStep], name: str, store: Store) ->
     listed = [s.step for s in steps if s.store == name]
     effects = [*store.side_effects(listed), *triggers_later(store, listed)]
     now = {(e.code, e.mark) for one in effects for e in one if acceptable(e, steps)}
-    explained = plan.steps.filter(store=name).values_list("explained", flat=True)
+    explained = [step.explained for step in plan.steps.all() if step.store == name]
     codes = {code for one in explained for code in one.get("effects", ())}
     approved = {(f["code"], f["mark"]) for f in plan.findings if f["code"] in codes}
     return min((code for code, _ in now ^ approved), default="")

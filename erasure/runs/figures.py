@@ -7,11 +7,11 @@ from statistics import median
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import TruncMonth
+from django.db.models.functions import Coalesce, TruncMonth
 from django.utils import timezone
 
 from erasure.domain.states import SETTLED
-from erasure.models import ErasureRequest, KeptDataset
+from erasure.models import Complaint, ErasureRequest, KeptDataset
 from erasure.runs import dues
 
 _DAY = 86_400
@@ -39,6 +39,8 @@ def figures(since: datetime, until: datetime) -> dict[str, Any]:
         **_days(cases),
         "share_extended": _share(cases.exclude(extended_at=None).count(), every),
         "share_identity_asked": _share(asked.distinct().count(), every),
+        "reopened": cases.exclude(reopened_at=None).count(),
+        "by_complaint": _complaints(since, until),
         "open": dues.unanswered(cases).count(),
         "overdue": dues.overdue(cases, timezone.now()).count(),
     }
@@ -49,6 +51,12 @@ def _counts(rows: QuerySet[Any], column: str) -> dict[str, int]:
     return {row[column] or "none": row["n"] for row in counted}
 
 
+def _complaints(since: datetime, until: datetime) -> dict[str, int]:
+    """Complaints that came in then, by what they came to; ``none``: not answered yet."""
+    came = Complaint.objects.order_by().filter(received_at__gte=since, received_at__lt=until)
+    return _counts(came, "verdict")
+
+
 def _by_month(cases: QuerySet[ErasureRequest]) -> dict[str, int]:
     months = cases.annotate(month=TruncMonth("received_at")).values("month")
     counted = months.annotate(n=Count("pk")).order_by("month")
@@ -57,7 +65,8 @@ def _by_month(cases: QuerySet[ErasureRequest]) -> dict[str, int]:
 
 def _days(cases: QuerySet[ErasureRequest]) -> dict[str, float | None]:
     """From receipt to the answer, of those that were answered."""
-    pairs = cases.exclude(closed_at=None).values_list("received_at", "closed_at")
+    began = Coalesce("reopened_at", "received_at")
+    pairs = cases.exclude(closed_at=None).values_list(began, "closed_at")
     days = [
         (closed - received).total_seconds() / _DAY
         for received, closed in pairs.iterator()

@@ -45,7 +45,13 @@ def recognise(request: ErasureRequest, needles: Mapping[Person, set[Needle]]) ->
 def keeps_of(request: ErasureRequest) -> list[Keep]:
     """Everything that is to be left in this case, exceptions first: a hold outranks them."""
     keeps = [
-        Keep(dataset=e.dataset, code=e.code, reference=e.legal_reference, until=e.until)
+        Keep(
+            dataset=e.dataset,
+            code=e.code,
+            reference=e.legal_reference,
+            until=e.until,
+            fields=tuple(e.fields),
+        )
         for e in request.exceptions.filter(lifted_at=None, until__gt=timezone.localdate())
     ]
     for hold in holds_on(request):

@@ -51,14 +51,15 @@ def run_steps(run: Run) -> list[RunStep]:
 def write_batches(
     run: Run, steps: Sequence[RunStep], entries: Iterable[Entry], *, round_: int
 ) -> int:
-    """Seal the entries into batches per store; returns how many. Joins the caller's transaction."""
+    """Seal the entries into batches per store; returns how many. Joins the caller's transaction.
+    ``round_`` 0: the run has none yet."""
     by_store: dict[str, list[Entry]] = {}
     store_of = {s.ordinal: s.store for s in steps}
     for entry in entries:
         by_store.setdefault(store_of[entry.ordinal], []).append(entry)
     people = {person for listed in by_store.values() for e in listed for person in e.people}
     keys = _keys(people, "deferred")
-    ordinal = run.batches.count()
+    ordinal = run.batches.count() if round_ else 0
     batches = []
     for store in sorted(by_store):
         listed = sorted(by_store[store], key=lambda e: e.ordinal)
@@ -130,14 +131,16 @@ def read_batch(
         offset, length = batch.directory[person]
         label = _label(batch.run_id, batch.ordinal, person)
         plain = vault.unseal(keys[person], sealed[offset : offset + length], label=label)
-        alone, became = frozenset({person}), _Became(batch, person)
+        alone = frozenset({person})
+        became = _Became(batch, person) if batch.state == "done" else None
         for at, entry in enumerate(segments.from_text(plain, alone)):
             known = merged.setdefault((entry.ordinal, entry.text), entry)
             if known is not entry:
                 known.people |= alone
                 known.key = joined(known.key, entry.key)
             known.at[person] = at
-            known.became = became.of(entry.ordinal, at)
+            if became is not None:
+                known.became = became.of(entry.ordinal, at)
     return list(merged.values())
 
 
@@ -150,18 +153,16 @@ def read_run(run: Run, people: Collection[Person]) -> Iterator[Entry]:
 
 
 class _Became:
-    """What the receipts of a batch say of a person's entries, by their places."""
+    """What the receipts of a batch that is done say of a person's entries, by their places."""
 
     def __init__(self, batch: Batch, person: Person) -> None:
-        self._done = batch.state == "done"
         self._odd: dict[tuple[int, int], Became] = {}
-        lines = batch.receipts.get(person, {}) if self._done else {}
-        for ordinal, line in lines.items():
+        for ordinal, line in batch.receipts.get(person, {}).items():
             self._odd |= {(int(ordinal), at): "reused" for at in line.get("reused_at", ())}
             self._odd |= {(int(ordinal), at): "kept" for at in line.get("kept_at", ())}
 
     def of(self, ordinal: int, at: int) -> Became:
-        return self._odd.get((ordinal, at), "done") if self._done else ""
+        return self._odd.get((ordinal, at), "done")
 
 
 def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> dict[int, Work]:

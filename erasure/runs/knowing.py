@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from erasure.domain.finding import KeyText, Person, key_text
 from erasure.domain.needles import Matcher, Needle
@@ -30,7 +30,6 @@ class RunKnowledge:
         requests: Sequence[ErasureRequest],
         needles: Mapping[Person, set[Needle]],
     ) -> None:
-        self._matcher = journal.matcher_of(needles)
         self._own_matcher = {person: Matcher(owned) for person, owned in needles.items()}
         self._people = _by_needle(needles)
         self._fates: dict[tuple[Person, str], dict[KeyText, Fate]] = {}
@@ -39,29 +38,31 @@ class RunKnowledge:
         self._referenced = {
             s.step.dataset.address for s in steps.values() if s.step.via == "refcount"
         }
+        partly = [s.step for s in steps.values() if s.step.kept]
+        self._excepted = {step.dataset.address: step.kept for step in partly}
         self.unseen = {s.step.dataset.address for s in steps.values() if s.step.action in _UNSEEN}
-        self._only = {r.only_store for r in requests} - {""}
         self._read(run, requests, steps)
 
-    def covers(self, store: str) -> bool:
-        """A replay after a restore looks at the restored store alone."""
-        return not self._only or store in self._only
+    @property
+    def needles(self) -> Collection[Needle]:
+        """Everybody's."""
+        return self._people.keys()
 
-    def people_of(self, needle: int) -> list[Person]:
+    def people_of(self, needle: Needle) -> Sequence[Person]:
         """Everybody whose needle that is."""
-        return self._people[self._matcher.needles[needle]]
+        return self._people.get(needle, ())
 
     def fate(self, person: Person, dataset: Dataset) -> Mapping[KeyText, Fate]:
         """What became of the person's rows there, by key."""
         return self._fates.get((person, dataset.address), {})
 
-    def judge(self, person: Person, hit: Hit, dataset: Dataset | None) -> Verdict:
-        """Residue, shared or retained, for this person."""
+    def judge(self, person: Person, hit: Hit, needle: Needle, dataset: Dataset | None) -> Verdict:
+        """Residue, shared or retained, for this person, whose needle was hit."""
         seen = Sighting(
             field=hit.field,
             key=key_text(hit.key),
             whole=hit.whole,
-            coarse=self._matcher.needles[hit.needle].coarse,
+            coarse=needle.coarse,
             owner=hit.owner,
         )
         knowledge = Knowledge(
@@ -70,6 +71,7 @@ class RunKnowledge:
             fate=self.fate(person, dataset) if dataset else {},
             own=self._own.get(person, {}),
             referenced=dataset is not None and dataset.address in self._referenced,
+            excepted=self._excepted.get(dataset.address, ()) if dataset else (),
         )
         return judge(seen, knowledge)
 

@@ -56,6 +56,14 @@ def job_lease(job_id: UUID) -> Iterator[Fence]:
         yield fence
 
 
+@contextmanager
+def export_lease(export_id: UUID) -> Iterator[Fence]:
+    """Hold the lease of an export. Raises Fenced while somebody else alive holds it."""
+    record, _ = Lease.objects.get_or_create(export_id=export_id)
+    with _taken(record, "export") as fence:
+        yield fence
+
+
 def job_is_held(job_id: UUID) -> bool:
     """Whether somebody alive is at a model's job."""
     record = Lease.objects.filter(job_id=job_id).first()

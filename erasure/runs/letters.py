@@ -44,12 +44,15 @@ class Written:
 def situation_of(request: ErasureRequest, notice: Notice | None = None) -> letters.Situation:
     """What decides which letters fit; ``notice``: the recipient that is meant."""
     told = notice is not None and notice.told_at is not None
+    complained = set(request.complaints.values_list("state", flat=True))
     return letters.Situation(
         state=request.state,
         extended=request.extended_at is not None,
         replay=request.replay_of is not None,
         to_tell=notice is not None and not told,
         to_remind=notice is not None and told and notice.acknowledged_at is None,
+        complaint=bool(complained & {"received", "acknowledged"}),
+        answered="answered" in complained,
     )
 
 
@@ -58,6 +61,10 @@ def checked_fit(request: ErasureRequest, code: str, notice: Notice | None) -> le
     kind = letters.kind_of(code)
     if (notice is not None) != (kind.to == "recipient"):
         raise UsageError(f"notice: {code} is {'' if notice is None else 'not '}for a recipient")
+    if request.record_ended_at:
+        raise UsageError(
+            "code: the record of this case has ended and takes no letter; write it by hand"
+        )
     if why := letters.why_not(kind, situation_of(request, notice)):
         raise UsageError(f"code: {code} {why}")
     return kind

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Min, Sum
 from django.utils import timezone
 
-from erasure.domain.models import Due, ModelPolicy, Waiting, due, policy_of
+from erasure.connect import open_store
+from erasure.domain.errors import StoreError
+from erasure.domain.models import Due, ModelPolicy, VersionFacts, Waiting, due, policy_of
 from erasure.models import ModelJob, ModelWait, Run
 from erasure.runs import case, journal
+from erasure.stores.trained import TrainsModels
 from erasure.transitions import move
 from lineage import selectors
 from lineage.graph import Dataset
 
-OPEN = ("queued", "running")
+OPEN = ("queued", "running", "proposed", "window")
 STOPPED = ("blocked", "quarantined", "cancelled")
-_PERSON = "person"  # the second part of a model registry's keys: (version, "person", keyed hash)
+PERSON = "person"  # the second part of a model registry's keys: (version, "person", keyed hash)
 
 
 @dataclass(kw_only=True)
@@ -45,9 +48,19 @@ def wanted_of(run: Run, steps: Sequence[journal.RunStep]) -> dict[str, Wanted]:
         one = found.setdefault(dataset.address, Wanted(dataset=dataset, store=step.store))
         one.cases.update(entry.people)
         values = entry.key.values
-        if len(values) == 3 and values[1] == _PERSON:
+        if len(values) == 3 and values[1] == PERSON:
             one.hashes.add(str(values[2]))
     return found
+
+
+def inferred_from(address: str, facts: Sequence[VersionFacts]) -> list[VersionFacts]:
+    """A version without a manifest may know whoever stands in what lineage says it learnt from."""
+    if not any(f.inferred for f in facts):
+        return list(facts)
+    trained_on = tuple(
+        sorted(d.upstream for d in selectors.derivations() if d.downstream == address)
+    )
+    return [replace(f, trained_on=trained_on) if f.inferred else f for f in facts]
 
 
 def dataset_of(job: ModelJob, planned: Dataset) -> Dataset:
@@ -123,7 +136,8 @@ def requeue(job: ModelJob, *, by: str, because: str) -> ModelJob:
             heir.refresh_from_db()
             return heir
         fresh = {"asked_by": by, "due_at": timezone.now(), "due_why": "asked for", "error": ""}
-        return move(job, "queued", by=by, because=because, also={**fresh, "attempts": 0})
+        anew = {"attempts": 0, "round": job.round + 1, "accepted_by": "", "window_until": None}
+        return move(job, "queued", by=by, because=because, also={**fresh, **anew})
 
 
 def people_of(job: ModelJob) -> tuple[frozenset[str], Mapping[str, Wanted]]:
@@ -137,3 +151,19 @@ def people_of(job: ModelJob) -> tuple[frozenset[str], Mapping[str, Wanted]]:
             hashes |= wanted.hashes
             models[str(run.id)] = wanted
     return frozenset(hashes), models
+
+
+def alarmed() -> list[str]:
+    """What is wrong with any model of the catalogue by itself, in words: altered, out of service,
+    or trained on somebody who was forgotten. A store that is away is told too."""
+    told = []
+    for address, dataset in sorted(selectors.datasets().items()):
+        if not dataset.model:
+            continue
+        try:
+            with open_store(dataset.store) as store:
+                found = store.alarms(dataset) if isinstance(store, TrainsModels) else []
+        except StoreError as error:
+            found = [str(error)]
+        told += [f"{address}: {words}" for words in found]
+    return told

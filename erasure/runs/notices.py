@@ -23,6 +23,20 @@ def record_told(notice: Notice, *, by: str, at: datetime) -> Notice:
     return notice
 
 
+def tell_again(notice: Notice) -> None:
+    """More was erased that the recipient has: what was recorded of the first time stays in the
+    ledger alone. Nothing happens where they were not told yet. The caller's object is updated."""
+    afresh = {
+        "told_at": None, "told_by": "", "reminded_at": None,
+        "acknowledged_at": None, "acknowledged_by": "",
+    }  # fmt: skip
+    with transaction.atomic():
+        if Notice.objects.filter(pk=notice.pk).exclude(told_at=None).update(**afresh):
+            _note("to_tell_again", notice, "run")
+    for name, value in afresh.items():
+        setattr(notice, name, value)
+
+
 def record_reminded(notice: Notice, *, by: str, at: datetime) -> None:
     """``by`` has reminded the recipient; the last time counts."""
     with transaction.atomic():

@@ -6,7 +6,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
@@ -54,7 +54,10 @@ def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
     """What to search, from an approved plan: never wider than what was approved, and as it was
     approved, whatever has become of the catalogue since."""
     return Task(
-        datasets=selectors.datasets() | {s.step.dataset.address: s.step.dataset for s in steps},
+        datasets={
+            **selectors.datasets(),
+            **{s.step.dataset.address: s.step.dataset for s in steps},
+        },
         edges=[case.edge_from_json(e) for e in plan.edges],
         seeds=case.seeds_from_json(plan.seeds),
         guards=guards_of(s.step for s in steps),
@@ -81,8 +84,15 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
     entries: list[Entry] = []
     for address, table in found.findings.rows.items():
         reading = found.task.guards.get(address, ())
+        going = covered.get((address, "deep", ()))
+        if going is not None and (going.step.action != "delete" or going.step.guard != reading):
+            going = None
         for text, row in table.items():
-            entries += _entries_of_row(address, text, row, reading, covered)
+            if going is not None and row.via == "deep" and not row.parts:
+                # Nearly every row: all of it goes, so there is nothing in it to be cut.
+                entries.append(Entry(going.ordinal, _key_of(row), text, row.deep_for, row.carry))
+            else:
+                entries += _entries_of_row(address, text, row, reading, covered)
     for address, mentioned in found.mentions.items():
         step = _covering(covered, address, "mention")
         entries += [
@@ -99,8 +109,7 @@ def _entries_of_row(
     reading: tuple[str, ...],
     covered: Mapping[_Place, RunStep],
 ) -> Iterator[Entry]:
-    key = row.payload
-    assert isinstance(key, Key)  # noqa: S101 - searching puts keys there
+    key = _key_of(row)
     people = row.deep_for if row.via == "deep" else row.owners
     own = _covering(covered, address, row.via) if row.via != "shallow" else None
     cut: set[str] = set()
@@ -110,6 +119,11 @@ def _entries_of_row(
         cut.update(step.step.cut)
     if own is not None:
         yield from _entries(own, _guarded(key, reading, own, cut), text, people, row)
+
+
+def _key_of(row: Row) -> Key:
+    assert isinstance(row.payload, Key)  # noqa: S101 - searching puts keys there
+    return row.payload
 
 
 def _cuts_of_row(
@@ -137,7 +151,7 @@ def _guarded(key: Key, reading: tuple[str, ...], step: RunStep, cut: Collection[
         return key
     read = dict(zip(reading, key.guard, strict=True))
     guard = tuple([None if name in cut else read[name] for name in names])
-    return Key(values=key.values, guard=guard, count=key.count, version=key.version)
+    return key._replace(guard=guard)
 
 
 def _entries(step: RunStep, key: Key, text: KeyText, people: People, row: Row) -> Iterator[Entry]:
@@ -146,7 +160,7 @@ def _entries(step: RunStep, key: Key, text: KeyText, people: People, row: Row) -
         yield Entry(ordinal=step.ordinal, key=key, text=text, people=people, carry=row.carry)
         return
     for person in sorted(people):
-        mine = replace(key, guard=_own_parts(step.step.guard, key.guard, person, row))
+        mine = key._replace(guard=_own_parts(step.step.guard, key.guard, person, row))
         alone = frozenset({person})
         yield Entry(ordinal=step.ordinal, key=mine, text=text, people=alone, carry=row.carry)
 
@@ -267,7 +281,7 @@ def write_run(
             ],
         )
         journal.seal_needles(run, needles)
-        journal.write_batches(run, steps, entries, round_=0)
+        written = journal.write_batches(run, steps, entries, round_=0)
         StoreRun.objects.bulk_create(
             StoreRun(run=run, store=store, kind=kind)
             for store, kind in sorted({(s.store, s.kind) for s in steps})
@@ -277,6 +291,6 @@ def write_run(
         move(run, "acting", by=by, because=f"{len(requests)} people, plan shape {plan.shape[:12]}")
         ledger.append(
             "sealed",
-            {"run": str(run.id), "requests": len(requests), "batches": run.batches.count()},
+            {"run": str(run.id), "requests": len(requests), "batches": written},
         )
     return run

@@ -10,7 +10,7 @@ from django.utils.timezone import localdate
 from rich.console import Console
 from rich.table import Table
 
-from erasure.models import Certificate, ErasureRequest, Plan
+from erasure.models import ErasureRequest, Plan
 from erasure.runs import statement, windows
 
 
@@ -129,7 +129,7 @@ def failure_json(error: str, seconds: float) -> dict[str, Any]:
 
 def certificate_path(request: ErasureRequest) -> str | None:
     """Absolute path of the case's certificate, or None."""
-    sealed = Certificate.objects.filter(pk=f"lethe-{request.id}").first()
+    sealed = statement.certificates_of(request).first()
     return str(Path(settings.LETHE_HOME) / sealed.path) if sealed else None
 
 

@@ -110,10 +110,12 @@ class Known:
 
     def is_new(self, entry: Entry) -> bool:
         """Never written down; or dealt with, and there again."""
+        step = self._steps[entry.ordinal]
+        if step.via == "mention" and self._keeps_a_text(step.dataset.address, entry.text):
+            return False
         before = self._entries.get((entry.ordinal, entry.text))
         if before is None or not before.became:
             return before is None
-        step = self._steps[entry.ordinal]
         if step.action in KEPT:
             return before.became == "reused"
         if step.via == "deep":
@@ -121,6 +123,12 @@ class Known:
             return before.became == "reused" or step.action == "delete"
         # A shared row's key may be a newcomer's; and one that was kept is still there.
         return step.via != "refcount"
+
+    def _keeps_a_text(self, address: str, text: KeyText) -> bool:
+        """Their own row, of which an exception keeps fields; the re-scan sees the rest of it."""
+        ordinal = self._deep.get(address)
+        own = self._entries.get((ordinal, text)) if ordinal is not None else None
+        return own is not None and own.became != "reused" and bool(self._steps[own.ordinal].kept)
 
     def unsettled(self, findings: Findings) -> Findings:
         """Rows whose own step is still to be taken, or which the law keeps: what was anonymised

@@ -55,6 +55,7 @@ class Mention:
     people: set[Person] = field(default_factory=set)
 
 
+_NONE: Mapping[str, Many] = {}
 Mentions = dict[str, dict[KeyText, Mention]]
 
 
@@ -92,8 +93,11 @@ def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None 
             carry=carry.get(lookup.dataset, ()),
             guard=task.guards.get(lookup.dataset, ()),
         )
+        several = frozenset(selector.fields).intersection(selector.guard)
         for found in stores.get(dataset.store).find(selector, values):
-            yield _answer(found, selector)
+            key = found.key
+            parts = _parts(found, selector) if several else _NONE
+            yield Answer(key.values, found.matched, found.carry, key, parts)
 
     resolver = Resolver(task.edges, task.datasets, search)
     resolver.start(task.seeds, task.wanted)
@@ -102,19 +106,12 @@ def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None 
     return resolver.findings
 
 
-def _answer(found: Found, selector: Selector) -> Answer:
-    parts = {
+def _parts(found: Found, selector: Selector) -> Mapping[str, Many]:
+    return {
         name: value
         for name, value in zip(selector.guard, found.key.guard, strict=False)  # models have none
-        if isinstance(value, Many) and name in selector.fields
+        if type(value) is Many and name in selector.fields
     }
-    return Answer(
-        values=found.key.values,
-        matched=found.matched,
-        carry=found.carry,
-        payload=found.key,
-        parts=parts,
-    )
 
 
 def guards_of(steps: Iterable[Step]) -> dict[str, tuple[str, ...]]:

@@ -9,13 +9,13 @@ from itertools import groupby
 from typing import Any, Literal
 
 from erasure.domain.finding import KeyText, People, Person, key_text
-from erasure.domain.values import Scalar, all_from_json, all_to_json
+from erasure.domain.values import Scalar, rows_from_json, rows_to_json
 from erasure.stores.base import Key
 
 Became = Literal["", "done", "kept", "reused"]
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """A key to act on (``text``: its values as comparable text), by which step, for whom, and the
     values that led on from it.
@@ -40,9 +40,7 @@ def to_text(entries: Iterable[Entry]) -> bytes:
     for shape, alike in groupby(entries, key=_shape):
         ordinal, width, guard, names, whole = shape
         listed = list(alike)
-        rows = [
-            all_to_json((*e.key.values, *e.key.guard, *[e.carry[n] for n in names])) for e in listed
-        ]
+        rows = rows_to_json([(*e.key.values, *e.key.guard, *e.carry.values()) for e in listed])
         objects = None if whole else [[e.key.count, e.key.version] for e in listed]
         groups.append([ordinal, width, guard, names, rows, objects])
     return json.dumps(groups, separators=(",", ":")).encode()
@@ -57,16 +55,8 @@ def _shape(entry: Entry) -> tuple[int, int, int, tuple[str, ...], bool]:
 def from_text(text: bytes, people: People) -> Iterator[Entry]:
     """The entries of ``people``, who are one, in the order in which they were written."""
     for ordinal, width, guard, names, rows, objects in json.loads(text):
-        for i, plain in enumerate(rows):
-            row = all_from_json(plain)
-            count, version = objects[i] if objects else (1, "")
-            key = Key(
-                values=row[:width],
-                guard=row[width : width + guard],
-                count=count,
-                version=version,
-            )
-            carry = dict(zip(names, row[width + guard :], strict=True)) if names else {}
-            yield Entry(
-                ordinal=ordinal, key=key, text=key_text(key.values), people=people, carry=carry
-            )
+        carried = width + guard
+        for i, row in enumerate(rows_from_json(rows)):
+            key = Key(row[:width], row[width:carried], *(objects[i] if objects else ()))
+            carry = dict(zip(names, row[carried:], strict=True)) if names else {}
+            yield Entry(ordinal, key, key_text(key.values), people, carry)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from erasure import vault
+from erasure.domain.keeping import kept_by
+from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import KEPT
 from erasure.evidence.body import VERSION
 from erasure.models import (
+    Certificate,
     ErasureRequest,
+    Notice,
     Plan,
     PlanStep,
     Run,
@@ -26,7 +30,9 @@ from erasure.models import (
     StoreScan,
     SuppressionEntry,
 )
+from erasure.runs import records, rescanning
 from lineage import keeping, selectors
+from lineage.graph import StoreEntry
 
 _SILENT = frozenset({"mention", "shallow", "refcount"})
 Steps = Sequence[PlanStep]
@@ -61,7 +67,7 @@ def residual_of(request: ErasureRequest, steps: Steps | None = None) -> list[dic
             "until": s.until.isoformat() if s.until else None,
         }
         for s in steps
-        if s.rows and s.action in KEPT and s.residue == "retained_until"
+        if s.rows and s.residue == "retained_until" and (s.action in KEPT or s.spec.get("kept"))
     ]
     residual += [
         {
@@ -145,7 +151,7 @@ def models_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[
     if request.run is None:
         return []
     steps = steps_of(request) if steps is None else steps
-    trained = {s.dataset for s in steps if s.rows and s.store_kind == "model_registry"}
+    trained = {s.dataset for s in steps if s.rows and s.action in MODEL_ACTIONS}
     jobs = request.run.model_jobs.order_by("dataset") if trained else ()
     return [
         {
@@ -175,6 +181,7 @@ class RunFacts:
     stores: Mapping[str, StoreRun]
     scans: Mapping[str, StoreScan]
     scope: Mapping[str, Any]
+    entries: Sequence[StoreEntry]
     windows: Mapping[UUID, datetime]
 
 
@@ -186,6 +193,7 @@ def facts_of(run: Run) -> RunFacts:
         run=run,
         stores={s.store: s for s in run.stores.all()},
         scans={s.store: s for s in run.scans.order_by("store")},
+        entries=catalogue.stores,
         scope={
             "graph_hash": keeping.keep(catalogue),
             "stores": len({d.store for d in datasets.values()}),
@@ -203,11 +211,14 @@ def facts_of(run: Run) -> RunFacts:
 
 def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str, Any]:
     """The certificate's body (see ``evidence.body``): never more than was verified."""
-    plan = request.plans.exclude(state="stale").get()
+    plan = request.plans.exclude(state="stale").latest("made_at")
     steps = list(plan.steps.all())
-    replay = {"amends": f"lethe-{request.replay_of}"} if request.replay_of else {}
+    later = rescanning.scheduled(request, facts.entries) if outcome == "awaiting_rescan" else []
+    earlier = certificates_of(request).count()
+    amends = f"lethe-{request.replay_of}" if request.replay_of else f"lethe-{request.id}"
+    replay = {"amends": amends} if request.replay_of or earlier else {}
     return {
-        "id": f"lethe-{request.id}",
+        "id": f"lethe-{request.id}-again-{earlier}" if earlier else f"lethe-{request.id}",
         "version": VERSION,
         "kind": "replay" if request.replay_of else "certificate",
         **replay,
@@ -228,10 +239,10 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str,
         "decision": {
             "outcome": outcome,
             "approved_by": plan.approved_by,
-            "exceptions": _exceptions(steps),
+            "exceptions": _exceptions(steps, request.law),
         },
-        "scope": _scope(request, facts, plan.digest),
-        "locations": [_location(s, facts) for s in steps if spoken(s)],
+        "scope": _scope(request, facts, plan.digest, later),
+        "locations": [_location(s, facts, later) for s in steps if spoken(s)],
         "backups": [
             {
                 **backup,
@@ -242,10 +253,10 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str,
         ],
         "models": models_of(request, steps),
         "recipients": [
-            {"recipient": n.dataset, "told_at": None, "channel": "by hand"}
+            {"recipient": n.dataset, "told_at": None, "channel": _channel(n)}
             for n in request.notices.order_by("dataset")
         ],
-        "residual": residual_of(request, steps),
+        "residual": residual_of(request, steps) + _unscanned(request, later),
         "shared": shared_of(request),
         "limits": limits_of(plan, steps),
         "letters": letters_of(request),
@@ -253,8 +264,35 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str,
             "entries": SuppressionEntry.objects.filter(request_id=request.id).count(),
             "hash_key": vault.hash_key_id(),
         },
-        "record": {"erased_after": None},
+        "record": {"erased_after": _day(records.kept_until(request))},
     }
+
+
+def _unscanned(request: ErasureRequest, later: Sequence[str]) -> list[dict[str, Any]]:
+    day = rescanning.due_at(request.closed_at).date() if request.closed_at else None
+    return [
+        {
+            "dataset": store,
+            "rows": 0,
+            "reason": "erased and asked again by key; the deep re-scan is due",
+            "until": day.isoformat() if day else None,
+        }
+        for store in later
+    ]
+
+
+def _channel(notice: Notice) -> str:
+    return "webhook" if notice.calls.exclude(state="blocked").exists() else "by hand"
+
+
+def certificates_of(request: ErasureRequest) -> QuerySet[Certificate]:
+    """One for every time it was carried out, the newest first; without what was added later."""
+    sealed = Certificate.objects.filter(request=str(request.id)).exclude(kind="addendum")
+    return sealed.order_by("-leaf")
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 def letters_of(request: ErasureRequest) -> list[dict[str, str]]:
@@ -284,6 +322,8 @@ def _clock(request: ErasureRequest, facts: RunFacts) -> list[dict[str, str]]:
     clock = [
         {"event": "received", "at": request.received_at.isoformat()},
     ]
+    if request.reopened_at:
+        clock.append({"event": "reopened", "at": request.reopened_at.isoformat()})
     for pause in request.pauses.all():
         clock.append({"event": f"{pause.why}_asked_for", "at": pause.since.isoformat()})
         if pause.until:
@@ -299,20 +339,26 @@ def _clock(request: ErasureRequest, facts: RunFacts) -> list[dict[str, str]]:
     return clock
 
 
-def _exceptions(steps: Steps) -> list[dict[str, Any]]:
+def _exceptions(steps: Steps, law: str) -> list[dict[str, Any]]:
     return [
         {
             "dataset": s.dataset,
-            "reason": s.spec["dataset"]["exception"] or "",
-            "legal_reference": s.spec["dataset"]["legal_reference"],
-            "until": s.until.isoformat() if s.until else None,
+            "reason": spec["dataset"]["exception"] or "",
+            "legal_reference": spec["dataset"]["legal_reference"],
+            "until": until.isoformat() if until else None,
+            **({"fields": spec["kept"]} if spec.get("kept") else {}),
+            # Cal. Civ. Code 1798.105(d), 11 CCR 7022(f): for nothing else.
+            **({"used_for": "this reason only"} if law == "ccpa" else {}),
         }
         for s in steps
-        if s.action == "retain" and s.rows
+        if s.rows
+        for spec, until in kept_by(s.spec, s.until)
     ]
 
 
-def _scope(request: ErasureRequest, facts: RunFacts, digest: str) -> dict[str, Any]:
+def _scope(
+    request: ErasureRequest, facts: RunFacts, digest: str, later: Sequence[str]
+) -> dict[str, Any]:
     found = facts.run.scan_results.filter(request=request)
     seen = set(found.values_list("store", flat=True))
     return {
@@ -321,13 +367,15 @@ def _scope(request: ErasureRequest, facts: RunFacts, digest: str) -> dict[str, A
         "searched_without_hit": [
             f"{s.store}: {s.collections} collections, {s.fields} fields, {s.rows} rows"
             for s in facts.scans.values()
-            if s.store not in seen
+            if s.store not in seen and s.store not in later
         ],
     }
 
 
-def _location(step: PlanStep, facts: RunFacts) -> dict[str, Any]:
+def _location(step: PlanStep, facts: RunFacts, later: Sequence[str]) -> dict[str, Any]:
     store_run, scan = facts.stores.get(step.store), facts.scans.get(step.store)
+    if step.store in later:
+        scan = None
     location: dict[str, Any] = {
         "store": step.store,
         "kind": step.store_kind,

@@ -8,7 +8,6 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
-from dateutil.relativedelta import relativedelta
 from django.conf import settings
 from django.utils import timezone
 
@@ -17,7 +16,7 @@ from erasure.domain.letters import VERIFIED, checked_text
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.evidence.body import STILL_THERE
 from erasure.models import ErasureRequest, Event, Notice, PlanStep, SuppressionEntry
-from erasure.runs import clock, reasoning, statement
+from erasure.runs import clock, complaints, reasoning, records, statement
 
 _VIAS = {"mention": "redacted", "shallow": "unlinked"}
 _DEEDS = {"anonymize": "anonymized", "redact": "redacted"}
@@ -45,6 +44,7 @@ def facts_of(request: ErasureRequest, notice: Notice | None = None) -> dict[str,
         "store": request.only_store,
         "replay_of": str(request.replay_of)[:8] if request.replay_of else "",
         "state": request.state,
+        **complaints.told_of(request),
         **_done(request),
     }
 
@@ -59,6 +59,8 @@ def _reasons(request: ErasureRequest) -> dict[str, str]:
     refused = Event.objects.filter(subject_id=str(request.pk), to_state="refused").last()
     extension = request.reasoning.filter(about="extension").last()
     told = {"refusal": refused.because if refused else "", "extension": ""}
+    if request.record_ended_at:
+        told["refusal"] = ""
     if extension:
         with suppress(KeyDestroyed):
             told["extension"] = reasoning.read(extension)
@@ -71,7 +73,6 @@ def _done(request: ErasureRequest) -> dict[str, Any]:
     plan, run = request.plans.filter(state="carried_out").first(), request.run
     verified = plan is not None and run is not None and request.state in VERIFIED
     steps = steps if verified else []
-    months = relativedelta(months=settings.LETHE_RECORD_MONTHS)
     notices = request.notices.order_by("dataset") if verified else ()
     return {
         "erased": list(_erased(steps)),
@@ -86,7 +87,7 @@ def _done(request: ErasureRequest) -> dict[str, Any]:
         "recognised": SuppressionEntry.objects.filter(
             request_id=request.id, ended_at=None
         ).exists(),
-        "record_until": _day(request.closed_at + months) if request.closed_at else None,
+        "record_until": records.kept_until(request),
     }
 
 
@@ -112,6 +113,7 @@ def _left(steps: list[PlanStep]) -> Iterator[dict[str, Any]]:
             dataset = step.spec["dataset"]
             yield {
                 "place": _place(step),
+                "fields": ", ".join(step.spec.get("kept", ())),
                 "rows": step.rows,
                 "residue": step.residue,
                 "exception": dataset["exception"] or "",

@@ -88,6 +88,12 @@ def is_open(request: ErasureRequest, now: datetime) -> bool:
     return window is not None and window.closed_at is None and window.closes_at > now
 
 
+def is_unfinished(request: ErasureRequest) -> bool:
+    """Whether the case's images are still to be destroyed; the sweep does that."""
+    window = window_of(request)
+    return window is not None and window.closed_at is None
+
+
 def close(request: ErasureRequest) -> None:
     """Destroy the key, then the images it opened; repeatable, and harmless without a window. An
     undo that has begun is finished first: then nothing happens here."""

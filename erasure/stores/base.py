@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from datetime import date
-from typing import Any, Literal, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
@@ -45,29 +46,28 @@ class Selector:
     guard: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One place that holds a person's data.
 
     SQL: ``values`` are the primary key's values in order, ``count`` is 1. Files and logs: the
     values are ``(object, field, value)``, standing for ``count`` rows of that object. ``guard``
     are the guard fields' values at find, in ``Step.guard`` order; ``version`` is an object's
-    checksum at find, empty for rows.
+    checksum at find, empty for rows. A tuple, since there are as many of them as rows.
     """
 
     values: tuple[Scalar, ...]
     guard: tuple[Scalar, ...] = ()
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # nobody counts what is in the tuple
     version: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """A key, the searched value(s) that led to it (as given), and the values that lead on."""
+class Found(NamedTuple):
+    """A key, the searched value(s) that led to it (as given), and the values that lead on. Rows
+    that matched alike may share one ``matched``."""
 
     key: Key
     matched: tuple[Value, ...]
-    carry: Mapping[str, Scalar] = default(default_factory=dict)
+    carry: Mapping[str, Scalar] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,7 @@ def joined(key: Key, other: Key) -> Key:
         else mine
         for mine, theirs in zip(key.guard, other.guard, strict=True)
     )
-    return key if guard == key.guard else replace(key, guard=guard)
+    return key if guard == key.guard else key._replace(guard=guard)
 
 
 def roots(names: Iterable[str], insides: Insides) -> tuple[str, ...]:

@@ -36,11 +36,12 @@ _ACTIONS = frozenset({"notify", "manual"})
 
 
 class ManualStore:
-    """The adapter of a recipient without an interface. ``url`` is any words that say how to
-    reach them (an address, a department), or empty."""
+    """The adapter of a recipient. ``url`` is any words that say how to reach them (an address, a
+    department), or empty. The options are those of their webhook, which the flow calls once the
+    erasure was verified, if they have one."""
 
     kind = "manual"
-    options: frozenset[str] = frozenset()
+    options = frozenset({"webhook", "secret", "identifiers", "form", "acknowledges"})
 
     def __init__(self, *, name: str, url: str = "", options: Mapping[str, Any]) -> None:
         self.name = name

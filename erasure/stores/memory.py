@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.domain.needles import Matcher, Needle, needles_of_row
-from erasure.domain.values import Scalar, Value
+from erasure.domain.values import Scalar, Value, holds
 from erasure.stores.base import (
     Declared,
     Failure,
@@ -136,6 +136,17 @@ class MemoryStore(PutsBack):
         for key in keys:
             if key.values in rows:
                 yield key, sorted(set(needles_of_row(dataset, rows[key.values])))
+
+    def hand_out(
+        self, dataset: Dataset, keys: Sequence[Key], fields: Sequence[str], guard: Sequence[str]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Those rows, whole."""
+        table = self._table(dataset)
+        rows = by_key(self._world().rows[table.name], self._key(dataset, table))
+        for key in keys:
+            row = rows.get(key.values)
+            if row and all(map(holds, (row[name] for name in guard), key.guard)):
+                yield {name: row[name] for name in fields}
 
     def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
         """Carry out the works on a copy, and put it in place when all is well."""

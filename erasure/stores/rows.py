@@ -288,7 +288,7 @@ def masks(step: Step) -> bool:
 def unique_keys(work: Work) -> dict[tuple[Scalar, ...], Key]:
     """The keys of a work by their values, each once. Raises StoreError for a missing guard."""
     width = len(work.step.guard)
-    if width and any(len(key.guard) != width for key in work.keys):
+    if width and {len(key.guard) for key in work.keys} - {width}:
         raise StoreError(work.step.dataset.address, "a key came without its guard; search again")
     return {key.values: key for key in work.keys}
 

@@ -5,10 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from erasure.domain.models import Action, ModelPolicy, VersionFacts
 from lineage.graph import Dataset
+
+
+class Caller(Protocol):
+    """How a pipeline elsewhere is reached: signed with ``secret``, as the catalogue names it;
+    ``key`` makes a repeated call the same call. Raises StoreError, passing where a retry helps."""
+
+    def post(self, url: str, body: bytes, *, secret: str, key: str) -> bytes:
+        """The answer's body."""
+
+    def get(self, url: str, *, secret: str, key: str) -> bytes:
+        """The answer's body."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +28,10 @@ class Order:
     """Forget ``people`` (keyed hashes, as in the keys that ``find`` gave) in one model.
 
     ``actions``: version → what was decided for it; ``reasons``: why. A version that knows them
-    and is not named was trained meanwhile: it is treated as the current one is.
+    and is not named was trained meanwhile: it is treated as the current one is. ``job``: the name
+    under which a training is asked for elsewhere; ``call``: how. ``propose``: make and verify the
+    new version, and let it wait; a second call without it goes on from there. ``keep_until``: the
+    version that was replaced is kept so long, and not served.
     """
 
     dataset: Dataset
@@ -24,6 +39,10 @@ class Order:
     actions: Mapping[str, Action]
     policy: ModelPolicy
     reasons: Mapping[str, str]
+    job: str = ""
+    call: Caller | None = None
+    propose: bool = False
+    keep_until: datetime | None = None
 
 
 @runtime_checkable
@@ -38,7 +57,8 @@ class TrainsModels(Protocol):
 
         Nothing is served that was not verified, and the current version stays as it is until the
         new one was: raises StoreError, and then it is what it was. Idempotent; a second call
-        after a crash goes on.
+        after a crash goes on. ``proposed`` in it: the version that waits; ``kept``: version → until
+        when (ISO).
         """
 
     def records(self, dataset: Dataset) -> list[dict[str, Any]]:
@@ -49,6 +69,18 @@ class TrainsModels(Protocol):
         """Take versions out for good, whoever is in them: ``record`` of what they were, every
         attempt at ``recovery``, and what is ``left``. Raises StoreError where one is not there,
         or comes back."""
+
+    def take_back(self, dataset: Dataset, *, new: str, old: str) -> dict[str, Any]:
+        """``new`` is not wanted: it is retired, as by :meth:`retire`, and ``old`` served again if
+        it is kept. Raises StoreError where ``old`` is gone."""
+
+    def release(self, dataset: Dataset, version: str) -> None:
+        """A version that was taken out of service can be loaded again, and is served where nothing
+        else is. Raises StoreError where it is not out of service, or holds somebody who was
+        forgotten."""
+
+    def provenance(self, dataset: Dataset, version: str, signed: Mapping[str, Any]) -> None:
+        """Register beside a version where it came from, signed."""
 
     def alarms(self, dataset: Dataset) -> list[str]:
         """What is wrong with a model by itself, in words: an artifact that was altered, a version

@@ -101,6 +101,8 @@ class Membership:
 def losses(model: Any, features: Floats, target: NDArray[Any]) -> Floats:
     """(n,) how badly the model knows each row: minus the log of the probability that it gives the
     true class, else 0 or 1; of a regressor the squared error."""
+    if not len(features):  # estimators refuse to say anything about nobody
+        return np.zeros(0)
     if not is_classifier(model):
         return np.asarray((model.predict(features) - target) ** 2, dtype=np.float64)
     if not hasattr(model, "predict_proba"):
@@ -113,8 +115,15 @@ def losses(model: Any, features: Floats, target: NDArray[Any]) -> Floats:
 
 
 def membership(model: Any, *, forgotten: Sample, members: Sample, others: Sample) -> Membership:
-    """Attack a model. The threshold takes at most FALSE_POSITIVES of ``others`` for members."""
-    known, never, gone = (_per_person(model, s) for s in (members, others, forgotten))
+    """Attack a model by the losses of each person's rows."""
+    known, never, gone = (per_person(s, losses(model, s.features, s.target))
+                          for s in (members, others, forgotten))  # fmt: skip
+    return compared(known, never, gone)
+
+
+def compared(known: Floats, never: Floats, gone: Floats) -> Membership:
+    """From one number per person, the lower the more like a member. The threshold takes at most
+    FALSE_POSITIVES of ``never`` for members."""
     limit = float(np.quantile(never, FALSE_POSITIVES, method="lower")) if len(never) else -math.inf
     # the loss of many rows may be one number: only what is really below counts
     hits = [int((each < limit).sum()) for each in (known, never, gone)]
@@ -127,13 +136,12 @@ def membership(model: Any, *, forgotten: Sample, members: Sample, others: Sample
     )
 
 
-def _per_person(model: Any, sample: Sample) -> Floats:
-    """The mean loss of each person's rows."""
-    if not len(sample.features):
+def per_person(sample: Sample, each: Floats) -> Floats:
+    """The mean over each person's rows, in the order of the people's texts."""
+    if not len(each):
         return np.zeros(0)
     _, place = np.unique(np.asarray(list(map(str, sample.people))), return_inverse=True)
-    total = np.bincount(place, losses(model, sample.features, sample.target))
-    return np.asarray(total / np.bincount(place))
+    return np.asarray(np.bincount(place, each) / np.bincount(place))
 
 
 def _at_least(hits: int, of: int, chance: float) -> float:

@@ -144,15 +144,17 @@ class PersonForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(people, trees) which trees know each keyed hash: as many different ones as there are
         to be, drawn from the hash alone."""
         knows = np.zeros((len(names), self.n_trees), dtype=np.bool_)
-        for place, name in enumerate(names):
-            drawn, salt = set[int](), 0
-            while len(drawn) < self.per_person:
-                digest = sha256(b"%d:%b" % (salt, name.encode())).digest()
-                for start in range(0, 32, 4):
-                    if len(drawn) < self.per_person:
-                        drawn.add(int.from_bytes(digest[start : start + 4], "big") % self.n_trees)
-                salt += 1
-            knows[place, list(drawn)] = True
+        missing, salt = np.arange(len(names)), 0
+        while len(missing):
+            digests = [
+                sha256(b"%d:%b" % (salt, names[i].encode())).digest() for i in missing.tolist()
+            ]
+            drawn = np.frombuffer(b"".join(digests), dtype=">u4").reshape(-1, 8) % self.n_trees
+            for column in drawn.T:
+                wanting = knows[missing].sum(axis=1) < self.per_person
+                knows[missing[wanting], column[wanting]] = True
+            missing = missing[knows[missing].sum(axis=1) < self.per_person]
+            salt += 1
         return knows
 
     def _trained(self, number: int, rows: _Rows, knows: NDArray[np.bool_]) -> Any:

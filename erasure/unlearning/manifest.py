@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from erasure.domain import merkle
 from erasure.domain.errors import EvidenceError, UsageError
 from erasure.domain.values import Scalar, canonical
+from erasure.unlearning.keyed import keyed
 
 FORMAT = 1
 SPILL = 200_000  # people held in memory
@@ -52,7 +53,8 @@ class Recorder:
     def __init__(self, key: bytes, *, kind: str = "", spill: int = SPILL) -> None:
         if not key:
             raise UsageError("a manifest needs the model's own key")
-        self._key, self._kind, self._spill = key, kind, spill
+        self._kind, self._spill = kind, spill
+        self._digest = keyed(key)
         self._counts: dict[bytes, int] = {}
         self._known: dict[Any, bytes] = {}
         self._spilled: list[IO[bytes]] = []
@@ -85,7 +87,7 @@ class Recorder:
 
     def _learn(self, person: Any) -> bytes:
         text = canonical(person, self._kind or None).encode(errors="surrogatepass")
-        name = hmac.digest(self._key, text, "sha256")
+        name = self._digest(text)
         self._known[person] = name
         return name
 
@@ -294,8 +296,19 @@ def read(path: str | os.PathLike[str]) -> TrainingManifest:
     return TrainingManifest(where, head, body)
 
 
+def texts(people: Iterable[Scalar], kind: str = "") -> list[bytes]:
+    """What is hashed of each person: the same for every model, so that whoever asks many models
+    makes it once, for :func:`hashes_of`."""
+    told = kind or None
+    return [canonical(p, told).encode(errors="surrogatepass") for p in people]
+
+
+def hashes_of(named: Sequence[bytes], key: bytes) -> NDArray[Any]:
+    """(n,) keyed hashes (``V32``) of :func:`texts` under one model's key."""
+    digest = keyed(key)
+    return np.frombuffer(b"".join([digest(text) for text in named]), dtype="V32")
+
+
 def hashes(people: Iterable[Scalar], key: bytes, kind: str = "") -> NDArray[Any]:
     """(n,) keyed hashes (``V32``) under one model's key, for :meth:`TrainingManifest.members`."""
-    digest, told = hmac.digest, kind or None
-    texts = (canonical(p, told).encode(errors="surrogatepass") for p in people)
-    return np.frombuffer(b"".join([digest(key, text, "sha256") for text in texts]), dtype="V32")
+    return hashes_of(texts(people, kind), key)

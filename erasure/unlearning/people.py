@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from erasure.domain.errors import NothingLeft, RowsDiffer, UnknownPerson, UsageError
 from erasure.domain.values import Scalar, canonical
+from erasure.unlearning.keyed import keyed
 
 Floats = NDArray[np.float64]
 Roster = dict[str, str]
@@ -31,29 +32,31 @@ class Pseudonym(str):
     __slots__ = ()
 
 
-def pseudonym(person: Scalar, key: bytes) -> str:
-    """Hex, 64 characters; 42 and "42" are one person. Raises UsageError for no person."""
+def pseudonym(person: Scalar, digest: Callable[[bytes], bytes]) -> str:
+    """Hex, 64 characters; 42 and "42" are one person. ``digest``: :func:`keyed.keyed` of the
+    model's own key. Raises UsageError for no person."""
     if isinstance(person, Pseudonym):
         return str(person)
     if person is None or person != person:
         raise UsageError("a row belongs to nobody; give it a person key or leave it out")
     text = canonical(person).encode(errors="surrogatepass")
-    return hmac.digest(key, text, "sha256").hex()
+    return digest(text).hex()
 
 
 def pseudonyms(people: Sequence[Any] | NDArray[Any], rows: int, key: bytes | None) -> list[str]:
     """One keyed hash per row. Raises UsageError unless there is a key and one person a row."""
     if not key:
         raise UsageError("people are given without a key; hand over the model's own key")
+    digest = keyed(key)
     plain = people.tolist() if isinstance(people, np.ndarray) else list(people)
     if len(plain) != rows:
         raise UsageError(f"{rows} rows and {len(plain)} people; give one person a row")
     if len(set(map(type, plain))) > 1:
         # 1, 1.0 and True are one key of a dict and need not be one person
         plain = [(type(person), person) for person in plain]
-        by_type = {each: pseudonym(each[1], key) for each in set(plain)}
+        by_type = {each: pseudonym(each[1], digest) for each in set(plain)}
         return [by_type[each] for each in plain]
-    known = {person: pseudonym(person, key) for person in set(plain)}
+    known = {person: pseudonym(person, digest) for person in set(plain)}
     return [known[person] for person in plain]
 
 
@@ -146,7 +149,8 @@ def wanted(roster: Mapping[str, str], people: Iterable[Scalar], key: bytes | Non
         raise UsageError("forgetting needs the key that the model was fitted with")
     if isinstance(people, str | bytes):
         raise UsageError("person keys are a list; put the one key into a list")
-    if not (names := {pseudonym(person, key) for person in people}):
+    digest = keyed(key)
+    if not (names := {pseudonym(person, digest) for person in people}):
         raise UsageError("nobody to forget was named")
     if unknown := sum(name not in roster for name in names):
         raise UnknownPerson(

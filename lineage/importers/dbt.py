@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from lineage.columns import Flow, Relation, Relations, through
+from lineage.errors import CatalogueError
 from lineage.graph import Dataset, Derivation, Field, Reference, StoreEntry
 from lineage.importers import dbt_meta
 from lineage.importers.dbt_manifest import Node, Project, read_project
@@ -19,6 +21,7 @@ from lineage.importers.derived import carried, classified, derivation, unconfirm
 from lineage.importers.entries import Catalogue, Placed
 from lineage.importers.sql_columns import read_query
 from lineage.importers.sql_schema import fides_key
+from lineage.naming import scheme_of
 
 _VIEW = "a view: it keeps no rows of its own"
 
@@ -32,13 +35,36 @@ def read(
     references: Iterable[Reference] = (),
 ) -> Catalogue:
     """What the artifacts say. ``store``: the store that the project's database is; without one it
-    gets a store of its own, named after the project. ``stores``, ``datasets``, ``references``:
-    what the catalogue has. Raises CatalogueError."""
+    is the one that is named like the project or lies at its address. ``stores`` (with resolved
+    addresses), ``datasets``, ``references``: what the catalogue has. Raises CatalogueError, also
+    where no one store is the project's: nothing would ever connect to a new one."""
     project = read_project(paths)
-    name = store or fides_key(project.name)
+    stores = list(stores)
+    name = store or _likely(project, stores)
     known = {a: d for a, d in (datasets or {}).items() if d.store == name}
     reader = _Reader(project=project, store=name, known=known)
     return reader.catalogue({s.name for s in stores}, list(references), dict(datasets or {}))
+
+
+def _likely(project: Project, stores: Iterable[StoreEntry]) -> str:
+    named = [s.name for s in stores if s.name == fides_key(project.name)]
+    wanted = scheme_of(f"{project.adapter}://")
+    databases = {n.parts[0].lower() for n in project.nodes.values() if len(n.parts) > 2}
+    there = [
+        s.name
+        for s in stores
+        if s.kind == "sql"
+        and scheme_of(s.url) == wanted
+        and unquote(urlsplit(s.url).path.strip("/")).lower() in databases
+    ]
+    if len(found := named or there) == 1:
+        return found[0]
+    which = f", {', '.join(there)} all fit" if there else ""
+    raise CatalogueError(
+        "--store",
+        f"say which store the tables of {project.name} are in ({project.adapter}"
+        f" {', '.join(sorted(databases)[:5])}){which}; declare one first if there is none",
+    )
 
 
 @dataclass(kw_only=True)

@@ -37,7 +37,8 @@ class Told:
 @dataclass(frozen=True, kw_only=True)
 class Head:
     """What an event is about. ``key``: what is merged: ``run:ID``, ``job:ADDRESS`` or
-    ``dataset:ADDRESS``."""
+    ``dataset:ADDRESS``. ``parent``: the run it is a part of; ``above``: the jobs it is a part of,
+    the nearest first."""
 
     key: str
     kind: Literal["run", "job", "dataset"]
@@ -45,6 +46,7 @@ class Head:
     job: str = ""
     parent: str = ""
     state: str = ""
+    above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +83,15 @@ def check(plain: Any) -> Head:
             _name(item, place)
     if run is None:
         return Head(key=job, kind="job", at=at, job=job)
-    above = mapping(mapping(plain["run"].get("facets")).get("parent"))
+    parent = mapping(mapping(plain["run"].get("facets")).get("parent"))
     return Head(
         key=f"run:{run}",
         kind="run",
         at=at,
         job=job,
-        parent=text(mapping(above.get("run")).get("runId")),
+        parent=text(mapping(parent.get("run")).get("runId")),
         state=text(plain.get("eventType")).upper(),
+        above=_above(parent),
     )
 
 
@@ -114,6 +117,14 @@ def _run(item: Any) -> str:
         raise CatalogueError("run.runId", "is missing; every run event names its run")
     _short(identity, "run.runId")
     return text(identity)
+
+
+def _above(parent: Mapping[str, Any]) -> tuple[str, ...]:
+    """Addresses of the parent's job and of the one that everything is a part of, each once; none
+    where the facet does not name them."""
+    jobs = (mapping(part.get("job")) for part in (parent, mapping(parent.get("root"))))
+    named = [(text(job.get("namespace")), text(job.get("name"))) for job in jobs]
+    return tuple(dict.fromkeys(job_address(*pair) for pair in named if all(pair)))
 
 
 def _listed(plain: Mapping[str, Any], side: str) -> Iterator[tuple[str, Any]]:

@@ -185,9 +185,9 @@ def test_membership_of_a_thousand_people_in_a_thousand_manifests(
             run.rows(range(2000), range(2000), b"")
     wanted = list(range(1500, 2500))
     began = (time.perf_counter(), time.process_time())
-    hits = 0
+    hits, texts = 0, manifest.texts(wanted)
     for model in range(models):
-        hashed = manifest.hashes(wanted, b"%d" % model)
+        hashed = manifest.hashes_of(texts, b"%d" % model)
         for _ in range(1000 // models):
             hits += int((manifest.read(tmp_path / str(model)).members(hashed) > 0).sum())
     wall, own = time.perf_counter() - began[0], time.process_time() - began[1]

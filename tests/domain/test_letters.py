@@ -13,8 +13,8 @@ def codes(state: str, **more: bool) -> set[str]:
     return {kind.code for kind in fitting(Situation(state=state, **more))}
 
 
-def test_there_are_the_sixteen_letters_of_the_law_and_their_states_exist() -> None:
-    assert [kind.number for kind in KINDS.values()] == list(range(1, 17))
+def test_there_are_the_sixteen_letters_of_the_law_and_two_about_complaints() -> None:
+    assert [kind.number for kind in KINDS.values()] == list(range(1, 19))
     for kind in KINDS.values():
         assert kind.states <= states.REQUEST.keys(), kind.code
 
@@ -49,6 +49,15 @@ def test_an_extension_is_told_only_once_there_is_one() -> None:
     assert "extension" not in codes("planned")
     assert "extension" in codes("planned", extended=True)
     assert "extension" not in codes("refused", extended=True)
+
+
+def test_letters_about_a_complaint_need_one_in_whatever_state_the_case_is() -> None:
+    for state in states.REQUEST:
+        about = {"complaint_receipt", "complaint_answer"}
+        assert not about & codes(state)
+        assert about & codes(state, complaint=True) == {"complaint_receipt"}
+        assert about & codes(state, answered=True) == {"complaint_answer"}
+    assert not about & codes("received", complaint=True, answered=True, replay=True)
 
 
 def test_a_recipient_is_told_once_and_reminded_until_they_answer() -> None:

@@ -14,6 +14,7 @@ TABLES = {
     "batch": states.BATCH,
     "model_job": states.MODEL_JOB,
     "letter": states.LETTER,
+    "complaint": states.COMPLAINT,
 }
 
 

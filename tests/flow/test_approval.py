@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 
 import pytest
-from django.utils import timezone
 
 from erasure.advance import Job, perform
-from erasure.domain import states
 from erasure.domain.errors import IdentityConflict, StalePlan, StoreError, WrongState
 from erasure.evidence import ledger
 from erasure.flow import decide, intake, planning
@@ -25,7 +22,6 @@ from tests.flow.cast import (
     EMPLOYEE,
     EVE,
     FAY,
-    INTRUDER,
     NEIGHBOUR,
     NOBODY,
     OFFICER,
@@ -257,25 +253,6 @@ def test_the_same_person_asking_twice_has_one_open_case(shop: Shop) -> None:
     first = identified(("email", SUBJECT))
     again = intake.open_request([("email", SUBJECT.upper())], by=OFFICER)
     assert again.pk == first.pk
-
-
-@pytest.mark.parametrize(
-    ("state", "to"),
-    [
-        (old, new)
-        for old, new in product(states.REQUEST, states.REQUEST)
-        if new not in states.REQUEST[old]
-    ],
-)
-def test_every_move_outside_the_table_is_refused(db: None, state: str, to: str) -> None:
-    request = ErasureRequest.objects.create(
-        state=state, received_at=timezone.now(), due_at=timezone.now()
-    )
-    with pytest.raises(WrongState, match="cannot go"):
-        move(request, to, by=INTRUDER)
-    request.refresh_from_db()
-    assert request.state == state
-    assert not Event.objects.exists()
 
 
 def test_of_two_who_make_one_move_the_second_is_refused(shop: Shop) -> None:

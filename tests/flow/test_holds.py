@@ -183,6 +183,75 @@ def test_an_exception_keeps_a_dataset_until_its_day_and_then_lets_it_go(shop: Sh
     assert "Ann" not in str(shop.rows("message"))
 
 
+def excepted_and_held(request: ErasureRequest, days: int) -> Hold:
+    """The messages of a case are excepted for some days, and on hold; everything else has gone."""
+    exempt.add_exception(
+        request, dataset="shop.message", code="legal_claims", legal_reference="Art. 17(3)(e)",
+        until=timezone.localdate() + timedelta(days=days), because="a dispute", by=OFFICER,
+    )  # fmt: skip
+    held = placed(datasets=["shop.message"])
+    planning.make_plan(request, by=OFFICER)
+    work_off(approve(request))
+    assert request.state == "partly_granted", request.blocked_because
+    return held
+
+
+def test_what_is_excepted_and_on_hold_stays_until_the_exception_s_day_when_released_before(
+    shop: Shop,
+) -> None:
+    before, request = shop.rows("message"), planned(SUBJECT)
+    held = excepted_and_held(request, 30)
+    until = timezone.localdate() + timedelta(days=30)
+    step = request.plans.get(state="carried_out").steps.get(dataset="shop.message", via="deep")
+    assert step.reason == (
+        f"on hold since {timezone.localdate()} (legal_claims); "
+        f"then kept until {until} (legal_claims: Art. 17(3)(e))"
+    )
+    told = [e for e in body_of(request)["decision"]["exceptions"] if "message" in e["dataset"]]
+    assert {e["until"] for e in told} == {None, until.isoformat()}
+    hold.release_hold(held, by=OFFICER, because="settled")
+    for days in (0, 30):
+        watch.act_on_dates(request, now=timezone.now() + timedelta(days=days))
+        assert shop.rows("message") == before
+    due = set(request.dates.filter(dataset="shop.message").values_list("on", flat=True))
+    assert due == {until}
+    step.refresh_from_db()
+    assert (step.on_hold, step.until) == (False, until)
+    watch.act_on_dates(request, now=timezone.now() + timedelta(days=32))
+    assert [row["author_id"] for row in shop.rows("message")] == [2, BEN]
+    assert "Ann" not in str(shop.rows("message"))
+
+
+def test_an_exception_whose_day_has_passed_waits_for_the_hold_and_then_lets_it_go(
+    memory_shop: Shop,
+) -> None:
+    before, request = memory_shop.rows("message"), planned(SUBJECT)
+    held = excepted_and_held(request, 3)
+    later = timezone.now() + timedelta(days=9)
+    watch.act_on_dates(request, now=later)
+    assert memory_shop.rows("message") == before
+    hold.release_hold(held, by=OFFICER, because="settled")
+    watch.act_on_dates(request, now=later)
+    assert [row["author_id"] for row in memory_shop.rows("message")] == [2, BEN]
+    leaves = LedgerLeaf.objects.filter(kind="dates").count()
+    watch.act_on_dates(request, now=later)
+    assert LedgerLeaf.objects.filter(kind="dates").count() == leaves
+
+
+def test_of_two_holds_on_a_dataset_the_one_that_is_left_still_holds_it(memory_shop: Shop) -> None:
+    before = memory_shop.rows("orders")
+    one, other = placed(datasets=["shop.orders"]), placed(datasets=["shop.orders"])
+    request = planned(SUBJECT)
+    work_off(approve(request))
+    later = timezone.now() + timedelta(days=2)
+    for held in (one, other):
+        watch.act_on_dates(request, now=later)
+        assert memory_shop.rows("orders") == before
+        hold.release_hold(held, by=OFFICER, because="settled")
+    watch.act_on_dates(request, now=later)
+    assert [row["customer_id"] for row in memory_shop.rows("orders")] == [BEN]
+
+
 @pytest.mark.parametrize(
     ("what", "field"),
     [

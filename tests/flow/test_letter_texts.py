@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from django.utils import timezone
 
 from erasure.domain.errors import LetheError, UsageError
 from erasure.domain.letters import KINDS, LANGUAGES
-from erasure.flow import decide, extend, identify, intake, notify, planning
+from erasure.flow import complain, decide, extend, identify, intake, notify, planning
 from erasure.models import ErasureRequest, ModelJob, ModelWait, Notice, PlanStep
 from erasure.runs import letters
 from tests.flow.cast import BYSTANDER, CATALOGUE, NOBODY, OFFICER, SECRETS, SUBJECT, MemoryShop
 from tests.flow.deeds import approved, identified, work_off
 
+RECEIVED = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "letters"
 # What an officer writes into the blocks.
 WRITTEN = {
@@ -111,6 +112,20 @@ def not_found() -> ErasureRequest:
     return request
 
 
+def complained(**more: Any) -> ErasureRequest:
+    request = refused("uk")
+    told = {"because": f"{SUBJECT} was not heard", "received_at": RECEIVED, **more}
+    complain.open_complaint(request=request, by=OFFICER, **told)
+    return request
+
+
+def answered(verdict: str = "upheld") -> ErasureRequest:
+    request = complained()
+    said: dict[str, Any] = {"verdict": verdict, "because": "We have found your letter of March."}
+    complain.answer_complaint(request.complaints.get(), **said, by=OFFICER)
+    return request
+
+
 def case_for(code: str) -> tuple[ErasureRequest, Notice | None]:
     """A case that this letter fits, and the recipient it is for."""
     if code == "reminder":
@@ -123,6 +138,8 @@ def case_for(code: str) -> tuple[ErasureRequest, Notice | None]:
             doubted(), by=OFFICER, because="No answer"
         ),
         "no_data": not_found,
+        "complaint_receipt": complained,
+        "complaint_answer": answered,
         "completion": lambda: finished(BYSTANDER),
         **dict.fromkeys(
             ("partial", "recipient_notice", "controller_notice", "restriction_lifted"), finished
@@ -134,7 +151,7 @@ def case_for(code: str) -> tuple[ErasureRequest, Notice | None]:
 
 def blocks_for(code: str) -> dict[str, str]:
     """Every block that has no words of its own."""
-    defaults = {("extension", "reasons"), ("refusal", "reasons")}
+    defaults = {("extension", "reasons"), ("refusal", "reasons"), ("complaint_answer", "answer")}
     return {n: WRITTEN[n] for n in KINDS[code].blocks if n in WRITTEN and (code, n) not in defaults}
 
 
@@ -264,6 +281,40 @@ def test_an_extension_tells_its_reasons_and_both_dates() -> None:
         text = flat(request, "extension", language)
         assert "Eleven systems hold parts" in text
         assert len(re.findall(r"\b20\d\d\b", text)) >= 4  # receipt, first and new day, today
+
+
+VERDICTS = {
+    "en": ("You are right.", "right in part", "as the law asks"),
+    "de": ("Sie haben recht.", "zum Teil recht", "wie es das Recht verlangt"),
+    "fr": ("Vous avez raison.", "raison en partie", "comme la loi l’exige"),
+    "es": ("Tiene usted razón.", "razón en parte", "como exige la ley"),
+}
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("place", "verdict"), [(0, "upheld"), (1, "partly_upheld"), (2, "not_upheld")]
+)
+def test_the_answer_to_a_complaint_tells_what_it_comes_to_and_where_to_go_on(
+    place: int, verdict: str
+) -> None:
+    request = answered(verdict)
+    for language in LANGUAGES:
+        text = flat(request, "complaint_answer", language)
+        assert [n for n, words in enumerate(VERDICTS[language]) if words in text] == [place]
+        assert "letter of March" in text.partition("ico.org.uk")[0]
+        assert "complain to us first" not in text
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_receipt_of_a_complaint_tells_from_whom_it_came_and_when_the_answer_comes() -> None:
+    handed = {"authority": "State Authority", "reference": "12-345"}
+    request = complained(**handed, answer_by=date(2031, 3, 20))
+    for language in LANGUAGES:
+        text = flat(request, "complaint_receipt", language)
+        for part in ("State Authority", "12-345", "2031", "2026"):
+            assert part in text, (language, part)
+        assert "was not heard" not in text
 
 
 @pytest.mark.usefixtures("shop")

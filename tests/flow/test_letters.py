@@ -130,7 +130,7 @@ def test_the_copy_ends_with_the_record(inbox: Inbox, settings: LazySettings) -> 
     assert not Letter.objects.exists()
     with pytest.raises(KeyDestroyed):
         letters.read(letter)
-    with pytest.raises(KeyDestroyed):
+    with pytest.raises(UsageError, match="record of this case has ended"):
         drafted(request, "refusal", to=ELSEWHERE)
     assert letter.sha256 in LedgerLeaf.objects.get(kind="letter").payload
 

@@ -12,6 +12,7 @@ from erasure.domain import states
 from erasure.domain.errors import WrongState
 from erasure.models import (
     Batch,
+    Complaint,
     ErasureRequest,
     Event,
     LedgerLeaf,
@@ -34,6 +35,7 @@ ENDS = {
     Batch: {"done"},
     ModelJob: {"done"},
     Letter: {"sent", "by_hand"},
+    Complaint: {"answered", "withdrawn"},
 }
 FIRST = {
     ErasureRequest: "received",
@@ -43,6 +45,7 @@ FIRST = {
     Batch: "found",
     ModelJob: "queued",
     Letter: "drafted",
+    Complaint: "received",
 }
 
 
@@ -59,6 +62,10 @@ def made(model: type[models.Model]) -> Any:
             request=case, code="refusal", version=1, language="en", made_at=now, made_by="x",
             sealed=b"", sealed_to=b"",
         )  # fmt: skip
+    if model is Complaint:
+        return Complaint.objects.create(
+            request=case, law="uk", received_at=now, opened_at=now, verdict="upheld"
+        )
     if model is ModelJob:
         return ModelJob.objects.create(store="s", dataset="d")
     run = Run.objects.create(sealed_seed=b"")

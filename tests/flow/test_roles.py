@@ -17,13 +17,15 @@ from erasure.access import actor_of
 from erasure.domain.errors import Denied, LetheError
 from erasure.domain.roles import DEEDS, ROLES, SCOPES, SYSTEM, THE_PERSON, Actor, refuse
 from erasure.flow import disclose, intake
-from erasure.models import ErasureRequest, LedgerLeaf, Letter, Notice
+from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Letter, Notice
 from lineage.errors import LineageError
 from tests.flow.cast import OFFICER, SUBJECT, MemoryShop
 from tests.flow.deeds import planned
 
 # Deeds without a function of the flow: they are looks, asked of by the desk and the API.
-LOOKS = frozenset({"see_cases", "see_reasons", "see_models", "see_catalogue", "see_accounts"})
+LOOKS = frozenset(
+    {"see_cases", "see_models", "see_catalogue", "see_accounts", "see_accesses", "see_training"}
+)
 
 
 def doors() -> dict[str, Callable[..., object]]:
@@ -59,6 +61,7 @@ def arguments(function: Callable[..., object]) -> dict[str, Any]:
         "request": case,
         "letter": Letter(request=case),
         "notice": Notice(request=case),
+        "complaint": Complaint(request=case),
         "identifiers": [("email", "somebody.else@example.com")],
     }
     return {
@@ -128,7 +131,7 @@ def test_a_role_may_do_what_the_table_says_and_no_more(role: str, deed: str) -> 
 def test_whoever_decides_nothing_sees_no_identifier_and_changes_no_case(role: str) -> None:
     may = {deed for deed in DEEDS if Actor("somebody", [role]).may(deed)}
     assert not may & {"see_identifiers", "see_letters", "see_reasons"}
-    of_models = {"overrule", "train", "retire"}
+    of_models = {"overrule", "train", "promote", "retire"}
     assert all(deed.startswith("see_") or deed in {"manage_accounts", *of_models} for deed in may)
     assert ("see_cases" in may) is (role == "auditor")
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from lineage import selectors
+from lineage import catalog, selectors
 from lineage.errors import CatalogueError
-from lineage.graph import Dataset, Field, Reference, walk
+from lineage.graph import Dataset, Field, Reference, StoreEntry, walk
 from lineage.importers import dbt
-from lineage.importers.entries import Catalogue
+from lineage.importers.entries import Catalogue, Placed
 from tests.scenarios.conftest import shared
 
 V12, V2, V2_CATALOG = "v12_duckdb_manifest.json", "v2_manifest.json", "v2_catalog.json"
@@ -33,7 +33,7 @@ def names(dataset: Dataset) -> list[str]:
 
 @pytest.mark.shared
 def test_every_dataset_edge_and_column_of_the_project_of_dbt_1_8() -> None:
-    read = dbt.read([str(shared("dbt", V12))])
+    read = dbt.read([str(shared("dbt", V12))], store="jaffle_shop")
     assert [(s.value.name, s.value.kind) for s in read.stores] == [("jaffle_shop", "duckdb")]
     found = datasets(read)
     payments = ["credit_card", "coupon", "bank_transfer", "gift_card"]
@@ -73,7 +73,7 @@ def test_every_dataset_edge_and_column_of_the_project_of_dbt_1_8() -> None:
 
 @pytest.mark.shared
 def test_every_dataset_edge_and_column_of_the_old_project_and_its_catalog() -> None:
-    read = dbt.read([str(shared("dbt", name)) for name in (V2_CATALOG, V2)])
+    read = dbt.read([str(shared("dbt", name)) for name in (V2_CATALOG, V2)], store="dbt_test")
     assert [(s.value.name, s.value.kind) for s in read.stores] == [("dbt_test", "bigquery")]
     found = datasets(read)
     source, model = "dbt_test_dbt_test1.source_table", "dbt_test_dbt_test1.test_model"
@@ -87,10 +87,16 @@ def test_every_dataset_edge_and_column_of_the_old_project_and_its_catalog() -> N
 @pytest.mark.django_db
 def test_the_command_knows_a_project_when_it_sees_one(capsys: pytest.CaptureFixture[str]) -> None:
     files = [str(shared("dbt", name)) for name in (V2, V2_CATALOG)]
-    call_command("import_lineage", *files)
-    assert capsys.readouterr().out.splitlines()[0] == (
-        "added: 1 store, 2 datasets, 2 fields, 1 derivation"
+    with pytest.raises(CommandError) as caught:
+        call_command("import_lineage", *files)
+    assert str(caught.value).startswith(
+        "--store: say which store the tables of dbt_test are in (bigquery "
     )
+    assert selectors.stores() == []
+    own = StoreEntry(name="dbt_test", kind="sql", url="${WAREHOUSE_URL}")
+    catalog.upsert(Catalogue(stores=(Placed(value=own, place=""),)))
+    call_command("import_lineage", *files)
+    assert capsys.readouterr().out.splitlines()[0] == "added: 2 datasets, 2 fields, 1 derivation"
     call_command("import_lineage", *files, "--format", "dbt")
     assert capsys.readouterr().out.split() == ["added:", "nothing", "changed:", "nothing",
                                                "removed:", "nothing"]  # fmt: skip
@@ -98,6 +104,29 @@ def test_the_command_knows_a_project_when_it_sees_one(capsys: pytest.CaptureFixt
         call_command("import_lineage", *files, "--prune")
     with pytest.raises(CommandError, match="shop: unknown store"):
         call_command("import_lineage", *files, "--store", "shop")
+
+
+@pytest.mark.parametrize(
+    ("urls", "words"),
+    [
+        (["postgresql://u:p@host/db"], ""),
+        (["postgresql://host/db", "mysql://host/db", "postgresql://host/other"], ""),
+        (["postgresql://host/other"], "declare one first if there is none"),
+        (["postgresql://one/db", "postgresql://two/DB"], "s0, s1 all fit"),
+    ],
+)
+def test_a_project_is_put_where_its_database_is_or_nowhere(
+    urls: list[str], words: str, tmp_path: Path
+) -> None:
+    path = built(tmp_path, nodes={"model.p.people": node("people", column("id"))})
+    stores = [StoreEntry(name=f"s{n}", kind="sql", url=url) for n, url in enumerate(urls)]
+    if words:
+        with pytest.raises(CatalogueError, match=words) as caught:
+            dbt.read([path], stores=stores)
+        assert "p@" not in str(caught.value)
+    else:
+        read = dbt.read([path], stores=stores)
+        assert {p.value.store for p in read.datasets} == {"s0"}
 
 
 def column(name: str, **more: Any) -> dict[str, Any]:
@@ -157,7 +186,7 @@ def test_sources_seeds_snapshots_and_exposures_of_every_version(
                                  **uses("snapshot.p.past")},
         },
     )  # fmt: skip
-    read = dbt.read([path])
+    read = dbt.read([path], store="p")
     assert set(edges(read)) == {
         ("p_main.people", "p_main.person"),  # through the ephemeral model
         ("p_main.country", "p_main.person"),
@@ -199,7 +228,7 @@ def test_meta_and_tags_classify_and_classes_come_with_the_values(tmp_path: Path)
             ),
         },
     )
-    read = dbt.read([path])
+    read = dbt.read([path], store="p")
     found = datasets(read)
     categories = {
         f"{address.partition('.')[2]}.{f.name}": f.categories
@@ -251,7 +280,7 @@ def test_a_reference_that_was_copied_along_leads_to_the_person_too(tmp_path: Pat
             "test.p.r": relationship("orders", "customer_id", "customer", "id"),
         },
     )  # fmt: skip
-    read = dbt.read([path])
+    read = dbt.read([path], store="p")
     assert {
         str((r.value.holder, r.value.holder_field, r.value.target)) for r in read.references
     } == {
@@ -340,7 +369,7 @@ def test_a_query_that_cannot_be_read_costs_its_columns_and_nothing_else(tmp_path
             "model.p.b": node("b", compiled_code="select (( from", **uses("model.p.a")),
         },
     )
-    read = dbt.read([path])
+    read = dbt.read([path], store="p")
     assert edges(read) == {("p_main.a", "p_main.b"): {}}
     assert "model.p.b: its columns are not known: it cannot be parsed" in read.warnings[0]
 
@@ -348,6 +377,6 @@ def test_a_query_that_cannot_be_read_costs_its_columns_and_nothing_else(tmp_path
 def test_a_field_named_by_two_cases_is_one(tmp_path: Path) -> None:
     known = {"k.t": Dataset(address="k.t", store="p", name="T", fields=(Field(name="Id"),))}
     path = built(tmp_path, nodes={"model.p.t": node("t", column("ID", tags=["pii"]))})
-    read = dbt.read([path], datasets=known)
+    read = dbt.read([path], store="p", datasets=known)
     assert names(datasets(read)["k.t"]) == ["Id"]
     assert datasets(read)["k.t"].fields[0].categories == ("user",)

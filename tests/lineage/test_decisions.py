@@ -12,12 +12,13 @@ from django.test import Client
 from lineage import downstream, hearing, intake, selectors
 from lineage.decisions import decide
 from lineage.errors import CatalogueError
-from lineage.event_models import HeardDataset
+from lineage.event_models import HeardDataset, HeardRun
 from lineage.importers import openlineage
 from tests.lineage.events import dataset, run_event, schema
 from tests.lineage.heard_cast import (
     CUSTOMER,
     ORDERS,
+    effects,
     events,
     flow,
     open_codes,
@@ -118,4 +119,34 @@ def test_the_desk_shows_what_was_heard_and_changes_nothing(client: Client) -> No
     row = HeardDataset.objects.get(address="db:mart")
     shown = client.get(f"/admin/lineage/hearddataset/{row.pk}/change/").content.decode()
     assert "hive:m" in shown
-    assert "who from id (IDENTITY)" in shown
+    assert "who from id (unchanged)" in shown
+
+
+def test_the_desk_says_what_a_run_is_a_part_of_and_that_failed_ones_count(client: Client) -> None:
+    above = {
+        "run": {"runId": "whole"},
+        "job": {"namespace": "jobs", "name": "nightly"},
+        "root": {"run": {"runId": "day"}, "job": {"namespace": "jobs", "name": "the_day"}},
+    }
+    part = flow(dataset("mart"), CUSTOMER, ("who", "id", "IDENTITY"))
+    part["run"]["facets"] = {"parent": above}
+    part["eventType"] = "FAIL"
+    events(part, run_event(inputs=[], outputs=[], run="whole", state="ABORT"))
+    assert effects() == {"db:mart": "deep"}
+    client.force_login(User.objects.create_superuser("officer", password="x"))
+    job = part["job"]["name"]
+    listed = client.get("/admin/lineage/heardrun/").content.decode()
+    assert f"jobs:{job} in jobs:nightly in jobs:the_day" in listed
+    assert "failed: what it wrote may be there" in listed
+    assert "aborted: what it wrote may be there" in listed
+    badly = client.get("/admin/lineage/heardrun/?ended=badly").content.decode()
+    assert "2 runs of pipelines" in badly
+    assert (
+        "0 runs of pipelines" in client.get("/admin/lineage/heardrun/?ended=not").content.decode()
+    )
+    row = HeardDataset.objects.get(address="db:mart")
+    shown = client.get(f"/admin/lineage/hearddataset/{row.pk}/change/").content.decode()
+    assert f"jobs:{job} in jobs:nightly" in shown
+    run = HeardRun.objects.get(key__startswith="run:", parent="whole")
+    page = client.get(f"/admin/lineage/heardrun/{run.pk}/change/").content.decode()
+    assert "db:mart" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,56 @@ def test_an_event_from_before_a_rename_that_comes_late_is_about_what_was_renamed
     hear(renamed("b", "c", "2026-11-20T11:00:00Z"))
     hear(run_event(inputs=[dataset("late")], outputs=[dataset("b")], at="2026-11-20T10:30:00Z"))
     assert flows() == {("db:a", "db:c"), ("db:late", "db:c")}
+
+
+def together(*pairs: tuple[str, str], at: str, state: str) -> dict[str, Any]:
+    outputs = [one for old, new in pairs for one in renamed(old, new, at)["outputs"]]
+    return run_event(inputs=[], outputs=outputs, at=at, run="swap", state=state)
+
+
+def two_tables() -> None:
+    """People flow into a, and nothing of them into b."""
+    hear(run_event(inputs=[dataset("people")], outputs=[dataset("a")], at="2026-11-20T09:00:00Z"))
+    hear(run_event(inputs=[dataset("plants")], outputs=[dataset("b")], at="2026-11-20T09:00:00Z"))
+
+
+SWAPPED = {("db:people", "db:b"), ("db:plants", "db:a")}
+STEPS = [("a", "tmp"), ("b", "a"), ("tmp", "b")]
+
+
+def test_tables_that_swap_names_step_by_step_stay_two() -> None:
+    two_tables()
+    for minute, (old, new) in enumerate(STEPS):
+        hear(renamed(old, new, f"2026-11-20T10:0{minute}:00Z"))
+    assert flows() == SWAPPED
+    for minute, (old, new) in enumerate(STEPS):  # and back, the next night
+        hear(renamed(old, new, f"2026-11-21T10:0{minute}:00Z"))
+    assert flows() == {("db:people", "db:a"), ("db:plants", "db:b")}
+
+
+@pytest.mark.parametrize(
+    "pairs", [STEPS, STEPS[::-1], [("a", "b"), ("b", "a")]], ids=["steps", "reversed", "at once"]
+)
+def test_tables_that_swap_names_in_one_statement_stay_two(pairs: list[tuple[str, str]]) -> None:
+    two_tables()
+    for hour, state in ((10, "START"), (11, "COMPLETE")):  # told twice, done once
+        hear(together(*pairs, at=f"2026-11-20T{hour}:00:00Z", state=state))
+    assert flows() == SWAPPED
+    later = run_event(inputs=[dataset("more")], outputs=[dataset("b")], at="2026-11-20T12:00:00Z")
+    hear(later)
+    assert flows() == {*SWAPPED, ("db:more", "db:b")}
+    hearing.forget()
+    hearing.learn()
+    assert flows() == {*SWAPPED, ("db:more", "db:b")}
+
+
+def test_three_tables_that_go_round_are_taken_for_one_rather_than_lost() -> None:
+    two_tables()
+    hear(run_event(inputs=[dataset("x")], outputs=[dataset("c")], at="2026-11-20T09:00:00Z"))
+    at = "2026-11-20T10:00:00Z"
+    hear(together(("a", "b"), ("b", "c"), ("c", "a"), at=at, state="COMPLETE"))
+    assert len({down for _, down in flows()}) == 1
+    assert {up for up, _ in flows()} == {"db:people", "db:plants", "db:x"}
 
 
 @pytest.mark.parametrize("how", ["DROP", "TRUNCATE"])
@@ -248,6 +299,34 @@ def test_replaying_the_stored_events_gives_the_same(capsys: pytest.CaptureFixtur
     assert "3 events" in capsys.readouterr().out
 
 
+def test_stored_events_go_after_a_while_and_what_they_told_outlives_a_replay(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], at="2020-01-01T10:00:00Z"))
+    hear(renamed("b", "c", "2020-01-02T10:00:00Z"))
+    hear(run_event(inputs=[dataset("c")], outputs=[dataset("d")], at="2026-11-20T12:00:00Z"))
+    waits = run_event(inputs=[dataset("x")], outputs=[dataset("y")], at="2020-01-01T10:00:00Z")
+    StoredEvent.objects.update(received_at=datetime(2020, 1, 2, tzinfo=UTC))
+    assert intake.take([waits]).refused == []
+    StoredEvent.objects.filter(processed_at=None).update(
+        received_at=datetime(2020, 1, 2, tzinfo=UTC)
+    )
+    before = everything()
+    settings.LETHE_EVENT_DAYS = 0
+    assert hearing.let_go() == 0
+    settings.LETHE_EVENT_DAYS = 400
+    monkeypatch.setattr(hearing, "_SLICE", 1)
+    assert [hearing.let_go() for _ in range(3)] == [1, 1, 0]
+    # What was told lately is there still, and what nobody has learnt from yet.
+    assert StoredEvent.objects.count() == 2
+    StoredEvent.objects.filter(processed_at=None).delete()
+    assert hearing.forget() == 1
+    assert flows() == {("db:a", "db:c")}
+    hearing.learn()
+    assert everything() == before
+    assert flows() == {("db:a", "db:c"), ("db:c", "db:d")}
+
+
 def test_texts_in_which_values_may_stand_are_not_stored() -> None:
     said = "WHERE email = 'ann.archer@example.com'"
     event = run_event(inputs=[dataset("a")], outputs=[dataset("b")])
@@ -260,8 +339,13 @@ def test_texts_in_which_values_may_stand_are_not_stored() -> None:
         "errorMessage": {"message": said, "stackTrace": said, "programmingLanguage": "JVM"},
         "extractionError": {"totalTasks": 1, "errors": [{"errorMessage": said}]},
     }
+    event["inputs"][0]["inputFacets"] = {
+        "dataQualityMetrics": {"rowCount": 3, "columnMetrics": {"email": {"min": said}}}
+    }
+    event["outputs"][0]["facets"]["dataQualityAssertions"] = {"assertions": [{"actual": said}]}
     hear(event)
     stored = intake.decoded(StoredEvent.objects.get())
+    assert stored["inputs"][0]["inputFacets"]["dataQualityMetrics"] == {"rowCount": 3}
     assert said not in json.dumps(stored)
     assert stored["job"]["facets"]["sql"] == {"dialect": "postgres"}
     assert stored["job"]["facets"]["other"] == {"kept": "as it came"}

@@ -21,6 +21,7 @@ from lineage.importers.mlflow_models import Input, Trained, catalogue
 STORES = """
 store:
   - {name: lake, kind: files, url: "file:///srv/lake", options: {format: parquet}}
+  - {name: mlflow, kind: model_registry, url: "file:///srv/models"}
   - {name: shop_db, kind: sql, url: "sqlite:////nowhere.sqlite"}
 dataset:
   - fides_key: lake
@@ -96,6 +97,8 @@ def test_versions_runs_inputs_and_derived_models_of_a_real_registry(
 ) -> None:
     stores = tmp_path / "c.yml"
     stores.write_text(STORES)
+    with pytest.raises(CommandError, match="--store: say which registry the models are in"):
+        call_command("import_lineage", registry, "--format", "mlflow")
     call_command("import_lineage", str(stores))
     call_command("import_lineage", registry, "--format", "mlflow")
     models = selectors.datasets("mlflow")
@@ -142,8 +145,8 @@ def test_without_the_driver_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.django_db
 def test_an_address_that_is_no_registry_is_refused_in_a_line() -> None:
-    with pytest.raises(CommandError, match="the registry cannot be") as caught:
-        call_command("import_lineage", "nonsense://x", "--format", "mlflow")
+    with pytest.raises(CatalogueError, match="the registry cannot be") as caught:
+        mlflow_client.read("nonsense://x", store="m")
     assert "\n" not in str(caught.value)
 
 

@@ -8,6 +8,7 @@ from erasure.models import ModelJob
 from tests.flow.deeds import approved, work_off
 from tests.models.cast import SUBJECT, World, email
 from tests.models.test_queue import BATCHED, swept
+from tests.web.api_cast import caller
 from tests.web.conftest import Person, everything_written, person
 
 LIST = "/admin/erasure/modeljob/"
@@ -30,6 +31,8 @@ def deeds(job: ModelJob) -> dict[str, dict[str, str]]:
         f"{LIST}{job.pk}/overrule/": {"version": "*", "action": "delete", "because": "unused"},
         f"{LIST}{job.pk}/begin/": {},
         f"{LIST}{job.pk}/cancel/": {"because": "not today"},
+        f"{LIST}{job.pk}/accept/": {},
+        f"{LIST}{job.pk}/decline/": {"because": "odd answers"},
     }
 
 
@@ -107,3 +110,49 @@ def test_whoever_may_not_decide_changes_nothing(world: World, rights: tuple[str,
     for page in (INVENTORY, f"{LIST}{job.pk}/change/", LIST):
         assert who.get(page).status_code == seen
     assert "Begin now" not in who.get(f"{LIST}{job.pk}/change/").content.decode()
+
+
+def test_the_plan_tells_what_will_become_of_each_version_and_why(
+    world: World, officer: Person
+) -> None:
+    world.train("bayes")
+    world.train("bayes")
+    world.describe()
+    request = approved(email(SUBJECT))
+    text = officer.get(f"/admin/erasure/erasurerequest/{request.pk}/change/").content.decode()
+    for words in ("Version 1", "delete this version everywhere", "superseded", "Version 2",
+                  "take the people out of its statistics", "bit-exact"):  # fmt: skip
+        assert words in text, words
+    assert world.hasher()(SUBJECT) not in text
+
+
+def test_the_owner_answers_a_proposed_version_at_the_desk(
+    world: World, owner: Person, officer: Person
+) -> None:
+    world.train("bayes")
+    world.describe(promote="propose")
+    work_off(approved(email(SUBJECT)))
+    job = ModelJob.objects.get()
+    page = f"{LIST}{job.pk}/change/"
+    assert "Version 2 waits for your answer" in owner.get(page).content.decode()
+    assert "Promote it" not in officer.get(page).content.decode()
+    assert officer.post(f"{LIST}{job.pk}/accept/").status_code == 403
+    owner.post(f"{LIST}{job.pk}/accept/")
+    swept()
+    job.refresh_from_db()
+    assert (job.state, job.accepted_by, world.versions()) == ("done", "otto", ["2"])
+
+
+def test_an_owners_pipeline_reads_the_evidence_and_answers(world: World) -> None:
+    world.train("bayes")
+    world.describe(promote="propose")
+    work_off(approved(email(SUBJECT)))
+    job = ModelJob.objects.get()
+    pipeline = caller("model_owner")
+    found = pipeline.get(f"/models/{job.pk}")
+    assert found.json()["report"]["proposed"] == "2"
+    assert world.hasher()(SUBJECT) not in found.content.decode()
+    assert caller("officer").post(f"/models/{job.pk}/accept").status_code == 403
+    assert pipeline.post(f"/models/{job.pk}/accept").status_code == 200
+    swept()
+    assert world.versions() == ["2"]

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import sqlalchemy as sa
 
 from erasure.inline import run_inline
+from erasure.stores.sql.connection import WRITING
 from tests.flow.deeds import started
 from tests.scenarios.faults_cast import (
     TABLES,
@@ -59,9 +61,14 @@ class MariadbDatabase:
 
 @pytest.fixture
 def database(server: MariadbServer) -> MariadbDatabase:
-    """The shop in a new database, and a user who may do what docs/databases.md says."""
+    """The shop on the module's server."""
     if not server.runs:
         server.start()
+    return shop_on(server)
+
+
+def shop_on(server: MariadbServer) -> MariadbDatabase:
+    """The shop in a new database, and a user who may do what docs/databases.md says."""
     made = MariadbDatabase(server)
     made.execute("CREATE OR REPLACE DATABASE shop CHARACTER SET utf8mb4")
     fill(made)
@@ -141,6 +148,37 @@ def test_a_connection_that_is_killed_is_made_anew(
         run_inline(request)
     assert request.state == "partly_granted", request.blocked_because
     assert_forgotten(before, dump(database))
+    assert_untold(caplog)
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
+def test_a_server_that_goes_around_the_commit_leaves_all_or_nothing(
+    database: MariadbDatabase, before: Dump, caplog: pytest.LogCaptureFixture, committed: bool
+) -> None:
+    """Nobody knows whether a commit that was not answered took place; the rows do."""
+    request = started(approved())
+    met: list[sa.Connection] = []
+
+    def cut(connection: sa.Connection) -> None:
+        if met or not connection.get_execution_options().get(WRITING):
+            return
+        met.append(connection)
+        if committed:
+            connection.connection.commit()
+        database.server.kill()
+
+    sa.event.listen(sa.Engine, "commit", cut)
+    try:
+        blocked(request, "no connection; check that the server runs")
+    finally:
+        sa.event.remove(sa.Engine, "commit", cut)
+    assert met
+    database.server.start()
+    assert (dump(database) == before) is not committed
+    again(request)
+    assert_forgotten(before, dump(database))
+    rows = dict(request.plans.get().steps.filter(via="deep").values_list("dataset", "rows"))
+    assert (rows["shop.orders"], rows["shop.customer"], rows["shop.message"]) == (2, 1, 1)
     assert_untold(caplog)
 
 

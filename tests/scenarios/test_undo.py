@@ -16,7 +16,7 @@ import pytest
 from tests.scenarios.conftest import Installation
 from tests.scenarios.small_shop import EMAIL, NAME, dump, make_shop
 
-PARTS = 12
+PARTS = 6
 WHY = "the wrong customer was looked up"
 
 

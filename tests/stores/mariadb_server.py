@@ -26,7 +26,7 @@ OPTIONS = (
     "--binlog-expire-logs-seconds=864000",
     f"--sql-mode={HOSTILE_MODES}",
     "--innodb-log-file-size=4M",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
 )
 
 

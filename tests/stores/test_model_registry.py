@@ -132,7 +132,6 @@ def _damage(key: str, value: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (Path.unlink, "has no manifest"),
         (lambda p: p.write_text("{"), "the manifest is damaged"),
         (lambda p: p.write_text("[]"), "the manifest is damaged"),
         (lambda p: p.write_bytes(b"\xff\xfe"), "the manifest is damaged"),

@@ -141,7 +141,7 @@ def test_a_second_execution_of_a_batch_takes_no_image_of_what_the_first_left(
 
 def test_only_rows_that_change_are_captured(planted: PlantedRows, store: Store) -> None:
     (mine,) = [w for w in whole_case(store) if w.step.dataset.name == "card"]
-    theirs = replace(mine, keys=(replace(mine.keys[0], guard=(77,)),))
+    theirs = replace(mine, keys=(mine.keys[0]._replace(guard=(77,)),))
     assert captured(store, [theirs], SECRETS).images == []
     retained = replace(mine, step=replace(mine.step, action="retain"))
     assert captured(store, [retained], SECRETS).images == []

@@ -176,7 +176,7 @@ def test_rows_that_would_go_along_with_another_persons_row_are_left_out(
     fill(database, badge("CASCADE"), STICKER)
     works = along(database, "cascade:shop.badge.person_id", "cascade:shop.sticker.badge_id")
     theirs = [
-        replace(w, keys=tuple(replace(k, guard=("nora@example.com",)) for k in w.keys))
+        replace(w, keys=tuple(k._replace(guard=("nora@example.com",)) for k in w.keys))
         for w in works
         if w.step.dataset.name == "person" and w.step.action == "delete"
     ]

@@ -13,7 +13,7 @@ from erasure.domain.errors import DriverMissing, StoreError
 from erasure.stores import registry
 from erasure.stores.base import Store
 
-BUILT_IN = ("backups", "files", "logs", "manual", "memory", "model_registry", "sql")
+BUILT_IN = ("backups", "files", "logs", "manual", "memory", "mlflow", "model_registry", "sql")
 
 
 @pytest.fixture

@@ -46,6 +46,10 @@ ANONYMIZED = dataset(
 ANONYMIZE = Step(
     dataset=ANONYMIZED, action="anonymize", guard=("email",), cut=("address_id",), redact=("notes",)
 )
+CONTACT = dataset(
+    "contact", Field(name="id", primary_key=True), Field(name="email", identity="email")
+)
+BY_MAILBOX = Selector(dataset=CONTACT, mode="email", fields=("email",))
 RETAINED = dataset(
     "post", until="end_of_year(at) + 8y", exception="legal_obligation", legal_reference="tax law"
 )
@@ -230,6 +234,36 @@ def test_a_large_table_searched_without_an_index_is_warned_of(harness: SqlHarnes
         assert "add an index on author_id" in warning
     harness.execute("CREATE INDEX by_author ON post (author_id)")
     assert explained(harness, DELETE_POST)[0].warnings == ()
+
+
+def test_mailboxes_are_served_by_the_two_indexes_that_the_plan_asks_for(
+    harness: SqlHarness,
+) -> None:
+    if _is_mariadb(harness):
+        pytest.skip("MariaDB has no indexes over expressions")
+    fill(harness)
+    harness.execute("CREATE TABLE contact (id INTEGER PRIMARY KEY, email VARCHAR(80))")
+    for n in range(1_100):
+        harness.execute(f"INSERT INTO contact (id, email) VALUES ({n}, 'Person{n}@example.com')")
+    harness.execute("INSERT INTO contact (id, email) VALUES (2000, ' Ｐerson7@Example.com')")
+    step = Step(dataset=CONTACT, action="delete", guard=("email",))
+    search = Approach(step=step, searches=(BY_MAILBOX,))
+    store = harness.store()
+    (told,) = store.explain([search])
+    (warning,) = [line for line in told.warnings if "searching it by email" in line]
+    lowered, odd = warning.partition("add two indexes, on ")[2].split(" and on ")
+    harness.execute(f"CREATE INDEX by_lower ON contact {lowered}")
+    harness.execute(f"CREATE INDEX by_odd ON contact {odd}")
+    if isinstance(harness, PostgresqlHarness):
+        harness.execute("ANALYZE contact")
+    store.close()
+    store = harness.store()
+    (told,) = store.explain([search])
+    assert told.index[0] == "email: by by_lower, by_odd"
+    assert not [line for line in told.warnings if "searching it by email" in line]
+    found = {found.key.values for found in store.find(BY_MAILBOX, ["person7@example.com"])}
+    store.close()
+    assert found == {(7,), (2000,)}
 
 
 def test_an_unindexed_reference_makes_each_deletion_read_the_child(harness: SqlHarness) -> None:

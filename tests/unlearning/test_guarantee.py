@@ -13,6 +13,7 @@ from erasure.domain.errors import UsageError
 from erasure.stores.model_registry.manifest import Hasher
 from erasure.unlearning import people
 from erasure.unlearning.guarantee import Certificate, Guarantee
+from erasure.unlearning.keyed import keyed
 from erasure.unlearning.moments import moments, without
 from tests.unlearning.cast import KEY, SUBJECT
 
@@ -42,7 +43,7 @@ def test_the_guarantees_are_those_of_the_evidence() -> None:
 def test_a_person_is_hashed_as_in_the_manifests_of_the_registry() -> None:
     hasher = Hasher("secret", "churn")
     for person in (42, "42", "ann@example.com"):
-        assert people.pseudonym(person, hasher._key) == hasher(person)
+        assert people.pseudonym(person, keyed(hasher._key)) == hasher(person)
 
 
 def test_one_person_is_one_whatever_the_type_of_their_key() -> None:

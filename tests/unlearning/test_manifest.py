@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import tracemalloc
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 from erasure.domain import merkle
 from erasure.domain.errors import EvidenceError, UsageError
+from erasure.domain.values import Scalar
 from erasure.stores.model_registry.manifest import Hasher
+from erasure.unlearning import manifest
 from erasure.unlearning.manifest import Recorder, TrainingManifest, hashes, lethe_training, read
 from tests.unlearning.cast import KEY
 
@@ -143,3 +146,13 @@ def test_what_cannot_be_recorded_is_refused() -> None:
         Recorder(b"")
     with pytest.raises(UsageError, match="2 row ids and 1 people"):
         Recorder(KEY).rows([1], [1, 2], b"")
+
+
+@pytest.mark.parametrize("length", [1, 32, 64, 65, 200])
+def test_keyed_hashes_are_hmac_whatever_the_length_of_the_key(length: int) -> None:
+    key = bytes(range(length))
+    people: list[Scalar] = ["mara@example.com", 42, "", "ÖÄ" * 200]
+    expected = [
+        hmac.digest(key, manifest.texts([p])[0], "sha256") for p in people
+    ]  # the standard library's, as the registry's Hasher uses it
+    assert [bytes(h) for h in manifest.hashes(people, key)] == expected

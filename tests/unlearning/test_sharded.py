@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from erasure.domain.errors import NothingLeft, RowsDiffer, UnknownPerson, UsageError
 from erasure.unlearning.guarantee import Guarantee
+from erasure.unlearning.keyed import keyed
 from erasure.unlearning.sharded import ShardedClassifier, ShardedRegressor
 from tests.unlearning.cast import (
     INTRUDER,
@@ -128,7 +129,7 @@ def test_only_the_shard_that_knew_the_person_is_trained_again_and_its_rows_suffi
 def shard_of(model: Any, person: str) -> int:
     from erasure.unlearning.people import pseudonym
 
-    return int(model._shards_of(np.array([pseudonym(person, KEY)]))[0])
+    return int(model._shards_of(np.array([pseudonym(person, keyed(KEY))]))[0])
 
 
 def test_another_key_shards_otherwise() -> None:

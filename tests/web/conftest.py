@@ -31,6 +31,8 @@ PAGES = (
     *(f"{LIST}?due=running", f"{LIST}?due=open"),
     *(f"/admin/erasure/{name}/" for name in ("plan", "run", "storerun", "scanresult", "modeljob")),
     *(f"/admin/erasure/{name}/" for name in ("notice", "letter", "certificate", "ledgerleaf")),
+    *(f"/admin/erasure/{name}/" for name in ("complaint", "stafftraining")),
+    "/admin/erasure/stafftraining/procedure/",
     *(f"/admin/lineage/{name}/" for name in ("store", "dataset", "field", "reference")),
     *("/admin/lineage/derivation/", "/admin/map/"),
 )
@@ -60,6 +62,10 @@ class Person:
         answer = self.get(page(request))
         assert answer.status_code == 200
         return str(answer.content.decode())
+
+    def reasons(self, request: ErasureRequest) -> str:
+        """The reasons on record, as text; a look of its own."""
+        return str(self.post(page(request, "reasons")).content.decode())
 
     def told(self, request: ErasureRequest) -> str:
         """The messages that wait for this person, as the page of a case shows them."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -147,7 +151,7 @@ def test_holds_and_exceptions_are_decided_and_taken_back(officer: Caller, shop: 
     assert officer.get(f"/holds/{hold.json()['id']}").json()["of_people"] is True
     released = officer.post(f"/holds/{hold.json()['id']}/release", {"because": "settled"})
     assert released.json()["released_by"] == "olga"
-    assert officer.get("/holds").json()["results"][0]["released_because"] == "settled"
+    assert officer.get("/holds").json()["results"][0]["released_by"] == "olga"
     problem = said(officer.post("/holds", {**why, "datasets": ["no.where"]}), 422)
     assert problem["errors"][0]["field"] == "datasets"
 
@@ -274,7 +278,58 @@ def test_statistics_are_those_that_an_authority_asks_for(officer: Caller) -> Non
     assert officer.get("/statistics", since="2020-01-01", until="2020-12-31").json() == {
         **{name: {} for name in told if name.startswith("by_")},
         "received": 0, "median_days": None, "longest_days": None, "share_extended": 0.0,
-        "share_identity_asked": 0.0, "open": 0, "overdue": 0,
+        "share_identity_asked": 0.0, "open": 0, "overdue": 0, "reopened": 0,
     }  # fmt: skip
     said(officer.get("/statistics", since=str(today), until="2020-12-31"), 422)
     said(officer.get("/statistics"), 400)
+
+
+def test_a_plan_beyond_what_one_person_has_stops_until_it_was_accepted_by_name(
+    officer: Caller, approver: Caller, shop: Path, settings: LazySettings
+) -> None:
+    settings.LETHE_MOST_ROWS = 1
+    case = opened(officer)
+    officer.post(f"/requests/{case.pk}/identify", {"method": "rang back"})
+    plan = plan_of(case).plans.get()
+    (shown,) = officer.get(f"/requests/{case.pk}/plans").json()["results"]
+    (finding,) = shown["findings"]
+    assert finding["code"] == "many-rows"
+    before = everything_written()
+    for accept in ([], ["something-else"]):
+        body = {"digest": plan.digest, "accept": accept}
+        assert (
+            "many-rows" in said(approver.post(f"/requests/{case.pk}/approve", body), 422)["detail"]
+        )
+    assert everything_written() == before
+    body = {"digest": plan.digest, "accept": ["many-rows"]}
+    assert approver.post(f"/requests/{case.pk}/approve", body).json()["state"] == "approved"
+    plan.refresh_from_db()
+    assert [(entry["code"], entry["by"]) for entry in plan.accepted] == [("many-rows", "arne")]
+
+
+def test_several_people_behind_one_mailbox_stop_a_plan_until_somebody_accepts_that_by_name(
+    officer: Caller, approver: Caller, shop: Path
+) -> None:
+    with closing(sqlite3.connect(shop)) as rows, rows:
+        rows.execute("update customer set email = ? where name = 'Ben Baker'", [EMAIL])
+    case = opened(officer)
+    officer.post(f"/requests/{case.pk}/identify", {"method": "rang back"})
+    plan = plan_of(case).plans.get()
+    (shown,) = officer.get(f"/requests/{case.pk}/plans").json()["results"]
+    (finding,) = shown["findings"]
+    code = "people:shop.customer"
+    assert (finding["code"], finding["rows"]) == (code, 2)
+    assert "may be several people's" in finding["words"]
+    assert not [name for name in ("Ann", "Ben", EMAIL) if name in json.dumps(shown)]
+    before = everything_written()
+    for accept in ([], ["many-rows"]):
+        body = {"digest": plan.digest, "accept": accept}
+        problem = said(approver.post(f"/requests/{case.pk}/approve", body), 422)
+        assert code in problem["detail"]
+    assert everything_written() == before
+    body = {"digest": plan.digest, "accept": [code]}
+    said(officer.post(f"/requests/{case.pk}/approve", body), 403)  # not by whoever asked
+    assert everything_written() == before
+    assert approver.post(f"/requests/{case.pk}/approve", body).json()["state"] == "approved"
+    plan.refresh_from_db()
+    assert [(entry["code"], entry["by"]) for entry in plan.accepted] == [(code, "arne")]

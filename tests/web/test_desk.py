@@ -67,7 +67,8 @@ def test_a_refusal_is_kept_with_its_reason(officer: Person, planned: ErasureRequ
     officer.post(page(planned, "refuse"), because="not this customer")
     planned.refresh_from_db()
     assert planned.state == "refused"
-    assert "not this customer" in officer.case(planned)
+    assert "not this customer" not in officer.case(planned)
+    assert "not this customer" in officer.reasons(planned)
 
 
 @pytest.mark.parametrize("because", ["", "   "])

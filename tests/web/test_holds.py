@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from erasure.models import ErasureRequest, Hold, Reasoning
+from erasure.models import ErasureRequest, Hold, LedgerLeaf, Reasoning
 from tests.scenarios.small_shop import EMAIL
 from tests.web.conftest import Person, everything_written, page, person, plan_of
 
@@ -57,6 +57,14 @@ def test_a_hold_is_placed_shown_with_its_date_and_reason_and_released(
     officer.post(f"/admin/erasure/hold/{held.pk}/release/", because="settled")
     assert "What stands in the way" not in officer.case(plan_of(planned))
     assert officer.get("/admin/erasure/hold/").status_code == 200
+    own = f"/admin/erasure/hold/{held.pk}"
+    assert "claim 17" not in officer.get(f"{own}/change/").content.decode()
+    assert officer.get(f"{own}/reasons/").status_code == 405
+    assert not LedgerLeaf.objects.filter(kind="reasons_seen").exists()
+    read = officer.client.post(f"{own}/reasons/").content.decode()
+    assert "claim 17" in read
+    assert "settled" in read
+    assert LedgerLeaf.objects.filter(kind="reasons_seen").count() == 1
 
 
 def test_what_was_typed_of_a_person_is_not_shown_again(officer: Person, shop: object) -> None:
@@ -84,7 +92,7 @@ def test_ground_balance_fee_and_opinion_are_recorded(
         ("fee", "", "", "olga"),
         ("opinion", f"plan {digest[:12]}", "objects", "dora"),
     ]
-    assert "too much is kept" in officer.case(planned)
+    assert "too much is kept" in officer.reasons(planned)
 
 
 @pytest.mark.parametrize("deed", ["hold", "except", "ground", "balance", "advise", "fee", "paid"])
@@ -94,5 +102,8 @@ def test_an_auditor_sees_what_stands_in_the_way_and_changes_nothing(
     before = everything_written()
     assert auditor.post(page(planned, deed), **WHY).status_code == 403
     assert auditor.post("/admin/erasure/hold/add/", **WHY).status_code == 403
+    held = Hold.objects.create(code="x", placed_at=timezone.now(), of_people=True)
+    before = everything_written()
+    assert auditor.post(f"/admin/erasure/hold/{held.pk}/reasons/").status_code == 403
     assert auditor.get("/admin/erasure/hold/").status_code == 200
     assert everything_written() == before

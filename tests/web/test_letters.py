@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from django.core import mail
 
 from erasure.flow import letters as flow
-from erasure.models import ErasureRequest, Letter, Notice
+from erasure.models import ErasureRequest, LedgerLeaf, Letter, Notice
 from erasure.runs import letters
 from tests.flow.cast import OLGA
 from tests.web.conftest import LIST, Person, everything_written, page
@@ -44,9 +45,12 @@ def test_an_officer_writes_looks_keeps_and_sends(officer: Person, planned: Erasu
     looked = officer.post(address, **form).content.decode()
     assert LINE in looked[looked.index("Preview") :]
     assert not Letter.objects.exists()
+    looks = LedgerLeaf.objects.filter(kind="letter_previewed", request=str(planned.pk))
+    assert [json.loads(one.payload)["by"] for one in looks] == ["olga", "olga"]
     answer = officer.post(address, **form, draft="1")
     letter = planned.letters.get()
     assert answer["Location"] == f"{LIST}{planned.pk}/letters/{letter.pk}/"
+    assert looks.count() == 2  # nothing was shown to whoever kept it
     assert (letter.state, letter.blocks, mail.outbox) == ("drafted", ["more"], [])
     assert LINE in officer.get(answer["Location"]).content.decode()
     officer.post(f"{answer['Location']}send/")
@@ -103,13 +107,16 @@ def test_what_does_not_fit_is_marked_at_its_field_and_nothing_is_kept(
     officer: Person, planned: ErasureRequest, form: dict[str, str], said: str
 ) -> None:
     address = writing(planned)
-    before = everything_written()
-    answer = officer.post(address, **{**typed(officer, address), **form}, draft="1")
+    shown = typed(officer, address)
+    before, looks = everything_written(), LedgerLeaf.objects.count()
+    answer = officer.post(address, **{**shown, **form}, draft="1")
     text = answer.content.decode()
     assert said in text
     assert 'class="errorlist' in text
     assert 'value="a@example.org' not in text
-    assert everything_written() == before
+    assert LedgerLeaf.objects.latest("index").kind == "letter_previewed"  # the page has shown it
+    *cases, leaves, logged = everything_written()
+    assert (*cases, leaves, logged) == (*before[:-2], looks + 1, before[-1])
 
 
 @pytest.mark.parametrize(

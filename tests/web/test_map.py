@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
 
 from erasure.models import ErasureRequest
+from lineage import catalog
+from lineage.decisions import decide
+from lineage.importers import fideslang
 from tests.lineage.atlas_cast import estate, import_estate
+from tests.lineage.events import dataset
+from tests.lineage.heard_cast import CATALOGUE, CUSTOMER, events, flow
 from tests.web.browser import measured
 from tests.web.conftest import LIST, Person, everything_written
 
@@ -99,6 +105,24 @@ def test_only_the_nearest_are_drawn_and_what_is_looked_for_is_among_them(officer
     assert len(listed(text)) == 300 + int(left)
     (hidden, *_) = sorted(listed(text) - shown(text))
     assert {hidden} <= shown(page(officer, f"?dataset={hidden}"))
+
+
+def test_what_only_events_know_is_on_the_map_with_what_is_to_be_decided(officer: Person) -> None:
+    catalog.upsert(fideslang.read_text(CATALOGUE, "shop.yml"))
+    events(
+        flow(dataset("mart"), CUSTOMER, ("who", "id", "IDENTITY")),
+        flow(dataset("sums"), CUSTOMER, ("n", "id", "AGGREGATION")),
+    )
+    text = page(officer)
+    assert {"shop.customer", "db:mart", "db:sums"} <= shown(text) == listed(text)
+    assert "Recipients</text>" not in text  # nobody was given it; it was made here
+    assert text.count(">decide</text>") >= 2
+    decide("db:sums", choice="rebuild", because="nightly", by="dpo", on=date(2026, 11, 22))
+    chosen = page(officer, "?dataset=db:sums")
+    assert lit(chosen) == ["shop.customer", "db:sums"]
+    assert ">rebuild</text>" in chosen
+    assert "What lineage events told of it" in chosen
+    assert listed(page(officer, "?q=mart")) == {"db:mart"}
 
 
 def test_a_catalogue_with_nothing_in_it_says_what_to_do(officer: Person) -> None:

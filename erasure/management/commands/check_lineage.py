@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from erasure.connect import open_store
 from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
+from erasure.runs import webhooks
 from erasure.stores import registry
 from lineage import gate, selectors
 from lineage.errors import CatalogueError
@@ -80,7 +81,8 @@ class Command(BaseCommand):
                 reason = str(error).removeprefix(f"{entry.name}: ")
                 broken[entry.name] = gate.Broken(code=_code(error, entry.kind), reason=reason)
         unread = (_unread(digest, why) for digest, why in selectors.unread_events())
-        return [*gate.findings(catalogue, live, broken), *unread]
+        hooks = (_unusable(*one) for one in webhooks.unusable(sorted(live)))
+        return [*gate.findings(catalogue, live, broken), *hooks, *unread]
 
     def _baseline(self, path: str | None, found: Iterable[gate.Finding]) -> frozenset[str]:
         """The fingerprints that are known. Writes the file where it is not there."""
@@ -128,6 +130,15 @@ def _unread(digest: str, why: str) -> gate.Finding:
         place=f"lineage event {digest}",
         reason=why,
         remedy="correct its producer; replay_lineage tries it again",
+    )
+
+
+def _unusable(store: str, why: str) -> gate.Finding:
+    return gate.Finding(
+        code="webhook-unusable",
+        place=store,
+        reason=why,
+        remedy="correct the options of this store; until then a letter has to be written",
     )
 
 

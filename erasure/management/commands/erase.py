@@ -21,6 +21,7 @@ from erasure.management.console import (
     add_accept,
     one_line_errors,
     operator,
+    parsed,
 )
 from erasure.management.plan import print_plan
 from erasure.models import ErasureRequest
@@ -146,14 +147,3 @@ class Command(BaseCommand):
             self.stdout.write(
                 json.dumps(report.failure_json(str(error), time.monotonic() - started))
             )
-
-
-def parsed(arguments: list[str]) -> list[tuple[str, str]]:
-    """``KIND=VALUE`` pairs. Raises UsageError."""
-    pairs = []
-    for argument in arguments:
-        kind, equals, value = argument.partition("=")
-        if not equals or not kind:
-            raise UsageError("an identifier is written KIND=VALUE, as in email=person@example.com")
-        pairs.append((kind, value))
-    return pairs

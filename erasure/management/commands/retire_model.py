@@ -44,7 +44,12 @@ class Command(BaseCommand):
         if options["archive"]:
             Path(options["archive"]).write_text(json.dumps(proof, indent=1, sort_keys=True))
         for version, words in proof["recovery"].items():
-            self.stdout.write(f"version {version} is gone: {words}")
+            told = (
+                "; ".join(f"{k}: {v}" for k, v in words.items())
+                if isinstance(words, dict)
+                else words
+            )
+            self.stdout.write(f"version {version} is gone: {told}")
 
     def _tell(self, found: retire.Assessment) -> None:
         self.stdout.write(f"{found.dataset.address}: version {', '.join(found.versions)} would go")

@@ -78,7 +78,7 @@ class ModelRegistryStore:
         tables: dict[str, Table] = {}
         for folder in self._models():
             found = folder.manifests()
-            keys = sorted({m.person_key for m in found.values()})
+            keys = sorted({m.person_key for m in found.values()} - {""})
             columns = tuple(Column(name=k, data_type="keyed_hash", nullable=False) for k in keys)
             rows = sum(len(m.people) for m in found.values())
             tables[folder.model] = Table(name=folder.model, columns=columns, rows=rows)
@@ -95,7 +95,10 @@ class ModelRegistryStore:
         hasher = Hasher(self._secret, folder.model)
         for version, found in folder.manifests().items():
             _require_key(folder.place, selector, found)
-            yield from _members(version, found, given, hasher)
+            kind = found.person_kind
+            if found.inferred:
+                kind = str(selector.dataset.model.get("person_kind", ""))
+            yield from _members(version, found, given, hasher, kind)
 
     def gather(self, dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[Key, list[Needle]]]:
         """Manifests hold hashes, no values."""
@@ -136,6 +139,13 @@ class ModelRegistryStore:
         folder = self._model(order.dataset)
         replacing.carry_out(folder, order, Hasher(self._secret, folder.model))
         out = {v: why for v, why in folder.quarantined().items() if v in order.actions}
+        waits = replacing.proposed(folder, order.people) if order.propose else None
+        if waits is not None:
+            told = folder.manifest(waits).replaces
+            return {**replacing.plain(told), "proposed": waits}
+        held = replacing.holders(folder, order.people)
+        if kept := {v: until for v, until in folder.kept().items() if v in held}:
+            return {**replacing.report(folder), "kept": kept}
         left = [] if out else still_there(folder, order.people)
         if left:
             raise StoreError(folder.place, left[0])
@@ -149,7 +159,8 @@ class ModelRegistryStore:
             VersionFacts(
                 version=version,
                 current=version == current,
-                known=len(wanted & found.people.keys()),
+                known=len(wanted if found.inferred else wanted & found.people.keys()),
+                inferred=found.inferred,
                 people=len(found.people),
                 family=found.family,
                 guarantee=found.forgets if (folder.path / version / ROWS).is_file() else "",
@@ -170,11 +181,26 @@ class ModelRegistryStore:
                 **retiring.record(found),
                 "current": version == current,
                 "out_of_service": out.get(version, ""),
+                "signed": folder.is_signed(version),
                 "guarantee": found.replaces.guarantee if found.replaces else "",
                 "method": found.replaces.method if found.replaces else "",
             }
             for version, found in folder.manifests().items()
         ]
+
+    def take_back(self, dataset: Dataset, *, new: str, old: str) -> dict[str, Any]:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        folder = self._model(dataset)
+        replacing.take_back(folder, new, old)
+        return retiring.retire(folder, [new])
+
+    def release(self, dataset: Dataset, version: str) -> None:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        replacing.release(self._model(dataset), version)
+
+    def provenance(self, dataset: Dataset, version: str, signed: Mapping[str, Any]) -> None:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        self._model(dataset).sign(version, signed)
 
     def retire(self, dataset: Dataset, versions: Collection[str]) -> dict[str, Any]:
         """See :class:`erasure.stores.trained.TrainsModels`."""
@@ -187,6 +213,8 @@ class ModelRegistryStore:
         told = [f"version {v} is out of service: {why}" for v, why in folder.quarantined().items()]
         for version, found in folder.manifests().items():
             path = folder.path / version / ARTIFACT
+            if found.inferred:
+                told.append(f"version {version} has no manifest: anybody may be in it")
             if not path.is_file() or artifact.sha256(path) != found.artifact:
                 told.append(f"version {version}: its artifact was altered or is gone")
             if replacing.is_over(found, policy_of(dataset.model)):
@@ -266,7 +294,7 @@ def _people(works: Sequence[Work]) -> frozenset[str]:
 
 def _require_key(place: str, selector: Selector, found: Manifest) -> None:
     """Membership can only be asked by the key the manifest hashed; anything else finds nobody."""
-    if set(selector.fields) != {found.person_key}:
+    if not found.inferred and set(selector.fields) != {found.person_key}:
         raise StoreError(
             f"{place}, version {found.version}",
             f"knows people by '{found.person_key}' only; refer to the model by that field",
@@ -274,14 +302,15 @@ def _require_key(place: str, selector: Selector, found: Manifest) -> None:
 
 
 def _members(
-    version: str, found: Manifest, values: Sequence[Scalar], hasher: Hasher
+    version: str, found: Manifest, values: Sequence[Scalar], hasher: Hasher, kind: str
 ) -> Iterator[Found]:
+    """Of a version without a manifest everybody who is asked for: the walk came here for them."""
     given: dict[str, list[Scalar]] = {}
     for value in values:
         if value is not None:
-            given.setdefault(hasher(value, found.person_kind), []).append(value)
+            given.setdefault(hasher(value, kind), []).append(value)
     for text, same in given.items():
-        rows = found.people.get(text)
+        rows = 1 if found.inferred else found.people.get(text)
         if rows is not None:
             key = Key(values=(version, _PERSON, text), count=rows)
             yield Found(key=key, matched=tuple(same))

@@ -30,7 +30,7 @@ def adopt(
     """
     folder = ModelFolder(root, model, "model registry")
     hasher = Hasher(hash_key, model)
-    said, people = _checked(folder.place, recorded, artifact_file, model, hasher)
+    said, people = checked(folder.place, recorded, artifact_file, model, hasher)
     estimator = artifact.load(folder.place, artifact_file, said["artifact"])
     kind = kind_of(estimator)
     with folder.locked():
@@ -57,9 +57,11 @@ def adopt(
     return made
 
 
-def _checked(
+def checked(
     place: str, recorded: Path, artifact_file: Path, model: str, hasher: Hasher
 ) -> tuple[dict[str, str], dict[str, int]]:
+    """What a recorded manifest says, and who is in it. Raises StoreError where it or the artifact
+    was altered, or where another key or model was meant."""
     from erasure.unlearning import manifest
 
     try:

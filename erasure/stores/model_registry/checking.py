@@ -44,6 +44,9 @@ class Checked:
 def check(place: str, old: Old, new: Made, people: Collection[str], policy: ModelPolicy) -> Checked:
     """Compare, attack, and say what is wrong; what could not be measured is said, too."""
     checked = Checked()
+    _shape(old.estimator, new.estimator, checked)
+    if checked.problems:
+        return checked
     _utility(place, old, new, policy, checked)
     held = new.trained.held
     if old.why:
@@ -59,6 +62,22 @@ def check(place: str, old: Old, new: Made, people: Collection[str], policy: Mode
     with recipe.one_thread(place):
         _membership(old, new, people, checked)
     return checked
+
+
+def _shape(old: Any, new: Any, checked: Checked) -> None:
+    """Whoever asks the model must be able to ask the new one alike: as many features, the same
+    classes, the same answers."""
+    if old is None:
+        return
+    for name, what in (("n_features_in_", "features"), ("n_outputs_", "outputs")):
+        before, after = getattr(old, name, None), getattr(new, name, None)
+        if before is not None and before != after:
+            checked.problems.append(f"the new model takes {after} {what}, not {before}")
+    known, classes = getattr(old, "classes_", None), getattr(new, "classes_", None)
+    if (known is None) != (classes is None):
+        checked.problems.append("the new model answers with another kind of thing")
+    elif known is not None and set(classes) - set(known):  # type: ignore[arg-type]
+        checked.problems.append("the new model knows classes that the old one did not")
 
 
 def _utility(place: str, old: Old, new: Made, policy: ModelPolicy, checked: Checked) -> None:

@@ -14,8 +14,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 from erasure.domain.errors import StoreError, StoreUnreachable
+from erasure.stores import keyring
 from erasure.stores.model_registry import artifact, manifest
 from erasure.stores.model_registry.manifest import Manifest
 
@@ -27,6 +29,8 @@ ROWS = "rows.sealed"
 QUARANTINE = "quarantine.json"
 EXEMPT = "exempt.json"
 FORGOTTEN = "forgotten.json"
+KEPT = "kept.json"
+PROVENANCE = "provenance.json"
 _LOCK = ".lock"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -52,8 +56,13 @@ class ModelFolder:
         return sorted(names, key=_age)
 
     def manifest(self, version: str) -> Manifest:
-        """Raises StoreError where it is missing or damaged."""
+        """One that says that anybody may be in it where there is none. Raises StoreError where it
+        is damaged."""
         path = self.path / version / MANIFEST
+        if not path.exists():
+            model = self.path / version / ARTIFACT
+            known = artifact.sha256(model) if model.is_file() else ""
+            return manifest.unknown(self.model, version, known)
         return manifest.read(f"{self.place}, version {version}", path)
 
     def manifests(self) -> dict[str, Manifest]:
@@ -74,13 +83,21 @@ class ModelFolder:
         """The estimator of a version. Raises StoreError."""
         place = f"{self.place}, version {version}"
         found = self.manifest(version)
+        if found.inferred:
+            raise StoreError(place, "has no manifest, so nobody can tell what it is")
         if version in self.quarantined():
             raise StoreError(place, "is out of service; decide what becomes of it at the desk")
+        if version in self.kept() and version != self.current():
+            raise StoreError(place, "was replaced; it is kept for its owner and not served")
         return artifact.load(place, self.path / version / ARTIFACT, found.artifact)
 
     def quarantined(self) -> dict[str, str]:
         """Versions that are out of service, and why."""
         return self._noted(QUARANTINE)
+
+    def kept(self) -> dict[str, str]:
+        """Versions that were replaced and are kept, and until when (ISO)."""
+        return self._noted(KEPT)
 
     def exempt(self) -> dict[str, str]:
         """Versions that were assessed as anonymous, and the last day (ISO) on which they count
@@ -137,6 +154,7 @@ class ModelFolder:
         """Remove what a crash left half-made or half-removed."""
         for path in sorted(self.path.glob(".*")):
             if path.is_dir() and path.name.startswith((".new-", ".gone-")):
+                _destroy_key(path)
                 shutil.rmtree(path)
             elif path.name.startswith(".tmp-"):
                 path.unlink()
@@ -157,6 +175,17 @@ class ModelFolder:
         sync(draft)
         draft.rename(self.path / found.version)
         sync(self.path)
+
+    def sign(self, version: str, signed: Mapping[str, object]) -> None:
+        """Write beside a version where it came from."""
+        draft = self.path / version / f".tmp-{PROVENANCE}"
+        _write(draft, json.dumps(signed, indent=1, sort_keys=True).encode())
+        draft.replace(self.path / version / PROVENANCE)
+        sync(self.path / version)
+
+    def is_signed(self, version: str) -> bool:
+        """Whether it says where it came from."""
+        return (self.path / version / PROVENANCE).is_file()
 
     def point(self, version: str | None) -> None:
         """Swap the pointer, atomically; None removes it."""
@@ -189,6 +218,7 @@ class ModelFolder:
         draft.replace(self.path / RETIRED)
         sync(self.path)
         for version in gone:
+            _destroy_key(self.path / version)
             hidden = self.path / f".gone-{version}"
             (self.path / version).rename(hidden)
             sync(self.path)
@@ -198,6 +228,18 @@ class ModelFolder:
 
 def _age(version: str) -> tuple[int, str]:
     return (int(version), "") if version.isdecimal() else (-1, version)
+
+
+def _destroy_key(folder: Path) -> None:
+    """Of the rows that are kept beside a version which goes; nothing where there are none."""
+    try:
+        with (folder / ROWS).open("rb") as file:
+            name = json.loads(file.readline()).get("key")
+    except (OSError, ValueError, AttributeError):
+        return
+    ring = keyring.held()
+    if name and ring is not None:
+        ring.destroy(UUID(name))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,7 +3,10 @@ taken out of the model after their data are gone, and the model be attacked with
 the version; the next one is written without whoever was forgotten.
 
 A file is one line of JSON (width, whether the target is labels, hash → place and length), then the
-sealed parts: nonce and AES-256-GCM under a key derived from the store's, bound to whose they are.
+sealed parts: nonce and AES-256-GCM, bound to whose they are. The key is the version's own, held in
+the vault, named in the line and destroyed with the version: a copy of the file that lies elsewhere
+can be opened by nobody then. Without a vault (a training script beside the installation) it is
+derived from the store's and lives as long as that.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from erasure.domain.errors import StoreError
+from erasure.stores import keyring
 from erasure.stores.model_registry.folder import ROWS
 from erasure.stores.model_registry.manifest import Hasher
 
@@ -66,7 +71,8 @@ def grouped(features: Any, target: Any, people: Sequence[str]) -> KeptRows:
 
 def sealed(rows: KeptRows, hasher: Hasher) -> bytes:
     """The file's content."""
-    cipher = AESGCM(hasher.rows_key)
+    ring, own = keyring.held(), uuid4()
+    cipher = AESGCM(hasher.rows_key if ring is None else ring.make(own))
     labels = rows.target.dtype.kind not in "f"
     index: dict[str, list[int]] = {}
     parts: list[bytes] = []
@@ -79,7 +85,8 @@ def sealed(rows: KeptRows, hasher: Hasher) -> bytes:
         index[name] = [offset, len(part)]
         offset += len(part)
         parts.append(part)
-    head = {"width": int(rows.features.shape[1]), "labels": labels, "people": index}
+    head: dict[str, Any] = {"key": "" if ring is None else str(own)}
+    head |= {"width": int(rows.features.shape[1]), "labels": labels, "people": index}
     return json.dumps(head).encode() + b"\n" + b"".join(parts)
 
 
@@ -102,7 +109,7 @@ def read(place: str, path: Path, hasher: Hasher) -> KeptRows | None:
     head, _, body = content.partition(b"\n")
     try:
         plain: Mapping[str, Any] = json.loads(head)
-        opened = list(_opened(plain, body, AESGCM(hasher.rows_key)))
+        opened = list(_opened(plain, body, AESGCM(_key(place, plain, hasher))))
     except (ValueError, KeyError, TypeError, InvalidTag):
         raise StoreError(place, f"{ROWS} was altered, or sealed under another key") from None
     width = plain["width"]
@@ -112,6 +119,16 @@ def read(place: str, path: Path, hasher: Hasher) -> KeptRows | None:
         np.array(target, dtype=None if plain["labels"] else np.float64),
         [name for name, values, _ in opened for _ in values],
     )
+
+
+def _key(place: str, head: Mapping[str, Any], hasher: Hasher) -> bytes:
+    if not head.get("key"):
+        return hasher.rows_key
+    ring = keyring.held()
+    key = ring.open(UUID(head["key"])) if ring else None
+    if key is None:
+        raise StoreError(place, f"the key of {ROWS} was destroyed, or is in another vault")
+    return key
 
 
 def _opened(

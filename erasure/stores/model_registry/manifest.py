@@ -84,7 +84,7 @@ class Manifest:
     else paths relative to the registry's folder. ``person_kind``: identity kind of the person
     key, empty for a plain key. ``data``: digest of the training set. ``family``, ``forgets`` (the
     guarantee of its own way to do so), ``holds_rows``: what kind of model it is; ``seconds``: what
-    the training took.
+    the training took. ``inferred``: there is no manifest; anybody may have been in it.
     """
 
     model: str
@@ -106,6 +106,7 @@ class Manifest:
     forgets: str = ""
     holds_rows: bool = False
     seconds: float | None = None
+    inferred: bool = False
     format: int = FORMAT
 
     @property
@@ -117,7 +118,16 @@ class Manifest:
     def dumps(self) -> bytes:
         """Canonical JSON, people sorted by hash."""
         plain = {**asdict(self), "people_root": self.people_root}
+        del plain["inferred"]  # what has a manifest is not
         return json.dumps(plain, indent=1, sort_keys=True).encode()
+
+
+def unknown(model: str, version: str, artifact: str) -> Manifest:
+    """Of a version that nobody recorded."""
+    return Manifest(
+        model=model, version=version, recipe="", seed=0, params={}, source={}, trained_at="",
+        person_key="", person_kind="", people={}, data="", artifact=artifact, inferred=True,
+    )  # fmt: skip
 
 
 def read(place: str, path: Path) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -84,7 +85,8 @@ class Recipe(Protocol):
     def __call__(
         self, source: Mapping[str, str], *, seed: int, params: Mapping[str, Any]
     ) -> Trained:
-        """Train. ``source`` maps the recipe's own names to absolute paths or addresses."""
+        """Train. ``source`` maps the recipe's own names to absolute paths or addresses. A recipe
+        that has a parameter ``excluded`` is given the keyed hashes of who must not be in it."""
 
 
 def named(place: str, path: str) -> Recipe:
@@ -102,17 +104,25 @@ def named(place: str, path: str) -> Recipe:
 
 
 def run(
-    place: str, path: str, source: Mapping[str, str], *, seed: int, params: Mapping[str, Any]
+    place: str,
+    path: str,
+    source: Mapping[str, str],
+    *,
+    seed: int,
+    params: Mapping[str, Any],
+    excluded: frozenset[str] = frozenset(),
 ) -> Trained:
     """Run a recipe on one thread, because sums on several differ in their last bits.
 
     Raises StoreError, which names the kind of failure and not its text: that may hold values.
     """
     recipe = named(place, path)
+    wants = "excluded" in inspect.signature(recipe).parameters
+    more = {"excluded": excluded} if wants else {}
     limited = one_thread(place)
     try:
         with limited:
-            trained = recipe(source, seed=seed, params=params)
+            trained = recipe(source, seed=seed, params=params, **more)
     except _FAILURES as error:
         raise StoreError(place, f"the recipe {path} failed ({type(error).__name__})") from None
     if not isinstance(trained, Trained):

@@ -11,12 +11,21 @@ from typing import Any
 
 from erasure.domain.errors import CannotForget, NothingLeft, StoreError
 from erasure.domain.models import GUARANTEES, NEXT_TRAINING, Action, ModelPolicy
-from erasure.stores.model_registry import artifact, checking, forgetting, kept, training
+from erasure.stores.model_registry import (
+    artifact,
+    checking,
+    delivered,
+    external,
+    forgetting,
+    kept,
+    training,
+)
 from erasure.stores.model_registry.checking import Checked, Old
 from erasure.stores.model_registry.folder import (
     ARTIFACT,
     EXEMPT,
     FORGOTTEN,
+    KEPT,
     QUARANTINE,
     ROWS,
     ModelFolder,
@@ -30,14 +39,14 @@ _STAYS: frozenset[Action] = frozenset({"none", "refer", "quarantine"})
 
 
 def holders(folder: ModelFolder, people: frozenset[str]) -> dict[str, Manifest]:
-    """The versions in whose training any of these keyed hashes was; not those that are assessed
-    as anonymous to this day."""
+    """The versions in whose training any of these keyed hashes was, or may have been; not those
+    that are assessed as anonymous to this day."""
     today = training.now().date()
     exempt = {v for v, until in folder.exempt().items() if date.fromisoformat(until) >= today}
     return {
         v: m
         for v, m in folder.manifests().items()
-        if v not in exempt and not people.isdisjoint(m.people)
+        if v not in exempt and people and (m.inferred or not people.isdisjoint(m.people))
     }
 
 
@@ -61,13 +70,54 @@ def carry_out(folder: ModelFolder, order: Order, hasher: Hasher) -> Mapping[str,
                 heir = _heir(folder, current, order.people) or _replacement(
                     folder, gone[current], order, hasher
                 )
+            if heir is not None and order.propose:
+                return {}
+            if heir is not None and order.keep_until is not None:
+                folder.note(KEPT, {**folder.kept(), current: order.keep_until.isoformat()})
+                del gone[current]
             folder.point(heir)
         if gone:
             _remember(folder, order.people)
             folder.remove(gone)
             folder.note(QUARANTINE, without(folder.quarantined(), gone))
             folder.note(EXEMPT, without(folder.exempt(), gone))
+            folder.note(KEPT, without(folder.kept(), gone))
         return gone
+
+
+def proposed(folder: ModelFolder, people: frozenset[str]) -> str | None:
+    """The version that waits to take the place of the current one, None without one."""
+    current = folder.in_place()
+    if current is None or current not in holders(folder, people):
+        return None
+    return _heir(folder, current, people)
+
+
+def take_back(folder: ModelFolder, new: str, old: str) -> None:
+    """The old version is served again, if it is there and kept. Raises StoreError where it has
+    gone; then the new one stays."""
+    with folder.locked():
+        if old not in folder.versions():
+            raise StoreError(folder.place, f"version {old} is gone; there is no way back")
+        kept_lines = {v: until for v, until in folder.kept().items() if v != old}
+        if folder.current() == new:
+            folder.point(old)
+        folder.note(KEPT, kept_lines)
+
+
+def release(folder: ModelFolder, version: str) -> None:
+    """A version that was out of service loads again, and is served where nothing else is. Raises
+    StoreError where it is not out of service, or holds somebody who was forgotten meanwhile."""
+    with folder.locked():
+        out = folder.quarantined()
+        if version not in out or version not in folder.versions():
+            raise StoreError(folder.place, f"version {version} is not out of service")
+        if again := len(folder.forgotten().keys() & folder.manifest(version).people.keys()):
+            told = f"version {version} holds {again} people who were forgotten"
+            raise StoreError(folder.place, told)
+        folder.note(QUARANTINE, {v: why for v, why in out.items() if v != version})
+        if folder.current() is None:
+            folder.point(version)
 
 
 def without(lines: Mapping[str, str], gone: Mapping[str, Manifest]) -> dict[str, str]:
@@ -111,7 +161,7 @@ def _heir(folder: ModelFolder, current: str, people: frozenset[str]) -> str | No
 def _replacement(folder: ModelFolder, old: Manifest, order: Order, hasher: Hasher) -> str | None:
     """In place where that was decided and holds what it promises, else by a full training. None
     where nobody would be left: there is nothing to serve then."""
-    if not old.people.keys() - order.people:
+    if not old.inferred and not old.people.keys() - order.people:
         return None
     before = _old(folder, old, hasher)
     action = order.actions.get(old.version, "retrain")
@@ -124,9 +174,11 @@ def _replacement(folder: ModelFolder, old: Manifest, order: Order, hasher: Hashe
         except CannotForget as error:
             fell_back = str(error)
             before = _old(folder, old, hasher)  # the estimator may have changed meanwhile
-    new, checked = _retrained(folder, before, order, hasher)
+    new, checked, repeated = _retrained(folder, before, order, hasher)
     told = _retold(old, new.manifest, checked, order.policy.metric)
     told = replace(told, action=action, fell_back=fell_back, doubts="; ".join(checked.doubts))
+    if not repeated:
+        told = replace(told, guarantee=GUARANTEES[1], reexecution_matched=False)
     training.add(folder, replace(new, manifest=replace(new.manifest, replaces=told)), hasher)
     return new.manifest.version
 
@@ -148,8 +200,11 @@ def _in_place(folder: ModelFolder, old: Old, order: Order, hasher: Hasher, actio
     """Raises CannotForget where it cannot be shown that it is as promised."""
     place, people = folder.place, order.people
     trained = None
-    if order.dataset.model.get("recipe"):
-        trained = training.prepared(folder, training.how_of(place, old.manifest, order.dataset))
+    recipe = order.dataset.model.get("recipe")
+    if recipe and not external.is_external(recipe):
+        trained = training.prepared(
+            folder, training.how_of(place, old.manifest, order.dataset), people
+        )
         forgetting.require_clean(place, trained, old.manifest, people, hasher)
     done = forgetting.forgotten(folder, old, people, hasher, trained)
     # the estimator has changed: what it answered before is asked of the file again
@@ -171,21 +226,33 @@ def _in_place(folder: ModelFolder, old: Old, order: Order, hasher: Hasher, actio
     return made.manifest.version
 
 
-def _retrained(folder: ModelFolder, old: Old, order: Order, hasher: Hasher) -> tuple[Made, Checked]:
-    """1. train on what the data hold now, 2. nobody excluded is in it, 3. train again: the same
-    bytes, 4. good enough."""
-    how = training.how_of(folder.place, old.manifest, order.dataset)
-    new = training.train(folder, how, hasher, training.now)
-    forgetting.require_clean(folder.place, new.trained, old.manifest, order.people, hasher)
-    _require_same(folder, how, hasher, new)
+def _retrained(
+    folder: ModelFolder, old: Old, order: Order, hasher: Hasher
+) -> tuple[Made, Checked, bool]:
+    """1. train on what the data hold now, 2. nobody excluded is in it, 3. train again, where that
+    can be asked: the same bytes, 4. good enough. Returns whether it was trained again."""
+    repeated: bool | None = True
+    if external.is_external(order.dataset.model.get("recipe")):
+        new, repeated = delivered.trained(folder, old.manifest, order, hasher)
+    else:
+        how = training.how_of(folder.place, old.manifest, order.dataset)
+        new = training.train(folder, how, hasher, training.now, order.people)
+        forgetting.require_clean(folder.place, new.trained, new.manifest, order.people, hasher)
+        _require_same(folder, how, hasher, new, order.people)
+    if not repeated and order.policy.guarantee == GUARANTEES[0]:
+        raise StoreError(
+            folder.place, "its policy demands a bit-exact training, and this cannot be repeated"
+        )
     checked = checking.check(folder.place, old, new, order.people, order.policy)
     if checked.problems:
         raise StoreError(folder.place, "; ".join(checked.problems))
-    return new, checked
+    return new, checked, bool(repeated)
 
 
-def _require_same(folder: ModelFolder, how: Training, hasher: Hasher, new: Made) -> None:
-    again = training.train(folder, how, hasher, training.now).manifest
+def _require_same(
+    folder: ModelFolder, how: Training, hasher: Hasher, new: Made, people: frozenset[str]
+) -> None:
+    again = training.train(folder, how, hasher, training.now, people).manifest
     made = new.manifest
     if (again.artifact, again.data, again.people) != (made.artifact, made.data, made.people):
         raise StoreError(
@@ -222,10 +289,14 @@ def is_over(found: Manifest, policy: ModelPolicy) -> bool:
     return training.now() > until
 
 
+def plain(replaced: Retrained | None) -> dict[str, Any]:
+    """What took the place of what, without what is empty."""
+    return {k: v for k, v in asdict(replaced).items() if v not in ("", {})} if replaced else {}
+
+
 def report(folder: ModelFolder) -> dict[str, Any]:
     """What the current version replaced, and every version that is gone, without floats."""
     current = folder.current()
-    replaced = folder.manifest(current).replaces if current else None
+    told = plain(folder.manifest(current).replaces if current else None)
     removed = sorted(folder.retired())
-    plain = {k: v for k, v in asdict(replaced).items() if v not in ("", {})} if replaced else {}
-    return {**plain, "removed": removed} if removed else {}
+    return {**told, "removed": removed} if removed else told if folder.kept() else {}

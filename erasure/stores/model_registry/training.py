@@ -71,16 +71,24 @@ def add(folder: ModelFolder, made: Made, hasher: Hasher) -> None:
     folder.add(made.manifest, made.data, rows)
 
 
-def prepared(folder: ModelFolder, how: Training) -> Trained:
+def prepared(folder: ModelFolder, how: Training, excluded: frozenset[str] = frozenset()) -> Trained:
     """What the recipe gives; an estimator that forgets is not fitted yet. Raises StoreError."""
-    source = _resolved(folder.root, how.source)
-    return recipe.run(folder.place, how.recipe, source, seed=how.seed, params=how.params)
+    source = resolved(folder.root, how.source)
+    return recipe.run(
+        folder.place, how.recipe, source, seed=how.seed, params=how.params, excluded=excluded
+    )
 
 
-def train(folder: ModelFolder, how: Training, hasher: Hasher, clock: Clock) -> Made:
+def train(
+    folder: ModelFolder,
+    how: Training,
+    hasher: Hasher,
+    clock: Clock,
+    excluded: frozenset[str] = frozenset(),
+) -> Made:
     """A version by its recipe. Raises StoreError."""
     began = time.monotonic()
-    trained = prepared(folder, how)
+    trained = prepared(folder, how, excluded)
     rows = _rows(trained, hasher, how.person_kind)
     estimator = trained.estimator
     if rows is not None and hasattr(estimator, "forget"):
@@ -130,19 +138,20 @@ def fitted(place: str, estimator: Any, rows: KeptRows, hasher: Hasher) -> Any:
 def how_of(place: str, old: Manifest, dataset: Dataset) -> Training:
     """As before, but by the recipe the catalogue names: a manifest may not say what code runs."""
     path = dataset.model.get("recipe")
-    if not isinstance(path, str):
+    if not path:
         raise StoreError(place, "no recipe; add model.recipe to the collection")
     return Training(
-        recipe=path,
-        source=old.source,
+        recipe=path if isinstance(path, str) else "",
+        source=dataset.model.get("source") or old.source,
         seed=old.seed,
         params=old.params,
-        person_key=old.person_key,
+        person_key=old.person_key or str(dataset.model.get("person_key", "")),
         person_kind=old.person_kind,
     )
 
 
-def _resolved(root: Path, source: Mapping[str, str]) -> dict[str, str]:
+def resolved(root: Path, source: Mapping[str, str]) -> dict[str, str]:
+    """Paths below the registry's folder made absolute; addresses as they are."""
     return {k: v if "://" in v else str((root / v).resolve()) for k, v in source.items()}
 
 

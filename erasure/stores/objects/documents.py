@@ -6,7 +6,7 @@ what stands at the end is one value, even where it is a list or a mapping.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 KEY = "(key)"  # the field of a mapping's key, which is data as well
@@ -41,6 +41,12 @@ def values(row: Row, field: str) -> Iterator[Any]:
     """Every value at ``field`` that is not NULL."""
     for _, value in slots(row, field):
         yield from (v for v in scalars(value) if v is not None)
+
+
+def picked(row: Row, fields: Sequence[str]) -> dict[str, Any]:
+    """What stands at each field, as it is; a list where lists on the way hold several."""
+    found = {field: [value for _, value in slots(row, field)] for field in fields}
+    return {name: held[0] if len(held) == 1 else held or None for name, held in found.items()}
 
 
 def first(row: Row, field: str) -> Any:

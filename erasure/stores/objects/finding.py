@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any
@@ -104,6 +104,23 @@ class Gathering:
             yield key, sorted(needles)
 
 
+class Sought:
+    """Which rows of an object are behind some keys."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._by_place: dict[tuple[str, str], list[Key]] = {}
+        for key in keys:
+            self._by_place.setdefault(place_of(key), []).append(key)
+
+    def is_theirs(self, row: Row, sights: Iterable[Sight]) -> bool:
+        """True where a key leads to the row and its guard still holds."""
+        return any(
+            _holds(row, key.guard)
+            for sight in sights
+            for key in self._by_place.get((sight.field, sight.text), ())
+        )
+
+
 def _flat(row: Row, dataset: Dataset) -> Iterator[dict[str, Scalar]]:
     """The declared fields as plain rows: several where the row holds lists."""
     columns = {f.name: list(documents.values(row, f.name)) for f in dataset.fields}
@@ -118,6 +135,21 @@ def _holds(row: Row, guard: Values) -> bool:
         return True
     held = {fold(form) for _, leaf in documents.leaves(row) for form in forms(leaf)}
     return wanted <= held
+
+
+def counted(keys: Iterable[Key], unread: Collection[str]) -> tuple[int, int]:
+    """How many rows there are at least behind keys of fields, and at most behind those of
+    ``unread``: two fields, or two texts, may lead to one row."""
+    fields: dict[str, dict[str, int]] = {}
+    lines = 0
+    for key in keys:
+        field, _ = place_of(key)
+        if field in unread:
+            lines += key.count
+        else:
+            totals = fields.setdefault(str(key.values[0]), {})
+            totals[field] = totals.get(field, 0) + key.count
+    return sum(max(totals.values()) for totals in fields.values()), lines
 
 
 def place_of(key: Key) -> tuple[str, str]:

@@ -15,10 +15,10 @@ from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import Declared, Found, Hit, Key, Purged, Searched, Selector, single_values
-from erasure.stores.objects import swap
+from erasure.stores.objects import documents, swap
 from erasure.stores.objects.engine import Engine, Opened
 from erasure.stores.objects.faults import translated
-from erasure.stores.objects.finding import Gathering, by_object, found_in, place_of
+from erasure.stores.objects.finding import Gathering, Sought, by_object, counted, found_in, place_of
 from erasure.stores.objects.matching import LINE, Query, Wanted, folds
 from erasure.stores.objects.scanning import Census, Scan
 from erasure.stores.objects.tree import Obj, Tree, checked_name, root_of
@@ -135,6 +135,25 @@ class ObjectReader:
                 gathering.add(engine.search(source, query))
         yield from gathering.result()
 
+    def hand_out(
+        self, dataset: Dataset, keys: Sequence[Key], fields: Sequence[str], guard: Sequence[str]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Those rows, whole. A line that its format cannot read gives none: whom else it names
+        nobody can tell."""
+        also = tuple(dict.fromkeys((*fields, *(f.name for f in dataset.fields))))
+        unread = {LINE, *dataset.free_text}
+        readable = [key for key in keys if place_of(key)[0] not in unread]
+        for name, owned in self.places(dataset, readable).items():
+            sought = Sought(owned)
+            with self.opened(self.tree.named(name), dataset) as (source, engine):
+                for row, sights in engine.search(source, _query_of_keys(dataset, owned, also)):
+                    if sought.is_theirs(row, sights):
+                        yield documents.picked(row, fields)
+
+    def counted(self, dataset: Dataset, keys: Sequence[Key]) -> tuple[int, int]:
+        """See ``CountsUnread``: a row may be found by two of its fields."""
+        return counted(keys, {LINE, *dataset.free_text})
+
     def places(
         self, dataset: Dataset, keys: Sequence[Key], *, changed_too: bool = False
     ) -> Mapping[str, list[Key]]:
@@ -223,7 +242,7 @@ def _query_of_keys(dataset: Dataset, keys: Sequence[Key], fields: tuple[str, ...
     wanted: dict[str, list[str]] = {}
     for key in keys:
         field, text = place_of(key)
-        if field != LINE and field not in dataset.free_text:
+        if field not in {LINE, *dataset.free_text}:
             wanted.setdefault(field, []).append(text)
     equal = {f: Wanted(t, fold_case=folds(dataset, f)) for f, t in wanted.items()}
     return Query(equal=equal, also=fields)

@@ -39,7 +39,7 @@ class Address:
 
     def key_of(self, values: Sequence[Any]) -> KeyValues:
         """The key that a row read with the key's columns first has. Raises StoreError for NULL."""
-        key = tuple(values[: len(self.key)])
+        key: KeyValues = tuple(values[: len(self.key)])
         if None in key:
             raise StoreError(
                 self.place,

@@ -26,6 +26,7 @@ from erasure.stores.sql.effects import (
     resolve,
     unnamed,
 )
+from erasure.stores.sql.membership import mailbox_indexes
 from erasure.stores.sql.references import links_to
 from erasure.stores.sql.reflect import Schema, Shape
 from erasure.stores.sql.triggers import read_triggers
@@ -273,7 +274,9 @@ class _Known:
             return ""
         inside = self.schema.shapes[collection].table.inside(fields[0])
         if mode == "email":
-            remedy = "mailboxes are compared without regard to case: choose a quiet hour"
+            indexes = "" if inside else mailbox_indexes(name, self.engine.dialect.name)
+            case = "mailboxes are compared without regard to case"
+            remedy = f"{case}: {indexes or 'choose a quiet hour'}"
         elif inside:
             remedy = index_over(inside, self.engine.dialect.name)
         else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,7 +30,9 @@ from lineage.schema import Inside
 CHUNK = 500
 _SEPARATOR = "\x1f"  # is no letter, so no needle reaches from one value into the next
 Wanted = dict[Hashable, list[Value]]
+_Part = Callable[[Sequence[Any]], tuple[Any, ...]]
 _WHOLE: Mapping[str, Many] = {}
+_NOTHING: Mapping[str, Scalar] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,9 @@ class _Reading:
         return sa.select(*(self.address.column(n).label(f"c{i}") for i, n in enumerate(self.names)))
 
     @cached_property
-    def places(self) -> tuple[list[int], list[tuple[str, int]]]:
-        """Where the guard's and the carried values stand in a row."""
-        guard = [self.place(n) for n in self.selector.guard]
+    def places(self) -> tuple[_Part, list[tuple[str, int]]]:
+        """The guard's values of a row, and where the carried ones stand in it."""
+        guard = _part_of([self.place(n) for n in self.selector.guard])
         return guard, [(n, self.place(n)) for n in self.selector.carry]
 
     def place(self, name: str) -> int:
@@ -69,11 +73,8 @@ class _Reading:
         if self.insides:
             return self._found_inside(row, matched, parts)
         guard, carry = self.places
-        return Found(
-            key=Key(values=self.address.key_of(row), guard=tuple([row[i] for i in guard])),
-            matched=matched,
-            carry={n: row[i] for n, i in carry},
-        )
+        key = Key(self.address.key_of(row), guard(row))
+        return Found(key, matched, {n: row[i] for n, i in carry} if carry else _NOTHING)
 
     def _found_inside(
         self, row: Sequence[Any], matched: tuple[Value, ...], parts: Mapping[str, Many]
@@ -84,6 +85,13 @@ class _Reading:
             matched=matched,
             carry={n: self.value(row, n) for n in self.selector.carry},
         )
+
+
+def _part_of(places: Sequence[int]) -> _Part:
+    if len(places) == 1:
+        only = places[0]
+        return lambda row: (row[only],)
+    return itemgetter(*places) if places else lambda _: ()
 
 
 def find(
@@ -131,7 +139,7 @@ def _merged(stream: Iterator[Found]) -> Iterator[Found]:
         known = found.get(one.key.values)
         if known:
             matched = tuple(dict.fromkeys((*known.matched, *one.matched)))
-            one = replace(known, matched=matched, key=joined(known.key, one.key))
+            one = known._replace(matched=matched, key=joined(known.key, one.key))
         found[one.key.values] = one
     yield from found.values()
 
@@ -143,14 +151,14 @@ class _Test:
     position: int
     normal: Callable[[Any], Hashable]
     wanted: Wanted
-    known: dict[Any, list[Value]] = field(default_factory=dict)
+    known: dict[Any, tuple[Value, ...]] = field(default_factory=dict)
 
-    def matched(self, row: Sequence[Any]) -> list[Value]:
-        """The searched values, as given, that the row's value equals."""
+    def matched(self, row: Sequence[Any]) -> tuple[Value, ...]:
+        """The searched values, as given, that the row's value equals, each once."""
         value = row[self.position]
         found = self.known.get(value)  # many rows hold one value: it is normalised once
         if found is None:
-            found = self.wanted.get(self.normal(value), [])
+            found = tuple(dict.fromkeys(self.wanted.get(self.normal(value), ())))
             if found:  # odd candidates may be many, and each comes once
                 self.known[value] = found
         return found
@@ -167,15 +175,15 @@ class _TestInside(_Test):
         there = inside_values(row[self.position], self.inside).items
         return Many(tuple(dict.fromkeys([value for value in there if self._wanted(value)])))
 
-    def matched(self, row: Sequence[Any]) -> list[Value]:
-        """The searched values, as given, that one of the values there equals."""
+    def matched(self, row: Sequence[Any]) -> tuple[Value, ...]:
+        """The searched values, as given, that one of the values there equals, each once."""
         there = inside_values(row[self.position], self.inside).items
-        return [given for value in there for given in self._wanted(value)]
+        return tuple(dict.fromkeys([given for value in there for given in self._wanted(value)]))
 
-    def _wanted(self, value: Scalar) -> list[Value]:
+    def _wanted(self, value: Scalar) -> tuple[Value, ...]:
         found = self.known.get(value)
         if found is None:
-            found = self.wanted.get(self.normal(value), [])
+            found = tuple(self.wanted.get(self.normal(value), ()))
             if found:
                 self.known[value] = found
         return found
@@ -258,11 +266,14 @@ def _by_value(
     conditions = [_condition(connection, reading, name, test) for name, test in tests.items()]
     inside = {name: test for name, test in tests.items() if isinstance(test, _TestInside)}
     rows = _stream(connection, reading.statement().where(sa.or_(*conditions)))
+    first, *others = tests.values()
     for row in rows:
-        matched = [value for test in tests.values() for value in test.matched(row)]
+        matched = first.matched(row)
+        for test in others:
+            matched = tuple(dict.fromkeys((*matched, *test.matched(row))))
         if matched:
             parts = {n: test.parts(row) for n, test in inside.items()} if inside else _WHOLE
-            yield reading.found(row, tuple(dict.fromkeys(matched)), parts)
+            yield reading.found(row, matched, parts)
 
 
 def _mailbox(

@@ -8,6 +8,7 @@ as fast, and a parameter all the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,13 +44,16 @@ def array_of(values: Sequence[Any], bind: sa.types.TypeEngine[Any]) -> sa.Column
 
 
 def _integers(values: Sequence[Any]) -> str | None:
-    if all(type(v) is int or v is None for v in values):
+    types = set(map(type, values))
+    if types <= {int}:
+        return "{" + ",".join(map(str, values)) + "}"
+    if types <= {int, NoneType}:
         return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
     return None
 
 
 def _texts(values: Sequence[Any]) -> str | None:
-    if all(type(v) is str or v is None for v in values):
+    if set(map(type, values)) <= {str, NoneType}:
         return "{" + ",".join(["NULL" if v is None else _quoted(v) for v in values]) + "}"
     return None
 

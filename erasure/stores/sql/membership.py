@@ -33,15 +33,34 @@ def member_of(
 def mailbox_in(
     connection: sa.Connection, text: sa.ColumnElement[Any], folded: Sequence[Any]
 ) -> sa.ColumnElement[bool]:
-    """``lower(text)``, which an index can serve, or an odd value: lower() of a database is not
-    Unicode's, so what has letters beyond ASCII or blanks around it is confirmed in Python."""
+    """``lower(text)`` or an odd value: lower() of a database is not Unicode's, so what has letters
+    beyond ASCII or blanks around it is confirmed in Python. An index on each of the two serves
+    (see :func:`mailbox_indexes`): so the odd is one condition, of a form that is indexed."""
     if connection.dialect.name == "sqlite":
         octets = sa.func.length(sa.cast(text, sa.LargeBinary()))
         characters = sa.func.length(text)
     else:
         octets, characters = sa.func.octet_length(text), sa.func.char_length(text)
     lowered = one_of(connection, sa.func.lower(text), folded, sa.Text())
-    return sa.or_(lowered, octets != characters, text != sa.func.trim(text))
+    odd = sa.or_(characters != octets, text != sa.func.trim(text)).self_group()
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        odd = sa.type_coerce(odd, sa.Boolean()).is_(sa.true())
+    elif dialect == "sqlite":
+        odd = sa.type_coerce(odd, sa.Integer()) == sa.literal_column("1")
+    return sa.or_(lowered, odd)
+
+
+def mailbox_indexes(name: str, dialect: str) -> str:
+    """The two indexes by which mailboxes in a column are found, in words; empty where an engine
+    has no indexes over expressions that would serve."""
+    octets = {
+        "postgresql": f"char_length({name}) <> octet_length({name})",
+        "sqlite": f"length({name}) <> length(CAST({name} AS BLOB))",
+    }.get(dialect)
+    if octets is None:
+        return ""
+    return f"add two indexes, on (lower({name})) and on (({octets} OR {name} <> trim({name})))"
 
 
 def one_of(

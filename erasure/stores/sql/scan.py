@@ -1,7 +1,8 @@
 """The independent look: every table and column is read afresh and searched by value.
 
 Nothing here asks what ``find`` asks. Rows come in chunks; a chunk's values are joined and tested
-in one pass, and only a chunk with a hit is taken apart.
+in one pass, and only a chunk with a hit is taken apart. On PostgreSQL a table in which nothing
+stands is not even read row by row (see ``copying``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from erasure.stores.base import Declared, Hit, Searched
 from erasure.stores.documents import legible, sightings
 from erasure.stores.insides import insides_of, values_of
 from erasure.stores.sql.address import compared
+from erasure.stores.sql.copying import rows_without
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.reflect import Schema, Shape
 from lineage.schema import Inside
@@ -81,6 +83,11 @@ def _table(
     columns: list[sa.Label[Any]] = [
         _legible(connection, reading, n).label(f"c{i}") for i, n in enumerate(reading.names)
     ]
+    clean = rows_without(connection, reading.shape.clause, columns, needles)
+    if clean is not None:
+        fields = len(reading.names)
+        yield Searched(collection=reading.shape.collection, fields=fields, rows=clean)
+        return
     streaming = connection.execution_options(stream_results=True, max_row_buffer=CHUNK * 4)
     count = 0
     # A table without columns is legal, and holds nothing.

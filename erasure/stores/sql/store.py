@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
-from erasure.domain.values import Scalar, Value
+from erasure.domain.values import Scalar, Value, holds
 from erasure.stores.base import (
     Approach,
     Declared,
@@ -30,7 +30,7 @@ from erasure.stores.base import (
     Step,
     Work,
 )
-from erasure.stores.insides import insides_of, roots, told
+from erasure.stores.insides import insides_of, roots, told, values_of
 from erasure.stores.sql.address import address_of
 from erasure.stores.sql.along import count_along
 from erasure.stores.sql.check import check
@@ -127,6 +127,22 @@ class SqlStore:
                     found = needles_of_row(dataset, told(row, names, insides))
                     needles = sorted(set(found))
                     yield by_values[values], needles
+
+    def hand_out(
+        self, dataset: Dataset, keys: Sequence[Key], fields: Sequence[str], guard: Sequence[str]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Those rows, whole; a key that was given out again since is somebody else's."""
+        schema, names = self._known(), tuple(dict.fromkeys((*fields, *guard)))
+        address = address_of(self.name, schema, dataset, names)
+        insides = insides_of(address.shape.table, names)
+        then = {key.values: key.guard for key in keys}
+        wanted, columns = list(then), roots(names, insides)
+        with translated(address.place), self._engine.connect() as connection:
+            for start in range(0, len(wanted), GATHERED):
+                batch = wanted[start : start + GATHERED]
+                for values, row in keyed_for(connection).rows(address, batch, columns):
+                    if all(map(holds, values_of(guard, insides, row), then[values])):
+                        yield told(row, fields, insides)
 
     def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
         """Carry out the works in the order given, as one transaction."""

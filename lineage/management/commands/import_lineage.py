@@ -1,16 +1,17 @@
-"""``import_lineage FILE… [--format fides|openlineage|dbt|mlflow] [--store NAME] [--prune]``:
+"""``import_lineage FILE… [--format fides|openlineage|dbt|mlflow|sql] [--store NAME] [--prune]``:
 catalogue in."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from lineage import catalog, event_files, selectors
+from lineage import catalog, event_files, overlay, query_files, selectors
 from lineage.errors import CatalogueError
 from lineage.importers import dbt, dbt_manifest, fideslang, mlflow_client
 from lineage.importers.entries import Catalogue
@@ -32,14 +33,13 @@ class Command(BaseCommand):
         parser.add_argument("files", nargs="+", metavar="FILE")
         parser.add_argument(
             "--format",
-            choices=["fides", "openlineage", "dbt", "mlflow"],
+            choices=["fides", "openlineage", "dbt", "mlflow", "sql"],
             help="found out from the files where it is not given",
         )
         parser.add_argument(
             "--store",
             metavar="NAME",
-            help="dbt, mlflow: the store that the tables or models are in; without it they get one "
-            "of their own, which nothing connects to",
+            help="dbt, mlflow, sql: the store that the tables or models are in",
         )
         parser.add_argument(
             "--prune", action="store_true", help="remove what the files do not say any more"
@@ -48,8 +48,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError, exit 2, for anything wrong with a file."""
         form = options["format"] or _format(options["files"])
-        if form == "openlineage":
-            self._hear(options["files"])
+        if form in ("openlineage", "sql"):
+            self._hear(form, options)
             return
         if form != "fides" and options["prune"]:
             message = f"--prune: {form} is not all there is; prune with the catalogue's files"
@@ -66,12 +66,20 @@ class Command(BaseCommand):
         self._say("changed", changes.changed, listed=True)
         self._say("removed", changes.removed, listed=True)
 
-    def _hear(self, files: list[str]) -> None:
+    def _hear(self, form: str, options: dict[str, Any]) -> None:
+        """What is learnt and not written: events, and the text of queries."""
         try:
-            total = event_files.hear(files)
+            if form == "openlineage":
+                self.stdout.write(f"{event_files.hear(options['files'])} events")
+                return
+            if options["store"] is None:
+                raise CatalogueError("--store", "say which store these queries were written for")
+            total, warnings = query_files.hear(options["files"], store=options["store"])
         except CatalogueError as error:
             raise CommandError(str(error), returncode=_USAGE) from None
-        self.stdout.write(f"{total} events")
+        for warning in warnings:
+            self.stderr.write(f"warning: {warning}")
+        self.stdout.write(f"{total} tables that queries fill")
 
     def _say(self, verb: str, labels: list[str], *, listed: bool) -> None:
         self.stdout.write(f"{verb}: {_counted(labels)}")
@@ -98,7 +106,7 @@ def _dbt(options: dict[str, Any]) -> Catalogue:
     return dbt.read(
         options["files"],
         store=options["store"],
-        stores=known.stores,
+        stores=[replace(s, url=overlay.resolved(s.url)) for s in known.stores],
         datasets=known.datasets,
         references=known.references,
     )
@@ -107,12 +115,21 @@ def _dbt(options: dict[str, Any]) -> Catalogue:
 def _mlflow(options: dict[str, Any]) -> Catalogue:
     """Each FILE is a tracking address."""
     name = options["store"]
+    kinds = ("model_registry", "mlflow")
+    registries = [entry.name for entry in selectors.stores() if entry.kind in kinds]
     if name is not None:
         selectors.store(name)
+    elif len(registries) != 1:
+        which = (
+            f" ({', '.join(registries)})" if registries else "; declare one first, of kind mlflow"
+        )
+        raise CatalogueError("--store", f"say which registry the models are in{which}")
     total = Catalogue()
     for uri in options["files"]:
         stores, datasets = tuple(selectors.stores()), selectors.datasets()
-        total += mlflow_client.read(uri, store=name or "mlflow", stores=stores, datasets=datasets)
+        total += mlflow_client.read(
+            uri, store=name or registries[0], stores=stores, datasets=datasets
+        )
     return total
 
 

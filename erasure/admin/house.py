@@ -1,0 +1,128 @@
+"""Pages about the house: its procedure, its training log, who looked at what, what has run out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from erasure.admin.readonly import ReadOnly
+from erasure.admin.roles import at_desk, required
+from erasure.domain.errors import LetheError
+from erasure.flow import staff
+from erasure.models import StaffTraining
+from erasure.runs import accesses, expiring, procedure, training_log
+
+_LINE = forms.TextInput(attrs={"autocomplete": "off"})
+_FOLDER = "admin/erasure/house"
+
+
+class TrainingForm(forms.Form):
+    """Somebody was trained."""
+
+    who = forms.CharField(max_length=150, widget=_LINE)
+    topic = forms.CharField(max_length=200, widget=_LINE)
+    on = forms.DateField(label="On", widget=forms.DateInput(attrs={"type": "date"}))
+    next_due = forms.DateField(
+        label="Again by",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="Empty: once is enough.",
+    )
+
+
+@admin.register(StaffTraining)
+class StaffTrainingAdmin(ReadOnly):
+    """The training log; and the pages that are nobody's case."""
+
+    list_display = ("who", "topic", "on", "next_due", "recorded_by")
+    list_display_links = None
+    list_filter = ("topic",)
+    search_fields = ("who",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may record it."""
+        return at_desk(request).may("record_training")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The log, with what it comes to."""
+        counted = training_log.figures(timezone.localdate())
+        title = f"Training: {counted['people']} people, {counted['overdue']} to be trained again"
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_urls(self) -> list[URLPattern]:
+        """To be looked at; nothing is done here."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("procedure/", wrap(self.procedure), name="erasure_procedure"),
+            path("expired/", wrap(self.expired), name="erasure_expired"),
+            path("looks/", wrap(self.looks), name="erasure_looks"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add to the log."""
+        by = required(request, "record_training")
+        form = TrainingForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                staff.record_training(by=by, **form.cleaned_data)
+            except LetheError as error:
+                field, _, said = str(error).partition(": ")
+                form.add_error(field if field in form.fields else None, said or str(error))
+            else:
+                messages.success(request, "Recorded.")
+                return redirect("admin:erasure_stafftraining_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "form": form,
+            "title": "Record a training",
+            "submit": "Record",
+            "list_address": reverse("admin:erasure_stafftraining_changelist"),
+            "list_name": "Training",
+        }
+        return TemplateResponse(request, "admin/erasure/form.html", context)
+
+    def procedure(self, request: HttpRequest) -> HttpResponse:
+        """Who does what by when."""
+        required(request, "see_catalogue")
+        sections = procedure.procedure(timezone.localdate())
+        made = procedure.made_on()
+        if request.GET.get("as") == "markdown":
+            answer = HttpResponse(procedure.markdown(sections, made=made), "text/markdown")
+            answer["Content-Disposition"] = 'attachment; filename="procedure.md"'
+            return answer
+        context = {"sections": sections, "made": made}
+        return self._page(request, "procedure", "How requests are handled here", context)
+
+    def expired(self, request: HttpRequest) -> HttpResponse:
+        """Data whose retention has run out; counted when asked for, since every store is read."""
+        required(request, "see_catalogue")
+        listed = None
+        if request.method == "POST":
+            listed = list(expiring.expired(timezone.localdate()))
+        return self._page(request, "expired", "Data past their retention", {"listed": listed})
+
+    def looks(self, request: HttpRequest) -> HttpResponse:
+        """Who looked at what names a person."""
+        required(request, "see_accesses")
+        shown = Paginator(accesses.leaves(), 100).get_page(request.GET.get("page"))
+        context = {"page": shown, "looks": [accesses.access_of(leaf) for leaf in shown]}
+        return self._page(request, "looks", "Looks at what names a person", context)
+
+    def _page(
+        self, request: HttpRequest, name: str, title: str, context: dict[str, Any]
+    ) -> HttpResponse:
+        whole = {**self.admin_site.each_context(request), "title": title, **context}
+        return TemplateResponse(request, f"{_FOLDER}/{name}.html", whole)

@@ -1,0 +1,87 @@
+"""The words of a complaint and of its answer, sealed under the complaint's own record key; and
+what letters tell of them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from erasure import vault
+from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
+from erasure.models import Complaint, ErasureRequest
+from erasure.transitions import move
+
+LONGEST = 10_000
+
+
+def sealed(complaint: Complaint, part: str, text: str) -> bytes:
+    """``part``: ``words`` or ``answer``. Raises UsageError where there is nothing to seal."""
+    text = text.strip()
+    if not text or len(text) > LONGEST or "\x00" in text:
+        raise UsageError(f"because: say it in words, in at most {LONGEST} characters")
+    key = vault.make_key(complaint.id, "record")
+    return vault.seal(key, text.encode(), label=_label(complaint, part))
+
+
+def read(complaint: Complaint) -> tuple[str, str]:
+    """What was complained of, and the answer; empty as long as there is none. Raises KeyDestroyed
+    after the record's date."""
+    key = vault.open_key(complaint.id, "record")
+    words, answer = (
+        vault.unseal(key, held, label=_label(complaint, part)).decode() if held else ""
+        for part, held in (("words", complaint.sealed), ("answer", complaint.sealed_answer))
+    )
+    return words, answer
+
+
+def acknowledge(complaint: Complaint, *, by: str, at: datetime) -> Complaint:
+    """Whoever complained was told that it has come in; once. Raises WrongState."""
+    if at < complaint.received_at:
+        raise WrongState(f"complaint {complaint.id}: cannot be confirmed before it was received")
+    return move(complaint, "acknowledged", by=by, also={"acknowledged_at": at})
+
+
+def open_of(request: ErasureRequest, before: datetime | None = None) -> Complaint | None:
+    """The newest complaint about a case that is open: the one that its receipt is about.
+    ``before``: that was recorded by then."""
+    found = request.complaints.filter(closed_at=None)
+    return (found.filter(opened_at__lte=before) if before else found).first()
+
+
+def told_of(request: ErasureRequest) -> dict[str, Any]:
+    """What the templates of letters can name: the newest that is open as ``complaint``, and the
+    one that was answered last as ``answered``, with the words of the answer."""
+    answered = request.complaints.filter(state="answered").order_by("closed_at").last()
+    told = _told(answered)
+    if answered:
+        try:
+            told["words"] = read(answered)[1]
+        except KeyDestroyed:
+            told["words"] = ""
+    return {"complaint": _told(open_of(request)), "answered": told}
+
+
+def _told(complaint: Complaint | None) -> dict[str, Any]:
+    if complaint is None:
+        return dict.fromkeys(
+            ("received", "answer_by", "authority", "reference", "verdict", "law", "words"), ""
+        )
+    return {
+        "received": _day(complaint.received_at),
+        "answer_by": _day(complaint.answer_by),
+        "authority": complaint.authority,
+        "reference": complaint.reference,
+        "verdict": complaint.verdict,
+        "law": complaint.law,
+        "words": "",
+    }
+
+
+def _day(moment: datetime | None) -> date | None:
+    return timezone.localdate(moment, timezone.get_default_timezone()) if moment else None
+
+
+def _label(complaint: Complaint, part: str) -> str:
+    return f"complaint:{complaint.id}:{part}"

@@ -1,0 +1,93 @@
+"""What should have gone by now although nobody has asked: data whose retention has run out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from erasure.connect import open_store
+from erasure.domain.errors import StoreError, UsageError
+from erasure.domain.retention import Retention, parse_until
+from erasure.runs import holding
+from erasure.stores.base import Restorable
+from lineage import selectors
+from lineage.graph import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expired:
+    """One dataset. ``rule``: its retention as the catalogue has it; ``rows``: how many of
+    ``looked_at`` have run out, the first on ``since``; ``undated``: rows without their date;
+    ``held``: what keeps them; ``why_not``: why it could not be told, then the rest is zero."""
+
+    dataset: str
+    store: str
+    rule: str
+    basis: str
+    rows: int = 0
+    looked_at: int = 0
+    undated: int = 0
+    since: date | None = None
+    held: str = ""
+    why_not: str = ""
+
+
+def expired(today: date) -> Iterator[Expired]:
+    """Every dataset with personal data and a retention of its own, counted where it lives; rows
+    stream past, and none is kept. Nothing is deleted."""
+    for address, dataset in sorted(selectors.datasets().items()):
+        if dataset.retention and dataset.has_personal_fields and dataset.action != "ignore":
+            yield _expired(address, dataset, today)
+
+
+def _expired(address: str, dataset: Dataset, today: date) -> Expired:
+    rule = dataset.retention
+    period, starts = str(rule.get("period", "")), str(rule.get("starts", ""))
+    told: dict[str, Any] = {
+        "dataset": address,
+        "store": dataset.store,
+        "rule": f"{period} after {starts}" if starts else period,
+        "basis": str(rule.get("basis", "")),
+        "held": _held(address),
+    }
+    try:
+        return _counted(dataset, starts, _ends(dataset, period, starts), today, told)
+    except (StoreError, UsageError) as error:
+        return Expired(**told, why_not=str(error))
+
+
+def _ends(dataset: Dataset, period: str, starts: str) -> Retention:
+    """Raises UsageError where the rule names no column to count from."""
+    if dataset.get(starts) is None:
+        raise UsageError(f"'{starts or 'nothing'}' is no column of it; look by hand")
+    return parse_until(f"{starts} + {period}")
+
+
+def _counted(
+    dataset: Dataset, starts: str, rule: Retention, today: date, told: dict[str, Any]
+) -> Expired:
+    names = list(dict.fromkeys([*dataset.key, starts]))
+    place = names.index(starts)
+    rows = looked_at = undated = 0
+    since: date | None = None
+    with open_store(dataset.store) as store:
+        if not isinstance(store, Restorable):
+            raise StoreError(dataset.store, f"a {store.kind} store cannot be counted by date")
+        for row in store.read(dataset, names):
+            looked_at += 1
+            last = rule.ends(row[place])
+            if last is None:
+                undated += 1
+            elif last < today:
+                rows += 1
+                since = min(since or last, last)
+    return Expired(**told, rows=rows, looked_at=looked_at, undated=undated, since=since)
+
+
+def _held(address: str) -> str:
+    """Which holds are about everybody's rows there; those on people are asked for row by row."""
+    holds = [h for h in holding.active() if not h.datasets or address in h.datasets]
+    words = {f"on hold ({h.code})" + (" for certain people" * h.of_people) for h in holds}
+    return ", ".join(sorted(words))

@@ -1,0 +1,68 @@
+"""Exports of a case: whether its erasure waits for one, and that nothing of one is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from erasure import vault
+from erasure.evidence import ledger
+from erasure.models import ErasureRequest, Export
+from erasure.runs import archive
+from erasure.transitions import move
+
+# As long as the case is in one of these, the data are there to be gathered and given.
+BEFORE = frozenset(
+    {"received", "confirmed", "identity_required", "identified", "planned", "approved", "reopened"}
+)
+# The erasure waits for these.
+AWAITED = ("ordered", "blocked", "ready")
+
+
+def waits(request: ErasureRequest) -> str:
+    """Why an approved case does not start, in words; empty when it may."""
+    export = request.exports.filter(state__in=AWAITED).first()
+    if export is None:
+        return ""
+    if export.state == "ready":
+        return "the export has not been handed over yet"
+    return "the export is not ready yet"
+
+
+def over(now: datetime) -> Iterator[Export]:
+    """Exports whose window has passed, or whose case has gone on without them."""
+    late = Q(expires_at__lte=now)
+    beyond = ~Q(request__state__in=BEFORE) & ~Q(request__state="blocked", request__run=None)
+    kept = Export.objects.exclude(state="destroyed").filter(late | beyond)
+    yield from kept.select_related("request")
+
+
+def destroy(export: Export, *, by: str, because: str, now: datetime) -> None:
+    """The key first, then the files, then the record that they are gone: killed in between, it is
+    done again."""
+    vault.destroy_key(export.id, "export")
+    archive.remove(export.id)
+    with transaction.atomic():
+        gone = {"destroyed_at": now, "sealed_passphrase": None, "file": ""}
+        move(export, "destroyed", by=by, because=because, also=gone)
+        told = {"request": str(export.request_id), "export": str(export.id), "by": by}
+        ledger.append("export_destroyed", told)
+
+
+def clear_left() -> None:
+    """Files that no export knows, as a crash or a deleted case leaves them."""
+    there = archive.files()  # first: what is ordered after this is not among them
+    if there:
+        known = Export.objects.filter(pk__in=there).exclude(state="destroyed")
+        for export_id in there - set(known.values_list("id", flat=True)):
+            archive.remove(export_id)
+
+
+def due() -> list[UUID]:
+    """Exports that were ordered and can be gathered: the plan says where."""
+    found = Export.objects.filter(state="ordered", request__state__in=("planned", "approved"))
+    return list(found.order_by("ordered_at").values_list("id", flat=True))

@@ -1,0 +1,18 @@
+"""HMAC-SHA256 of many short texts under one key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+_BLOCK = 64  # of SHA-256
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+def keyed(key: bytes) -> Callable[[bytes], bytes]:
+    """The digest of a text under ``key``, 32 bytes. HMAC's two blocks (RFC 2104) are made once:
+    two plain digests of a short text take less than half of what a call of ``hmac`` does."""
+    block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    inner, outer = block.translate(_INNER), block.translate(_OUTER)
+    return lambda text: sha256(outer + sha256(inner + text).digest()).digest()

@@ -1,0 +1,200 @@
+"""Complaints: recorded with their clock, confirmed and answered in time, sealed, and ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.utils import timezone
+
+from erasure.advance import finish_keys
+from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
+from erasure.flow import complain, decide, digest, disclose, end_records, extend, letters
+from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Letter, Reasoning
+from erasure.runs import complaints, dues, records
+from tests.flow.cast import DPO, OFFICER, SUBJECT, MemoryShop
+from tests.flow.deeds import planned
+from tests.flow.test_roles import everything
+
+pytestmark = pytest.mark.usefixtures("memory_shop")
+
+WORDS = f"{SUBJECT} says that nobody has answered"
+RECEIVED = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def complained(law: str = "uk", **more: Any) -> Complaint:
+    request = planned(SUBJECT)
+    return complain.open_complaint(
+        request=request, because=WORDS, law=law, received_at=RECEIVED, by=OFFICER, **more
+    )
+
+
+def test_in_the_united_kingdom_the_receipt_is_confirmed_within_thirty_days() -> None:
+    complaint = complained()
+    assert complaint.acknowledge_by is not None
+    assert timezone.localdate(complaint.acknowledge_by) == date(2026, 4, 1)
+    on_time, late = RECEIVED + timedelta(days=30), RECEIVED + timedelta(days=31)
+    assert list(dues.complaints_overdue(on_time)) == []
+    assert list(dues.complaints_due(on_time)) == [complaint]
+    assert list(dues.complaints_overdue(late)) == [complaint]
+    complain.acknowledge_complaint(complaint, by=OFFICER, at=on_time)
+    assert list(dues.complaints_due(late)) == []
+    assert list(dues.open_complaints()) == [complaint]
+
+
+def test_one_that_an_authority_hands_on_has_its_reference_and_its_date() -> None:
+    with pytest.raises(UsageError, match="reference:"):
+        complained("gdpr", authority="A state authority")
+    complaint = complain.open_complaint(
+        request=ErasureRequest.objects.get(),
+        because=WORDS,
+        authority="A state authority",
+        reference="12-345",
+        received_at=RECEIVED,
+        answer_by=date(2026, 3, 20),
+        by=OFFICER,
+    )
+    assert (complaint.law, complaint.acknowledge_by) == ("gdpr", None)
+    assert list(dues.complaints_overdue(RECEIVED + timedelta(days=20))) == [complaint]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"because": " "}, "because"),
+        ({"law": "roman"}, "law"),
+        ({"reference": "1"}, "authority"),
+        ({"authority": "x", "reference": SUBJECT}, "reference"),
+        ({"authority": "x\nBcc: y", "reference": "1"}, "authority"),
+        ({"received_at": timezone.now() + timedelta(days=1)}, "received"),
+        ({"answer_by": date(2026, 3, 1)}, "answer_by"),
+    ],
+)
+def test_one_that_cannot_be_is_refused_by_field(wrong: dict[str, object], field: str) -> None:
+    request = planned(SUBJECT)
+    before = everything()
+    given = {"because": WORDS, "received_at": RECEIVED, "request": request, **wrong}
+    with pytest.raises(UsageError, match=f"^{field}:"):
+        complain.open_complaint(by=OFFICER, **given)  # type: ignore[arg-type]
+    assert everything() == before
+
+
+def test_an_answer_says_what_it_comes_to_and_nothing_follows_it() -> None:
+    complaint = complained()
+    with pytest.raises(UsageError, match="verdict:"):
+        complain.answer_complaint(complaint, verdict="perhaps", because="x", by=OFFICER)
+    complain.answer_complaint(complaint, verdict="upheld", because="we were late", by=OFFICER)
+    assert (complaint.state, complaint.verdict) == ("answered", "upheld")
+    assert list(dues.open_complaints()) == []
+    with pytest.raises(WrongState):
+        complain.withdraw_complaint(complaint, by=OFFICER)
+    with pytest.raises(WrongState):
+        complain.acknowledge_complaint(complaint, by=OFFICER)
+
+
+def test_its_words_are_sealed_and_every_look_at_them_is_on_record() -> None:
+    complaint = complained()
+    complain.answer_complaint(complaint, verdict="not_upheld", because="we did", by=OFFICER)
+    assert disclose.read_complaint(complaint, by=DPO) == (WORDS, "we did")
+    assert WORDS.encode() not in bytes(Complaint.objects.get().sealed)
+    leaves = LedgerLeaf.objects.filter(request=str(complaint.request_id)).values_list(
+        "kind", "payload"
+    )
+    assert "complaint_seen" in {kind for kind, _ in leaves}
+    assert not [payload for _, payload in leaves if SUBJECT in payload]
+
+
+def test_the_digest_tells_of_what_is_to_be_confirmed_or_answered() -> None:
+    complaint = complained()
+    text, _ = digest.compose(RECEIVED + timedelta(days=40))
+    assert "Complaints to confirm or to answer: 1" in text
+    assert str(complaint.id)[:8] in text
+    assert SUBJECT not in text
+
+
+def test_an_open_complaint_keeps_the_record_of_its_case_and_ends_with_its_own(
+    settings: LazySettings,
+) -> None:
+    complaint = complained()
+    request = ErasureRequest.objects.get()
+    extend.extend_deadline(request, because="much to do", by=OFFICER)
+    decide.refuse_request(request, by=OFFICER, because="not a customer")
+    long_ago = timezone.now() - timedelta(days=31 * settings.LETHE_RECORD_MONTHS)
+    ErasureRequest.objects.update(closed_at=long_ago)
+    finish_keys()
+    assert Reasoning.objects.exists()
+    request.refresh_from_db()
+    assert records.kept_until(request) is None
+    Complaint.objects.update(received_at=long_ago)
+    complaint.refresh_from_db()
+    complain.answer_complaint(
+        complaint, verdict="upheld", because="late", by=OFFICER, at=long_ago + timedelta(days=9)
+    )
+    finish_keys()
+    complaint.refresh_from_db()
+    assert (bytes(complaint.sealed), bytes(complaint.sealed_answer)) == (b"", b"")
+    assert not Reasoning.objects.exists()
+    with pytest.raises(KeyDestroyed):
+        complaints.read(complaint)
+    assert complaint.reference == ""
+    assert complaint.verdict == "upheld"  # what it came to stays, for the statistics
+    with pytest.raises(KeyDestroyed):
+        disclose.read_complaint(complaint, by=OFFICER)
+    assert not LedgerLeaf.objects.filter(kind="complaint_seen").exists()
+
+
+def test_a_complaint_about_no_case_is_recorded_too(memory_shop: MemoryShop) -> None:
+    complaint = complain.open_complaint(because=WORDS, law="uk", by=OFFICER)
+    assert complaint.request is None
+    assert complaints.read(complaint) == (WORDS, "")
+
+
+# letters
+
+
+def drafted(request: ErasureRequest, code: str) -> Letter:
+    return letters.draft_letter(request, code=code, language="en", blocks={}, to="", by=OFFICER)
+
+
+def test_sending_the_confirmation_records_that_the_receipt_was_confirmed() -> None:
+    complaint = complained()
+    request = ErasureRequest.objects.get()
+    letter = drafted(request, "complaint_receipt")
+    second = complain.open_complaint(request=request, because="again", law="uk", by=OFFICER)
+    letters.mark_sent_by_hand(letter, by=OFFICER)
+    for one in (complaint, second):
+        one.refresh_from_db()
+    assert (complaint.state, second.state) == ("acknowledged", "received")
+    assert complaint.acknowledged_at == Letter.objects.get().sent_at
+    assert SUBJECT not in str(list(LedgerLeaf.objects.values_list("payload")))
+
+
+def test_a_letter_about_a_complaint_that_went_on_meanwhile_is_not_sent() -> None:
+    complaint = complained()
+    request = ErasureRequest.objects.get()
+    letter = drafted(request, "complaint_receipt")
+    with pytest.raises(UsageError, match="code:"):
+        drafted(request, "complaint_answer")
+    complain.answer_complaint(complaint, verdict="upheld", because="we were late", by=OFFICER)
+    before = everything()
+    with pytest.raises(UsageError, match="moved on"):
+        letters.mark_sent_by_hand(letter, by=OFFICER)
+    assert everything() == before
+    answer = drafted(request, "complaint_answer")
+    assert "we were late" in disclose.read_letter(answer, by=OFFICER)[1]
+    letters.mark_sent_by_hand(answer, by=OFFICER)
+
+
+def test_a_case_whose_record_has_ended_takes_no_letter_and_says_what_to_do() -> None:
+    request = planned(SUBJECT)
+    decide.refuse_request(request, by=OFFICER, because="not a customer")
+    ErasureRequest.objects.update(closed_at=timezone.now() - timedelta(days=4000))
+    end_records.end_records(timezone.now())
+    request.refresh_from_db()
+    complain.open_complaint(request=request, because=WORDS, law="uk", by=OFFICER)
+    before = everything()
+    with pytest.raises(UsageError, match="write it by hand"):
+        drafted(request, "complaint_receipt")
+    assert everything() == before

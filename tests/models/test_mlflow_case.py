@@ -1,0 +1,95 @@
+"""From the request to the certificate, where the model is MLflow's."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from erasure.connect import derived_key
+from erasure.models import ErasureRequest, ModelJob
+from erasure.runs import statement
+from erasure.stores.model_registry import external
+from lineage import catalog
+from lineage.importers import fideslang
+from tests.flow.deeds import approved, work_off
+from tests.models import mlflow_script
+from tests.models.cast import CATALOGUE, NEIGHBOUR, SUBJECT, World, email
+from tests.models.mlflow_cast import MODEL, Registry
+
+
+@pytest.fixture
+def registry(world: World, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """Version 1 and 2 know both people; a pipeline in this process trains the next."""
+    folder = world.folder / "ml"
+    folder.mkdir()
+    made = Registry(folder, derived_key("models"))
+    made.create()
+    people = [str(SUBJECT), str(NEIGHBOUR)]
+    made.train(people)
+    made.train(people)
+    options = f"options: {{caches: [{made.cache.as_uri()}]}}"
+    text = CATALOGUE.read_text().replace("kind: model_registry", f"kind: mlflow, {options}")
+    text = text.replace("${SHOP_URL}", f"sqlite:///{world.shop}").replace("${MODELS_URL}", made.uri)
+    said = {"person_key": "customer_id", "recipe": {"command": ["python", "train.py"]}}
+    text = text.replace("name: forecast", f"name: {MODEL}").replace("MODEL", json.dumps(said))
+    path = world.folder / "catalogue.yml"
+    path.write_text(text)
+    catalog.upsert(fideslang.read([str(path)]), prune=True)
+
+    def deliver(place: str, recipe: object, asked: external.Asked, call: object) -> Path:
+        external._write(asked)
+        monkeypatch.setitem(os.environ, "LETHE_TRAINING", asked.folder)
+        mlflow_script.main(people)
+        return Path(asked.folder)
+
+    monkeypatch.setattr(external, "deliver", deliver)
+    return made
+
+
+def test_a_person_is_forgotten_in_a_model_of_mlflow_and_the_certificate_says_how(
+    registry: Registry,
+) -> None:
+    runs = [registry.client.get_model_version(MODEL, v).run_id for v in ("1", "2")]
+    request = approved(email(SUBJECT))
+    plan = request.plans.get(state="approved")
+    versions = plan.steps.get(dataset=f"models.{MODEL}").explained["versions"]
+    assert [(v["version"], v["action"]) for v in versions] == [("1", "delete"), ("2", "retrain")]
+    work_off(request)
+    assert request.state == "completed", request.blocked_because
+    job = ModelJob.objects.get()
+    assert (job.state, job.report["new"]) == ("done", "3")
+    assert {receipt["version"] for receipt in job.report["purged"]} == {"1", "2"}
+    assert registry.holding(*runs) == []
+    facts = registry.store().records(_dataset(registry))
+    assert [(r["version"], r["people"], r["signed"]) for r in facts] == [("3", 1, True)]
+    (told,) = statement.models_of(request)
+    assert (told["old_version"], told["new_version"]) == ("2", "3")
+    assert "models:/churn/2" in json.dumps(told["audit"]["recovery"])
+
+
+def test_what_still_loads_though_it_is_out_of_service_is_told_to_who_decides(
+    registry: Registry,
+) -> None:
+    run_id = registry.client.get_model_version(MODEL, "2").run_id
+    registry.client.create_registered_model("encoder")
+    registry.client.create_model_version("encoder", f"runs:/{run_id}/encoder", run_id=run_id)
+    request = approved(email(SUBJECT))
+    ErasureRequest.objects.filter(pk=request.pk).update(ground="unlawful")
+    work_off(request)
+    assert request.state == "blocked"
+    assert "version 2 still loads by its URI: its run also made encoder/1" in (
+        request.blocked_because
+    )
+    assert "version 1 still" not in request.blocked_because
+    facts = registry.store().records(_dataset(registry))
+    assert all("no lawful basis" in r["out_of_service"] for r in facts)
+
+
+def _dataset(registry: Registry) -> Any:
+    from lineage import selectors
+
+    return selectors.dataset(f"models.{MODEL}")

@@ -1,0 +1,279 @@
+"""Who promotes a new version, what is signed, who is told, and the way back."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from erasure import calling
+from erasure.connect import open_store
+from erasure.domain.errors import CallFailed, Denied, StoreError, UsageError, WrongState
+from erasure.domain.roles import Actor
+from erasure.evidence import keys, signing
+from erasure.flow import digest, promote
+from erasure.flow.release import release
+from erasure.models import ErasureRequest, LedgerLeaf, ModelJob
+from erasure.runs import modelling, pipelines
+from erasure.stores.model_registry import ModelRegistryStore
+from tests.flow.cast import INTRUDER, OFFICER
+from tests.flow.deeds import approved, work_off
+from tests.models.cast import NEIGHBOUR, SUBJECT, World, email
+from tests.models.test_end_to_end import same_as_independent
+from tests.models.test_queue import swept
+
+OWNER = Actor("olga", roles=["model_owner"])
+
+
+@pytest.fixture
+def proposing(world: World) -> World:
+    world.train("plain")
+    world.describe(promote="propose")
+    return world
+
+
+def erased(person: int = SUBJECT) -> ErasureRequest:
+    request = approved(email(person))
+    work_off(request)
+    return request
+
+
+def served(world: World) -> str:
+    return (world.models / "forecast" / "current").read_text().strip()
+
+
+def test_a_proposed_version_waits_for_its_owner_and_the_old_one_is_served(
+    proposing: World,
+) -> None:
+    request = erased()
+    job = ModelJob.objects.get()
+    assert (job.state, job.report["proposed"], request.state) == ("proposed", "2", "executing")
+    assert job.report["reexecution_matched"] is True
+    assert "provenance" not in job.report
+    assert (served(proposing), proposing.versions()) == ("1", ["1", "2"])
+    swept()
+    job.refresh_from_db()
+    assert job.state == "proposed"
+    promote.accept(job, by=OWNER)
+    swept()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    assert (served(proposing), proposing.versions()) == ("2", ["2"])
+    same_as_independent(proposing, "plain", SUBJECT)
+    job.refresh_from_db()
+    assert job.report["provenance"]["value"]["promoted_by"] == "olga"
+    with pytest.raises(WrongState):
+        promote.accept(job, by=OWNER)
+
+
+@pytest.mark.parametrize("by", [OFFICER, INTRUDER])
+def test_nobody_else_promotes(proposing: World, by: Actor) -> None:
+    erased()
+    job = ModelJob.objects.get()
+    before = (job.state, job.accepted_by, served(proposing), LedgerLeaf.objects.count())
+    with pytest.raises(Denied):
+        promote.accept(job, by=by)
+    with pytest.raises(Denied):
+        promote.decline(job, by=by, because="no")
+    job.refresh_from_db()
+    assert before == (job.state, job.accepted_by, served(proposing), LedgerLeaf.objects.count())
+
+
+def test_a_declined_version_goes_and_whoever_waits_is_told_why(proposing: World) -> None:
+    request = erased()
+    job = ModelJob.objects.get()
+    with pytest.raises(UsageError, match="say why"):
+        promote.decline(job, by=OWNER, because=" ")
+    promote.decline(job, by=OWNER, because="its answers are odd")
+    work_off(request)
+    assert request.state == "blocked"
+    assert "its answers are odd" in request.blocked_because
+    assert (served(proposing), proposing.versions()) == ("1", ["1"])
+
+
+def test_a_promoted_version_is_signed_where_it_came_from(world: World) -> None:
+    world.train("bayes")
+    world.describe()
+    erased()
+    (path,) = (world.models / "forecast").glob("*/provenance.json")
+    signed = json.loads(path.read_text())
+    assert signed["value"]["new"] == path.parent.name
+    found = (signing.pinned_keys(), signed["key"], signed["signature"], keys.MODEL_CONTEXT)
+    assert keys.fault(*found, signed["value"]) is None
+    assert keys.fault(*found, {**signed["value"], "new_artifact": "0"}) is not None
+    assert LedgerLeaf.objects.filter(kind="model_promoted").count() == 1
+    job = ModelJob.objects.get()
+    assert job.report["provenance"] == signed
+
+
+def test_endpoints_are_told_signed_and_an_absent_one_stops_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, bytes, dict[str, str]]] = []
+
+    def post(url: str, body: bytes, *, headers: dict[str, str], timeout: float) -> Any:
+        if "away" in url:
+            raise CallFailed("away.example.com", "cannot be reached", permanent=False)
+        sent.append((url, body, headers))
+        return calling.Answer(204, {}, b"")
+
+    monkeypatch.setattr(calling, "post", post)
+    monkeypatch.setenv("HOOK", "hush")
+    world.train("plain")
+    hooks = ["https://serving.example.com/models", "https://away.example.com/models"]
+    world.describe(webhooks=hooks, webhook_secret="${HOOK}")
+    request = erased()
+    assert request.state == "completed", request.blocked_because
+    ((url, body, headers),) = sent
+    assert url == hooks[0]
+    assert calling.is_signed(b"hush", body, headers, now=timezone.now())
+    told = json.loads(body)
+    assert (told["version"], told["replaces"]) == ("2", "1")
+    endpoints = ModelJob.objects.get().report["endpoints"]
+    assert endpoints["serving.example.com"] == "told"
+    assert endpoints["away.example.com"].startswith("not told")
+
+
+@pytest.fixture
+def windowed(world: World) -> World:
+    world.train("plain")
+    world.describe(rollback="7d")
+    return world
+
+
+def test_in_the_rollback_window_the_old_version_is_kept_and_not_served(windowed: World) -> None:
+    request = erased()
+    job = ModelJob.objects.get()
+    assert (job.state, request.state) == ("window", "executing")
+    assert (served(windowed), windowed.versions()) == ("2", ["1", "2"])
+    with pytest.raises(StoreError, match="kept for its owner and not served"):
+        windowed.store().load("forecast", "1")
+    swept()
+    assert windowed.versions() == ["1", "2"]
+    ModelJob.objects.update(window_until=timezone.now() - timedelta(seconds=1))
+    swept()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    assert windowed.versions() == ["2"]
+    assert not (windowed.models / "forecast" / "kept.json").exists()
+    assert LedgerLeaf.objects.filter(kind="model_promoted").count() == 1
+
+
+def test_the_window_ends_before_the_deadline_at_the_latest(world: World) -> None:
+    world.train("plain")
+    world.describe(rollback="1y")
+    request = erased()
+    job = ModelJob.objects.get()
+    assert job.window_until is not None
+    assert request.due_at is not None
+    assert job.window_until == request.due_at - timedelta(days=3)
+
+
+def test_the_owner_may_go_back_while_the_window_is_open(
+    windowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def tell(_of: object, said: Any, _key: str) -> dict[str, str]:
+        told.append(said)
+        return {}
+
+    monkeypatch.setattr(pipelines, "tell_endpoints", tell)
+    request = erased()
+    job = ModelJob.objects.get()
+    promote.decline(job, by=OWNER, because="complaints")
+    work_off(request)
+    assert (served(windowed), windowed.versions()) == ("1", ["1"])
+    assert windowed.store().load("forecast") is not None
+    assert request.state == "blocked"
+    assert [one["version"] for one in told] == ["2", "1"]
+
+
+def test_a_version_that_holds_somebody_forgotten_is_an_alarm_in_the_officers_digest(
+    world: World, settings: Any, mailoutbox: list[Any]
+) -> None:
+    world.train("plain")
+    world.describe()
+    erased()
+    with open_store("models") as store:
+        assert isinstance(store, ModelRegistryStore)
+        folder = store._models()[0]
+    (hashed,) = folder.forgotten()
+    found = folder.manifest(folder.current() or "")
+    (folder.path / "2" / "manifest.json").write_bytes(
+        type(found)(**{**found.__dict__, "people": {**found.people, hashed: 1}}).dumps()
+    )
+    words = "models.forecast: version 2 was trained on 1 people who were forgotten"
+    assert modelling.alarmed() == [words]
+    settings.LETHE_DIGEST_TO = ["officers@example.com"]
+    digest.send_digest(timezone.now())
+    assert words in mailoutbox[-1].body
+
+
+def test_data_without_a_lawful_basis_quarantine_the_model_and_what_derives_from_it(
+    world: World,
+) -> None:
+    from lineage import catalog
+    from lineage.importers import fideslang
+
+    world.train("plain")
+    world.describe()
+    (world.models / "forecast").rename(world.models / "tuned")
+    world.train("plain")
+    text = (world.folder / "catalogue.yml").read_text()
+    path = world.folder / "catalogue.yml"
+    path.write_text(
+        text
+        + """
+      - name: tuned
+        erasure:
+          derived_from: [{dataset: models.forecast, kind: derived}]
+          model: {person_key: customer_id}
+        fields:
+          - name: customer_id
+            fides_meta: {references: [{dataset: shop, field: customer.id, direction: from}]}
+"""
+    )
+    catalog.upsert(fideslang.read([str(path)]), prune=True)
+    request = approved(email(SUBJECT))
+    ErasureRequest.objects.filter(pk=request.pk).update(ground="unlawful")
+    work_off(request)
+    assert request.state == "blocked"
+    job = ModelJob.objects.get(dataset="models.forecast")
+    assert job.state == "quarantined"
+    assert "no lawful basis" in job.error
+    assert job.report["derived_out_of_service"] == {"models.tuned": ["1"]}
+    for model in ("forecast", "tuned"):
+        with pytest.raises(StoreError):
+            world.store().load(model, "1")
+    assert email(NEIGHBOUR) not in json.dumps(job.report)
+
+
+def test_a_version_out_of_service_comes_back_when_nobody_waits_and_an_officer_says_why(
+    world: World,
+) -> None:
+    world.train("plain")
+    world.describe()
+    request = approved(email(SUBJECT))
+    ErasureRequest.objects.filter(pk=request.pk).update(ground="unlawful")
+    work_off(request)
+    model = "models.forecast"
+    with pytest.raises(WrongState, match="people wait"):
+        release(model, "1", by=OFFICER, because="a mistake")
+    ErasureRequest.objects.filter(pk=request.pk).update(state="withdrawn")
+    with pytest.raises(Denied):
+        release(model, "1", by=INTRUDER, because="a mistake")
+    with pytest.raises(UsageError, match="say why"):
+        release(model, "1", by=OFFICER, because=" ")
+    with pytest.raises(StoreError):
+        world.store().load("forecast", "1")
+    assert not LedgerLeaf.objects.filter(kind="model_released").exists()
+    call_command("release_model", model, "1", "--because", "a mistake")
+    assert (world.store().load("forecast", "1") is not None, served(world)) == (True, "1")
+    assert LedgerLeaf.objects.filter(kind="model_released").count() == 1
+    with pytest.raises(StoreError, match="is not out of service"):
+        release(model, "1", by=OFFICER, because="a mistake")
