@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +109,23 @@ time.sleep(300)
 """
 
 
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] not in "ZX"
+    except OSError:
+        return False
+
+
 def test_a_recipe_that_hangs_is_ended_with_everything_it_started(root: Path) -> None:
     before = files_of(root)
     with pytest.raises(StoreError, match="still running after 4 seconds and was ended"):
         carry_out(root, {"command": ["python", "-c", HANGS], "seconds": 4})
     child = root / "churn" / "child"
     pid = int(child.read_text())
-    state = Path(f"/proc/{pid}/stat")
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    until = time.monotonic() + 10
+    while runs(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not runs(pid)
     child.unlink()
     assert files_of(root) == before
 

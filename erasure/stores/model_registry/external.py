@@ -169,14 +169,25 @@ def _run(place: str, argv: list[str], recipe: Mapping[str, Any], asked: Asked) -
         told = f"the recipe was still running after {seconds:g} seconds and was ended"
         raise StoreError(place, told) from None
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        _end(child)
     if code == 127:
         raise StoreError(place, "the recipe's program is not there; correct model.recipe.command")
     if code:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         raise StoreError(place, f"the recipe ended {how}; it may use {memory >> 20} MB of memory")
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Kill the whole group and wait, a second at most, until none of it is left: a signal is only
+    on its way when the call returns, and what still runs may still write."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            os.killpg(child.pid, signal.SIGKILL)
+            time.sleep(0.01)
+    child.wait()
 
 
 def _bytes(place: str, recipe: Mapping[str, Any]) -> int:
