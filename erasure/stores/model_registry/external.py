@@ -177,7 +177,7 @@ def _run(place: str, argv: list[str], recipe: Mapping[str, Any], asked: Asked) -
         raise StoreError(place, f"the recipe ended {how}; it may use {memory >> 20} MB of memory")
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: subprocess.Popen[bytes]) -> None:
     """Kill the whole group and wait, a second at most, until none of it is left: a signal is only
     on its way when the call returns, and what still runs may still write."""
     with suppress(ProcessLookupError, PermissionError):
