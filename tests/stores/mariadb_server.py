@@ -43,11 +43,11 @@ def _program(name: str) -> str:
 class MariadbServer:
     """A server whose data stand in ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder, self.port = folder, free_port()
         self.url = f"mysql://root@127.0.0.1:{self.port}/test"
         user = ["--user=root"] if os.geteuid() == 0 else []
-        self._home = ["--no-defaults", f"--datadir={folder / 'data'}", *user]
+        self._home = ["--no-defaults", f"--datadir={folder / 'data'}", *user, *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -84,9 +84,9 @@ class MariadbServer:
             self._process.wait(30)
 
 
-def own_server(folder: Path) -> Iterator[MariadbServer]:
+def own_server(folder: Path, *options: str) -> Iterator[MariadbServer]:
     """A new server in ``folder``. Skips where MariaDB is not installed, fails in the gate."""
-    server = MariadbServer(folder)
+    server = MariadbServer(folder, *options)
     server.make()
     try:
         yield server
