@@ -27,8 +27,7 @@ from tests.scenarios.faults_cast import (
     fill,
     opened,
 )
-from tests.stores.mariadb import connect
-from tests.stores.mariadb_server import MariadbServer, own_server
+from tests.stores.mariadb_server import MariadbServer, connect, own_server
 
 pytestmark = [pytest.mark.mariadb, pytest.mark.django_db(transaction=True)]
 USER = "lethe_guarded"
