@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 
 from tests.benchmarks import tpch
 from tests.benchmarks.test_tpch_ratio import CATALOGUE, ROUNDS, by_lethe
-from tests.stores.mariadb import connect, scratch_database
+from tests.stores.mariadb import scratch_database
+from tests.stores.mariadb_server import connect
 
 pytestmark = [
     pytest.mark.benchmark,

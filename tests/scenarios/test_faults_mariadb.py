@@ -28,8 +28,7 @@ from tests.scenarios.faults_cast import (
     fill,
     opened,
 )
-from tests.stores.mariadb import connect
-from tests.stores.mariadb_server import MariadbServer, own_server
+from tests.stores.mariadb_server import MariadbServer, connect, own_server
 
 pytestmark = [pytest.mark.mariadb, pytest.mark.django_db(transaction=True)]
 USER = "lethe_guarded"
@@ -39,7 +38,7 @@ SMALL = ("--innodb-data-file-path=ibdata1:12M", "--innodb-undo-tablespaces=0")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbServer]:
-    yield from own_server(tmp_path_factory.mktemp("mariadb"), *SMALL)
+    yield from own_server(tmp_path_factory.mktemp("mariadb"), layout=SMALL)
 
 
 class MariadbDatabase:
