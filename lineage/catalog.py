@@ -172,7 +172,7 @@ _DERIVATIONS = _Kind(
 
 def _stores(catalogue: Catalogue) -> Wanted:
     return {
-        (entry.name,): {**vars(entry), "options": dict(entry.options)}
+        (entry.name,): {**graph.plain(entry), "options": dict(entry.options)}
         for entry in (placed.value for placed in catalogue.stores)
     }
 
@@ -202,11 +202,11 @@ def _fields(catalogue: Catalogue, datasets: Mapping[Key, models.Dataset]) -> Wan
 
 def _field(entry: graph.Field) -> dict[str, Any]:
     return {
-        **vars(entry),
+        **graph.plain(entry),
         "data_type": entry.data_type or "",
         "identity": entry.identity or "",
         "categories": list(entry.categories),
-        "method": dict(vars(entry.method)) if entry.method else {},
+        "method": graph.plain(entry.method) if entry.method else {},
         "personal": entry.personal,
     }
 

@@ -50,7 +50,7 @@ class Snapshot:
         unchanged."""
         said = hashlib.sha256()
         for entry in sorted(self.stores, key=lambda s: s.name):
-            said.update(_json(vars(entry)))
+            said.update(_json(plain(entry)))
         # Sorted here: databases do not agree on the order of texts.
         for address in sorted(self.datasets):
             said.update(_json(self.datasets[address].to_json()))
