@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from lineage import selectors
+from erasure.runs.basis import basis_of
+from lineage import gate, selectors
 from lineage.frontier import Frontier
 from lineage.graph import walk
 
@@ -103,10 +105,14 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def test_a_walk_through_a_large_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
-    build()
-    start = selectors.identity_start(["email"])
-    before = resident()
+def most() -> float:
+    """The most megabytes that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def walked() -> str:
+    """The walk alone, from the database: what it found is forgotten again."""
+    start, before = selectors.identity_start(["email"]), resident()
     frontier = Frontier()
     cold, reach = timed(lambda: walk(start, frontier))
     warm, again = timed(lambda: walk(start, frontier))
@@ -114,25 +120,40 @@ def test_a_walk_through_a_large_catalogue(capsys: pytest.CaptureFixture[str]) ->
     assert len(reach.stops) == REACH
     assert all(stop.path for stop in reach.stops)
     used = resident() - before
+    return (
+        f"{len(reach.stops)} reached over {len(reach.edges)} edges, cold {cold}, warm {warm}, "
+        f"{used:.0f} MB more than before ({resident():.0f} MB in all)"
+    )
+
+
+def planned() -> list[str]:
+    """What planning takes from the catalogue for one person."""
+    read, part = timed(lambda: selectors.part(["email"]))
+    told = [f"what a plan rests on, read: {read} ({resident():.0f} MB in all)"]
+    told.append(f"drafted, and its digest: {timed(lambda: basis_of(part))[0]}")
+    told.append(f"found unchanged: {timed(lambda: selectors.part(['email']))[0]}")
+    return [*told, f"then {resident():.0f} MB in all, at most {most():.0f} MB"]
+
+
+def test_a_walk_through_a_large_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    build()
     edges = sum(_count(name) for name in ("reference", "derivation"))
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\n{DATASETS} datasets, {edges} edges on {connection.vendor}: {len(reach.stops)} "
-            f"reached over {len(reach.edges)} edges, cold {cold}, warm {warm}, "
-            f"{used:.0f} MB more than before ({resident():.0f} MB in all)\n"
-        )
+    told = [f"{DATASETS} datasets, {edges} edges on {connection.vendor}", walked(), *planned()]
     client = Client()
     client.force_login(User.objects.create_superuser("o"))
-    told = [f"the map of that: {timed(lambda: client.get('/admin/map/'))[0]}"]
+    told.append(f"the map of that: {timed(lambda: client.get('/admin/map/'))[0]}")
     read, whole = timed(selectors.snapshot)
     told.append(f"read whole, once per revision: {read} ({resident():.0f} MB in all)")
     told.append(f"its version: {timed(lambda: whole.version)[0]}")
     told.append(f"found unchanged: {timed(selectors.snapshot)[0]}")
+    start = selectors.identity_start(["email"])
     told.append(f"a walk through it: {timed(lambda: walk(start, whole.neighbours))[0]}")
     told.append(f"again: {timed(lambda: walk(start, whole.neighbours))[0]}")
     told.append(f"the map out of it: {timed(lambda: client.get('/admin/map/'))[0]}")
+    told.append(f"the gate over it: {timed(lambda: gate.findings(whole, {}))[0]}")
+    told.append(f"at most {most():.0f} MB")
     with capsys.disabled():
-        sys.stdout.write("\n".join([*told, ""]))
+        sys.stdout.write("\n".join(["", *told, ""]))
 
 
 def _count(name: str) -> int:
