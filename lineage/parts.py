@@ -109,8 +109,12 @@ def _base(kinds: Iterable[str], known: _Held | None) -> Snapshot:
 
 def _around(start: set[str]) -> Snapshot:
     """Everything that a walk from there reaches, free text wherever it is, and what touches it."""
-    reach = walk(dict.fromkeys(start, ()), Frontier())
-    return loading.around({stop.address for stop in reach.stops} | _holding(free_text=True))
+    return loading.around(_reached(start) | _holding(free_text=True))
+
+
+def _reached(start: set[str]) -> set[str]:
+    """Addresses alone: what the walk itself holds is gone before anything else is read."""
+    return {stop.address for stop in walk(dict.fromkeys(start, ()), Frontier()).stops}
 
 
 def _holding(*where: Q, **also: object) -> set[str]:

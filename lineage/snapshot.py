@@ -35,10 +35,6 @@ class Snapshot:
     suggestions: Sequence[tuple[str, str, str, str]] = ()
     unknown: Sequence[tuple[str, str]] = ()
 
-    def kind(self, dataset: Dataset) -> str:
-        """The kind of a dataset's store."""
-        return next(s.kind for s in self.stores if s.name == dataset.store)
-
     @cached_property
     def neighbours(self) -> Callable[[frozenset[str]], Neighbours]:
         """What leads out of some addresses, for :func:`lineage.graph.walk`."""

@@ -154,13 +154,75 @@ def test_tables_that_swap_names_in_one_statement_stay_two(pairs: list[tuple[str,
     assert flows() == {*SWAPPED, ("db:more", "db:b")}
 
 
-def test_three_tables_that_go_round_are_taken_for_one_rather_than_lost() -> None:
+RING = [("a", "b"), ("b", "c"), ("c", "a")]
+TURNED = {("db:people", "db:b"), ("db:plants", "db:c"), ("db:x", "db:a")}
+
+
+def three_tables() -> None:
     two_tables()
     hear(run_event(inputs=[dataset("x")], outputs=[dataset("c")], at="2026-11-20T09:00:00Z"))
-    at = "2026-11-20T10:00:00Z"
-    hear(together(("a", "b"), ("b", "c"), ("c", "a"), at=at, state="COMPLETE"))
-    assert len({down for _, down in flows()}) == 1
-    assert {up for up, _ in flows()} == {"db:people", "db:plants", "db:x"}
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_three_tables_that_go_round_at_once_stay_three(turn: int) -> None:
+    three_tables()
+    pairs = RING[turn:] + RING[:turn]
+    for hour, state in ((10, "START"), (11, "COMPLETE")):
+        hear(together(*pairs, at=f"2026-11-20T{hour}:00:00Z", state=state))
+    assert flows() == TURNED
+    hear(run_event(inputs=[dataset("y")], outputs=[dataset("a")], at="2026-11-20T12:00:00Z"))
+    assert flows() == {*TURNED, ("db:y", "db:a")}
+    hearing.forget()
+    hearing.learn()
+    assert flows() == {*TURNED, ("db:y", "db:a")}
+
+
+def test_a_ring_of_four_stays_four() -> None:
+    three_tables()
+    hear(run_event(inputs=[dataset("z")], outputs=[dataset("d")], at="2026-11-20T09:00:00Z"))
+    pairs = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
+    hear(together(*pairs, at="2026-11-20T10:00:00Z", state="COMPLETE"))
+    assert flows() == {
+        *(("db:people", "db:b"), ("db:plants", "db:c")),
+        *(("db:x", "db:d"), ("db:z", "db:a")),
+    }
+
+
+def test_a_ring_that_one_run_tells_bit_by_bit_is_the_same_ring() -> None:
+    three_tables()
+    hear(
+        *(
+            together(pair, at=f"2026-11-20T10:0{minute}:00Z", state="RUNNING")
+            for minute, pair in enumerate(RING)
+        )
+    )
+    assert flows() == TURNED
+
+
+def test_a_ring_in_a_row_through_a_name_of_its_own_is_the_same_ring() -> None:
+    three_tables()
+    steps = [("c", "tmp"), ("b", "c"), ("a", "b"), ("tmp", "a")]
+    for minute, (old, new) in enumerate(steps):
+        hear(renamed(old, new, f"2026-11-20T10:0{minute}:00Z"))
+    assert flows() == TURNED
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_where_one_of_the_ring_may_have_been_gone_nothing_is_lost_and_they_stay_three(
+    turn: int,
+) -> None:
+    """b → c, a → b, c → a: a script that swaps a and b by way of c tells the same."""
+    three_tables()
+    script = RING[::-1]
+    script = [*script[turn:], *script[:turn]]
+    hear(together(*script, at="2026-11-20T10:00:00Z", state="COMPLETE"))
+    (first, meanwhile) = script[0]
+    went = dict(RING)
+    doubt = (f"db:{went[first]}", f"db:{went[meanwhile]}")
+    assert flows() == {*TURNED, doubt}
+    hearing.forget()
+    hearing.learn()
+    assert flows() == {*TURNED, doubt}
 
 
 @pytest.mark.parametrize("how", ["DROP", "TRUNCATE"])
