@@ -23,9 +23,10 @@ from django.db import connection
 from django.test import Client
 
 from erasure.runs.basis import basis_of
-from lineage import gate, selectors
+from lineage import catalog, gate, selectors
 from lineage.frontier import Frontier
 from lineage.graph import walk
+from lineage.importers import fideslang
 
 R = TypeVar("R")
 
@@ -43,6 +44,20 @@ _FIELD = (
 _REFERENCE = (
     "INSERT INTO lineage_reference (holder_id, target_id, direction, on_erase, ghost, also) "
 )
+
+
+ONE_FILE = """
+dataset:
+  - fides_key: more
+    erasure: {store: db}
+    collections:
+      - name: visit
+        erasure: {action: delete}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: who
+            fides_meta: {references: [{dataset: team_2, field: table_2.id, direction: from}]}
+"""
 
 
 def build() -> None:
@@ -139,6 +154,9 @@ def test_a_walk_through_a_large_catalogue(capsys: pytest.CaptureFixture[str]) ->
     build()
     edges = sum(_count(name) for name in ("reference", "derivation"))
     told = [f"{DATASETS} datasets, {edges} edges on {connection.vendor}", walked(), *planned()]
+    file = fideslang.read_text(ONE_FILE, "more.yml")
+    told.append(f"a file of one dataset imported: {timed(lambda: catalog.upsert(file))[0]}")
+    told.append(f"then at most {most():.0f} MB")
     client = Client()
     client.force_login(User.objects.create_superuser("o"))
     told.append(f"the map of that: {timed(lambda: client.get('/admin/map/'))[0]}")
