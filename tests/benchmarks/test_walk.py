@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -153,28 +153,49 @@ def planned() -> list[str]:
     return [*told, f"then {resident():.0f} MB in all, at most {most():.0f} MB"]
 
 
+def shown(capsys: pytest.CaptureFixture[str], told: Iterable[str]) -> None:
+    """Each as soon as it is known."""
+    for line in told:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{line}")
+            sys.stdout.flush()
+
+
 def test_a_walk_through_a_large_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     build()
+    shown(capsys, _of_one_person())
+
+
+def _of_one_person() -> Iterator[str]:
     edges = sum(_count(name) for name in ("reference", "derivation"))
-    told = [f"{DATASETS} datasets, {edges} edges on {connection.vendor}", walked(), *planned()]
+    yield f"{DATASETS} datasets, {edges} edges on {connection.vendor}"
+    yield walked()
+    yield from planned()
     file = fideslang.read_text(ONE_FILE, "more.yml")
-    told.append(f"a file of one dataset imported: {timed(lambda: catalog.upsert(file))[0]}")
-    told.append(f"then at most {most():.0f} MB")
+    yield f"a file of one dataset imported: {timed(lambda: catalog.upsert(file))[0]}"
+    yield f"then at most {most():.0f} MB"
     client = Client()
     client.force_login(User.objects.create_superuser("o"))
-    told.append(f"the map of that: {timed(lambda: client.get('/admin/map/'))[0]}")
+    yield f"the map of that: {timed(lambda: client.get('/admin/map/'))[0]}"
+
+
+def test_a_large_catalogue_as_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    build()
+    shown(capsys, _of_the_whole())
+
+
+def _of_the_whole() -> Iterator[str]:
     read, whole = timed(selectors.snapshot)
-    told.append(f"read whole, once per revision: {read} ({resident():.0f} MB in all)")
-    told.append(f"its version: {timed(lambda: whole.version)[0]}")
-    told.append(f"found unchanged: {timed(selectors.snapshot)[0]}")
+    yield f"read whole, once per revision: {read} ({resident():.0f} MB in all)"
+    yield f"found unchanged: {timed(selectors.snapshot)[0]}"
     start = selectors.identity_start(["email"])
-    told.append(f"a walk through it: {timed(lambda: walk(start, whole.neighbours))[0]}")
-    told.append(f"again: {timed(lambda: walk(start, whole.neighbours))[0]}")
-    told.append(f"the map out of it: {timed(lambda: client.get('/admin/map/'))[0]}")
-    told.append(f"the gate over it: {timed(lambda: gate.findings(whole, {}))[0]}")
-    told.append(f"at most {most():.0f} MB")
-    with capsys.disabled():
-        sys.stdout.write("\n".join(["", *told, ""]))
+    yield f"a walk through it: {timed(lambda: walk(start, whole.neighbours))[0]}"
+    yield f"again: {timed(lambda: walk(start, whole.neighbours))[0]}"
+    client = Client()
+    client.force_login(User.objects.create_superuser("o"))
+    yield f"the map out of it: {timed(lambda: client.get('/admin/map/'))[0]}"
+    yield f"the gate over it: {timed(lambda: gate.findings(whole, {}))[0]}"
+    yield f"at most {most():.0f} MB\n"
 
 
 def _count(name: str) -> int:
