@@ -107,7 +107,7 @@ class ModelJobAdmin(ReadOnly):
         """Every model of the catalogue."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        models = [d for d in selectors.datasets().values() if d.model]
+        models = selectors.models_declared().values()
         context = {
             **self.admin_site.each_context(request),
             "title": "Trained models",
@@ -214,7 +214,7 @@ def _shown(dataset: Dataset) -> dict[str, Any]:
     address, policy = dataset.address, policy_of(dataset.model)
     jobs = ModelJob.objects.filter(dataset=address)
     waiting = jobs.filter(state="queued").first()
-    sources = [d.upstream for d in selectors.derivations() if d.downstream == address]
+    sources = selectors.made_of(address)
     found: dict[str, Any] = {
         "dataset": dataset,
         "sources": sources,

@@ -69,7 +69,7 @@ def start_run(request: ErasureRequest) -> Run | None:
         found = opening.search(opening.task_of(plan, steps, given), steps, given, stores)
         sets = opening.set_entries(steps, set(given), stores)
     entries = opening.entries_of(found, steps)
-    stale = opening.stale_members(requests, plans, found, entries)
+    stale = opening.stale_members(requests, plans, given, found, entries)
     if stale:
         for member in requests:
             if member.id in stale:

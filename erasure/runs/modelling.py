@@ -58,15 +58,14 @@ def inferred_from(address: str, facts: Sequence[VersionFacts]) -> list[VersionFa
     """A version without a manifest may know whoever stands in what lineage says it learnt from."""
     if not any(f.inferred for f in facts):
         return list(facts)
-    trained_on = tuple(
-        sorted(d.upstream for d in selectors.derivations() if d.downstream == address)
-    )
+    trained_on = tuple(selectors.made_of(address))
     return [replace(f, trained_on=trained_on) if f.inferred else f for f in facts]
 
 
 def dataset_of(job: ModelJob, planned: Dataset) -> Dataset:
     """The model as the catalogue has it now, so that a recipe that was added since counts."""
-    return selectors.datasets(job.store).get(job.dataset, planned)
+    found = selectors.entries([job.dataset]).get(job.dataset)
+    return found if found is not None and found.store == job.store else planned
 
 
 def waiting_of(job: ModelJob, policy: ModelPolicy, *, of: int = 0, seconds: float = 0.0) -> Waiting:
@@ -166,9 +165,7 @@ def alarmed() -> list[str]:
     """What is wrong with any model of the catalogue by itself, in words: altered, out of service,
     or trained on somebody who was forgotten. A store that is away is told too."""
     told = []
-    for address, dataset in sorted(selectors.datasets().items()):
-        if not dataset.model:
-            continue
+    for address, dataset in sorted(selectors.models_declared().items()):
         try:
             with open_store(dataset.store) as store:
                 found = store.alarms(dataset) if isinstance(store, TrainsModels) else []

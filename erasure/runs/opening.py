@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from erasure.domain.steps import KEPT, Step, Via
 from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
-from erasure.runs import case, journal, windows
+from erasure.runs import basis, case, journal, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import roots_hashes
 from erasure.runs.searching import (
@@ -33,6 +33,7 @@ from erasure.runs.segments import Entry
 from erasure.stores.base import Key, Selector
 from erasure.transitions import move, move_all
 from lineage import selectors
+from lineage.errors import UnknownIdentity
 from lineage.schema import Inspection
 
 _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
@@ -51,12 +52,12 @@ class Search:
 def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
     """What to search, from an approved plan: never wider than what was approved, and as it was
     approved, whatever has become of the catalogue since."""
+    edges = [case.edge_from_json(e) for e in plan.edges]
+    named = {s.step.dataset.address: s.step.dataset for s in steps}
+    passed = {end for e in edges for end in (e.origin, e.destination)} - named.keys()
     return Task(
-        datasets={
-            **selectors.datasets(),
-            **{s.step.dataset.address: s.step.dataset for s in steps},
-        },
-        edges=[case.edge_from_json(e) for e in plan.edges],
+        datasets={**selectors.entries(passed | plan.seeds.keys() - named.keys()), **named},
+        edges=edges,
         seeds=case.seeds_from_json(plan.seeds),
         guards=guards_of(s.step for s in steps),
         wanted=case.wanted_of(given),
@@ -214,24 +215,49 @@ def counts_of(entries: Sequence[Entry]) -> Counter[tuple[Person, int]]:
 def stale_members(
     requests: Sequence[ErasureRequest],
     plans: Mapping[UUID, Plan],
+    given: case.Given,
     found: Search,
     entries: Sequence[Entry],
 ) -> dict[UUID, str]:
     """Whose approved plan may not be carried out any more, and why."""
-    version = selectors.catalogue_version()
+    outdated = _outdated(requests, plans, given)
     counts = counts_of(entries)
     roots = roots_hashes(found.task, found.findings, [str(r.id) for r in requests])
     stale = {}
     for request in requests:
         plan, person = plans[request.id], str(request.id)
-        if plan.catalogue_version != version:
-            stale[request.id] = "the catalogue has changed"
+        if request.id in outdated:
+            stale[request.id] = "the catalogue has changed where the plan rests on it"
         elif plan.roots != roots[person]:
             stale[request.id] = "the identifiers lead to other rows than those approved"
         for step in plan.steps.all():
             if counts[person, step.ordinal] > step.ceiling:
                 stale[request.id] = f"{step.dataset} holds many more rows than were approved"
     return stale
+
+
+def _outdated(
+    requests: Sequence[ErasureRequest], plans: Mapping[UUID, Plan], given: case.Given
+) -> set[UUID]:
+    """Whose plan would come out differently, the catalogue being what it is now. Nearly everybody
+    is known by the same kinds of identifier: those are asked about once."""
+    known: dict[tuple[frozenset[str], str, str], bool] = {}
+    found = set()
+    for request in requests:
+        kinds = frozenset(kind for kind, _ in given[str(request.id)])
+        name = (kinds, request.only_store, plans[request.id].catalogue_version)
+        if name not in known:
+            known[name] = _is_outdated(*name)
+        if known[name]:
+            found.add(request.id)
+    return found
+
+
+def _is_outdated(kinds: Iterable[str], store: str, rests_on: str) -> bool:
+    try:
+        return basis.changed(selectors.part(kinds, store), rests_on)
+    except UnknownIdentity:
+        return True
 
 
 def relied_on(steps: Sequence[RunStep], inspections: Mapping[str, Inspection]) -> dict[str, str]:

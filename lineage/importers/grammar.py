@@ -65,6 +65,7 @@ STORE_OPTIONS: Mapping[str, Mapping[str, Check]] = {
         "lock_timeout": text,
         "statement_timeout": text,
         "purge": one_of("none", "vacuum", "vacuum_full"),
+        "refresh": list_of(text),
     },
     "files": {
         "format": text,
