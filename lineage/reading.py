@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -60,15 +62,55 @@ def whole() -> Snapshot:
     return _current(heard=True)
 
 
+@dataclass
+class _Steady:
+    """The revision that was asked for inside :func:`steady`; None before, and once it was read
+    anew."""
+
+    at: tuple[str, str] | None = None
+
+
+_steady: ContextVar[_Steady | None] = ContextVar("steady", default=None)
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """Whether the catalogue has changed is asked once inside: for one short piece of work, which is
+    done with the catalogue as it was when it first looked."""
+    if _steady.get() is not None:
+        yield
+        return
+    token = _steady.set(_Steady())
+    try:
+        yield
+    finally:
+        _steady.reset(token)
+
+
+def _revision() -> tuple[str, str] | None:
+    inside = _steady.get()
+    if inside is None:
+        return revision.current()
+    inside.at = inside.at or revision.current()
+    return inside.at
+
+
+def steadily() -> Snapshot | None:
+    """As people wrote it, inside :func:`steady`, where this process has read it."""
+    return _known(_revision(), heard=False) if _steady.get() else None
+
+
 def held() -> Snapshot | None:
     """The whole, where this process has read it and it is still true; one statement."""
     return _known(revision.current(), heard=True)
 
 
 def _current(*, heard: bool) -> Snapshot:
-    known = _known(revision.current(), heard=heard)
+    known = _known(_revision(), heard=heard)
     if known is not None:
         return known
+    if inside := _steady.get():
+        inside.at = None
     with _lock:  # one thread reads; the others find it
         return _read(heard=heard)
 
