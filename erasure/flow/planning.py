@@ -108,8 +108,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     start = {a: f for a, f in selectors.identity_start(set(wanted)).items() if a in datasets}
     reach = walk(start, _within(datasets, catalogue))
     world = _look_at(datasets, reach, stores, catalogue)
-    keeps = holding.keeps_of(request)
-    drafts = _drafted(keeps, reach, world)
+    drafts = _drafted(keeps := holding.keeps_of(request), reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
     seeds = _seeds(reach, datasets)
     task = Task(
@@ -126,8 +125,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     steps = _run_steps(drafts)
     found = opening.search(task, steps, given, stores)
     entries = opening.entries_of(found, steps)
-    if holding.recognise(request, found.needles):
-        keeps = holding.keeps_of(request)
+    keeps = holding.recognised(request, found.needles, keeps)
     counts = opening.counts_of(entries)
     person, undo = str(request.id), windows.offered(request)
     for step in steps:

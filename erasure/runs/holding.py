@@ -32,17 +32,19 @@ def holds_on(request: ErasureRequest) -> list[Hold]:
     return list(active().filter(about).order_by("placed_at").distinct())
 
 
-def recognise(request: ErasureRequest, needles: Mapping[Person, set[Needle]]) -> bool:
+def recognised(
+    request: ErasureRequest, needles: Mapping[Person, set[Needle]], keeps: list[Keep]
+) -> list[Keep]:
     """Note the holds on people whom the search has found this case to be about: somebody may ask
-    by another identifier than the one a hold knows. Whether there was one."""
+    by another identifier than the one a hold knows. Returns what is to be left now, which was
+    ``keeps`` before."""
     if not active().filter(of_people=True).exists():
-        return False
+        return keeps
     found = {vault.pseudonym(n.category, n.text) for owned in needles.values() for n in owned}
     about = active().filter(people__keyed_hash__in=found).exclude(cases=request).distinct()
-    recognised = list(about)
-    for hold in recognised:
+    for hold in (new := list(about)):
         hold.cases.add(request)
-    return bool(recognised)
+    return keeps_of(request) if new else keeps
 
 
 def keeps_of(request: ErasureRequest) -> list[Keep]:
