@@ -64,7 +64,7 @@ def advance_models(run: Run) -> Pending:
             if blocked := [s.error for s in stores if s.state == "blocked"]:
                 _block(run, "; ".join(blocked))
             else:
-                _verify(run)
+                modelling.verify(run)
         return Pending()
 
 
@@ -110,8 +110,3 @@ def _block(run: Run, why: str) -> None:
         move(run, "blocked", by=_BY, because=why)
         requests = list(run.requests.filter(state="executing"))
         move_all(requests, "blocked", by=_BY, because=why, also={"blocked_because": why})
-
-
-def _verify(run: Run) -> None:
-    move(run, "verifying", by=_BY)
-    move_all(list(run.requests.filter(state="executing")), "verifying", by=_BY)

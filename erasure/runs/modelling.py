@@ -17,7 +17,7 @@ from erasure.domain.queueing import Due, Waiting, due
 from erasure.models import ModelJob, ModelWait, Run
 from erasure.runs import case, journal
 from erasure.stores.trained import TrainsModels
-from erasure.transitions import move
+from erasure.transitions import move, move_all
 from lineage import selectors
 from lineage.graph import Dataset
 
@@ -173,3 +173,9 @@ def alarmed() -> list[str]:
             found = [str(error)]
         told += [f"{address}: {words}" for words in found]
     return told
+
+
+def verify(run: Run) -> None:
+    """No model is waited for, or any more: everybody in the run is looked for again."""
+    move(run, "verifying", by="run")
+    move_all(list(run.requests.filter(state="executing")), "verifying", by="run")

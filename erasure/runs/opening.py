@@ -295,7 +295,8 @@ def write_run(
     """Seal keys, needles and seed, and move everybody to ``executing``: all or nothing."""
     run_id = uuid.uuid4()
     with ledger.together():
-        seed = vault.seal(vault.make_key(run_id, "run"), os.urandom(32), label=f"seed:{run_id}")
+        (key,) = vault.new_keys(run_id, ("run",))
+        seed = vault.seal(key, os.urandom(32), label=f"seed:{run_id}")
         run = Run.objects.create(
             id=run_id,
             sealed_seed=seed,
