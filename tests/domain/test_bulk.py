@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,7 +120,8 @@ def found(rows: Rows, people: Mapping[str, str], passed: frozenset[str], size: i
     for person, email in people.items():
         add_wanted(wanted, email, frozenset({person}), "email")
     seed = Seed(dataset="customer", field="email", kind="email")
-    resolver.start([seed], {"email": wanted})
+    with patch("erasure.domain.finding.AT_ONCE", size):
+        resolver.start([seed], {"email": wanted})
     assert len(world.told) == len(set(world.told))  # nothing is passed on twice for one person
     kept = resolver.findings.walk()
     return {*world.told, *(f"{name}/{t[0]}/{p}" for name, t, row in kept for p in row.deep_for)}
