@@ -120,10 +120,10 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     told = explaining.explain_steps(steps, edges, seeds, stores)
     drafts = [_accepting(draft, told.get(n), steps) for n, draft in enumerate(drafts)]
     steps = _run_steps(drafts)
-    found = opening.search(task, steps, given, stores)
+    found = opening.search(task, steps, given, stores, packed=explaining.unasked(steps, told))
     entries = opening.entries_of(found, steps)
     keeps = holding.recognised(request, found.needles, keeps)
-    counts = opening.counts_of(entries)
+    counts = opening.counts_of(found, entries)
     person, undo = str(request.id), windows.offered(request)
     for step in steps:
         if counts[person, step.ordinal]:

@@ -19,6 +19,7 @@ from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import basis, case, journal, windows
 from erasure.runs.journal import RunStep
+from erasure.runs.pieces import Pieces, going_of
 from erasure.runs.roots import roots_hashes
 from erasure.runs.searching import (
     Mentions,
@@ -41,10 +42,12 @@ _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Everything one search over a run's people has found."""
+    """Everything one search over a run's people has found; ``pieces``: rows that simply go, which
+    are not among the findings."""
 
     task: Task
     findings: Findings
+    pieces: Pieces
     mentions: Mentions
     needles: Mapping[Person, set[Needle]]
 
@@ -64,13 +67,24 @@ def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
     )
 
 
-def search(task: Task, steps: Sequence[RunStep], given: case.Given, stores: Stores) -> Search:
-    """Find by key, gather the needles, find by value."""
-    findings = find_rows(task, stores)
+def search(
+    task: Task,
+    steps: Sequence[RunStep],
+    given: case.Given,
+    stores: Stores,
+    *,
+    packed: Collection[str],
+) -> Search:
+    """Find by key, gather the needles, find by value. ``packed``: stores of which no row that
+    simply goes is looked at afterwards: it is only counted and written down."""
+    pieces = Pieces(going_of(steps, task.guards, packed), task.carries())
+    findings = find_rows(task, stores, pieces=pieces)
     needles = gather_needles(findings, task.datasets, stores)
+    for person, owned in pieces.needles.items():
+        needles.setdefault(person, set()).update(owned)
     case.add_given(needles, given)
     mentions = find_mentions([s.step for s in steps], needles, findings, stores)
-    return Search(task=task, findings=findings, mentions=mentions, needles=needles)
+    return Search(task=task, findings=findings, pieces=pieces, mentions=mentions, needles=needles)
 
 
 def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
@@ -207,9 +221,10 @@ def set_entries(steps: Sequence[RunStep], people: set[Person], stores: Stores) -
     return entries
 
 
-def counts_of(entries: Sequence[Entry]) -> Counter[tuple[Person, int]]:
+def counts_of(found: Search, entries: Sequence[Entry]) -> Counter[tuple[Person, int]]:
     """Rows per person and step, by its ordinal."""
-    return Counter((person, entry.ordinal) for entry in entries for person in entry.people)
+    counts = Counter((person, entry.ordinal) for entry in entries for person in entry.people)
+    return counts + found.pieces.counts
 
 
 def stale_members(
@@ -221,7 +236,7 @@ def stale_members(
 ) -> dict[UUID, str]:
     """Whose approved plan may not be carried out any more, and why."""
     outdated = _outdated(requests, plans, given)
-    counts = counts_of(entries)
+    counts = counts_of(found, entries)
     roots = roots_hashes(found.task, found.findings, [str(r.id) for r in requests])
     stale = {}
     for request in requests:
@@ -287,7 +302,7 @@ def write_run(
     plan: Plan,
     steps: Sequence[RunStep],
     requests: Sequence[ErasureRequest],
-    needles: Mapping[Person, set[Needle]],
+    found: Search,
     entries: Sequence[Entry],
     *,
     by: str,
@@ -305,8 +320,8 @@ def write_run(
                 for s in steps
             ],
         )
-        journal.seal_needles(run, needles)
-        written = journal.write_batches(run, steps, entries, round_=0)
+        journal.seal_needles(run, found.needles)
+        written = journal.write_batches(run, steps, entries, round_=0, pieces=found.pieces)
         StoreRun.objects.bulk_create(
             StoreRun(run=run, store=store, kind=kind)
             for store, kind in sorted({(s.store, s.kind) for s in steps})
