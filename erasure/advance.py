@@ -23,6 +23,7 @@ from erasure.flow import (
     decide,
     end_records,
     execute,
+    expire,
     export,
     letters,
     models,
@@ -62,12 +63,13 @@ _AT_ONCE = 500
 @dataclass(frozen=True)
 class Job:
     """``advance`` a request, ``act`` on one store of a run, ``train`` a model's job, ``send`` a
-    letter, ``gather`` an export, or ``tell`` a recipient. Ids only: the broker sees no more.
+    letter, ``gather`` an export, ``tell`` a recipient, ``look`` for data past their date, or let
+    them ``expire``. Ids only: the broker sees no more.
 
     ``kind`` is the store's kind, which names the queue.
     """
 
-    name: Literal["advance", "act", "train", "send", "gather", "tell"]
+    name: Literal["advance", "act", "train", "send", "gather", "tell", "look", "expire"]
     id: UUID
     store: str = ""
     kind: str = ""
@@ -93,24 +95,33 @@ def perform(job: Job) -> list[Job]:
         return []  # somebody else was faster; the sweep looks again
 
 
-def _gather(export_id: UUID) -> None:
+def _noting(does: Callable[[UUID], object], name: str, job_id: UUID) -> None:
+    """A job of no run. A passing fault is raised; any other is noted where a person sees it."""
     try:
-        export.gather(export_id)
-    except StoreError as error:
-        if not error.permanent:
-            raise
-        export.block(export_id, str(error))
+        does(job_id)
     except (Fenced, WrongState):
         raise
     except (LetheError, LineageError) as error:
-        export.block(export_id, str(error))
+        if isinstance(error, StoreError) and not error.permanent:
+            raise
+        _GIVEN_UP[name](job_id, str(error))
 
 
 # Nothing follows these.
 _ALONE: dict[str, Callable[[UUID], None]] = {
     "send": letters.send_again,
-    "gather": _gather,
+    "gather": partial(_noting, export.gather, "gather"),
     "tell": webhook.send,
+    "look": partial(_noting, expire.look, "look"),
+    "expire": partial(_noting, expire.carry_out, "expire"),
+}
+
+
+_GIVEN_UP: dict[str, Callable[[UUID, str], object]] = {
+    "train": training.give_up,
+    "gather": export.block,
+    "look": expire.note_trouble,
+    "expire": expire.block,
 }
 
 
@@ -136,11 +147,8 @@ def give_up(job: Job, why: str) -> None:
     if job.name == "advance":
         _block(ErasureRequest.objects.get(pk=job.id), why)
         return
-    if job.name == "train":
-        training.give_up(job.id, why)
-        return
-    if job.name == "gather":
-        export.block(job.id, why)
+    if job.name in _GIVEN_UP:
+        _GIVEN_UP[job.name](job.id, why)
         return
     run = Run.objects.get(pk=job.id)
     execute.block_store(run.stores.get(store=job.store), why)
@@ -309,6 +317,8 @@ def due_jobs() -> Iterator[Job]:
     yield from map(partial(Job, "send"), letters.due(timezone.now()))
     yield from map(partial(Job, "gather"), exporting.due())
     yield from map(partial(Job, "tell"), webhooks.due(timezone.now()))
+    yield from map(partial(Job, "look"), expire.looks_due(timezone.localdate()))
+    yield from map(partial(Job, "expire"), expire.due())
 
 
 def close_windows() -> None:
@@ -337,6 +347,7 @@ def finish_keys() -> int:
     close_windows()
     export.clear(timezone.now())
     webhook.clear(timezone.now())
+    expire.clear()
     _release()
     ended = ErasureRequest.objects.filter(state__in=SETTLED)
     left = DataKey.objects.filter(destroyed_at=None).filter(

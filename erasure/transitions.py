@@ -24,6 +24,7 @@ _IN_LEDGER = frozenset(
         "Export",
         "Call",
         "Complaint",
+        "Expiry",
     }
 )
 

@@ -58,6 +58,15 @@ COMPLAINTS: Mapping[str, tuple[str, str]] = {
     "answered": ("Answered", "done"),
     "withdrawn": ("Withdrawn", "ended"),
 }
+EXPIRIES: Mapping[str, tuple[str, str]] = {
+    "planned": ("Waiting for approval", "decide"),
+    "approved": ("Approved, starting", "running"),
+    "executing": ("Being erased", "running"),
+    "blocked": ("Blocked", "stop"),
+    "completed": ("Erased and asked again", "done"),
+    "stale": ("Overtaken by another plan", "ended"),
+    "declined": ("Left for now", "ended"),
+}
 VERDICTS: Mapping[str, str] = {
     "upheld": "upheld",
     "partly_upheld": "upheld in part",

@@ -81,6 +81,17 @@ EXPORT = _table(
     destroyed="",
 )
 
+# Rows whose retention has run out, without a request.
+EXPIRY = _table(
+    planned="approved stale declined",
+    approved="executing stale blocked declined",
+    executing="completed blocked stale",
+    blocked="approved executing declined",
+    completed="",
+    stale="",
+    declined="",
+)
+
 COMPLAINT = _table(
     received="acknowledged answered withdrawn",
     acknowledged="answered withdrawn",
