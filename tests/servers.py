@@ -1,12 +1,41 @@
-"""The servers that tests talk to. Absent ones skip with a sentence; in the gate they fail."""
+"""The servers that tests talk to. Absent ones skip with a sentence; in the gate they fail.
+
+Where PostgreSQL and MariaDB are installed, each test process starts one of its own at the first
+test that asks, which does not wait for the disk: hundreds of databases are made and dropped.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pymysql
 import pytest
+
+from tests.stores import mariadb_server as mariadb
+from tests.stores import postgresql_server as postgresql
+
+_Server = TypeVar("_Server")
+_ending = ExitStack()
+_owner = os.getpid()
+
+
+@atexit.register
+def _end() -> None:
+    # Not in a forked child that ends: the servers are still in use.
+    if os.getpid() == _owner:
+        _ending.close()
+
+
+def _until_the_end(server: Iterator[_Server]) -> _Server:
+    return _ending.enter_context(contextmanager(lambda: server)())
 
 
 def absent(what: str) -> None:
@@ -16,9 +45,15 @@ def absent(what: str) -> None:
     pytest.skip(f"needs {what}")
 
 
+@cache
 def postgresql_server() -> str:
     """Address of a server without a database name, ``postgresql://user@host:port``."""
-    server = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
+    if "TEST_POSTGRESQL" in os.environ:
+        server = os.environ["TEST_POSTGRESQL"]
+    elif postgresql.program("postgres"):
+        return _until_the_end(postgresql.own_server()).address
+    else:
+        server = "postgresql://postgres@127.0.0.1:5432"
     try:
         psycopg.connect(server, dbname="postgres", connect_timeout=3).close()
     except psycopg.OperationalError:
@@ -26,15 +61,22 @@ def postgresql_server() -> str:
     return server
 
 
+@cache
 def mariadb_server() -> str:
     """Address of a server without a database name, ``mysql://user@host:port``."""
-    from tests.stores.mariadb import SERVER, connect
-
+    if "LETHE_TEST_MARIADB" in os.environ:
+        server = os.environ["LETHE_TEST_MARIADB"]
+    elif mariadb.program("mariadbd"):
+        folder = tempfile.TemporaryDirectory(prefix="lethe-server-", ignore_cleanup_errors=True)
+        made = mariadb.own_server(Path(_ending.enter_context(folder)), mariadb.ORDINARY)
+        return _until_the_end(made).address
+    else:
+        server = "mysql://root@127.0.0.1:3306"
     try:
-        connect(SERVER).close()
+        mariadb.connect(server).close()
     except pymysql.err.OperationalError:
-        absent("MariaDB at 127.0.0.1:3306 (LETHE_TEST_MARIADB)")
-    return SERVER
+        absent(f"MariaDB at {server.rpartition('@')[2]} (LETHE_TEST_MARIADB)")
+    return server
 
 
 def redis_server() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from pymysql.cursors import DictCursor
 
 from tests.flow.cast import ROWS, Row, SqliteShop, _create
-from tests.stores.mariadb import connect
+from tests.stores.mariadb_server import connect
 
 
 class MariadbShop(SqliteShop):

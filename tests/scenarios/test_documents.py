@@ -21,6 +21,7 @@ from lineage import catalog
 from lineage.importers import fideslang
 from tests.flow.cast import CONSOLE, OFFICER
 from tests.stores import mariadb, postgresql
+from tests.stores.mariadb_server import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -154,7 +155,7 @@ class Club:
         if self.url.startswith("sqlite"):
             return sqlite3.connect(self.url.removeprefix("sqlite:///"))
         if self.url.startswith("mysql"):
-            return mariadb.connect(self.url)
+            return connect(self.url)
         return psycopg.connect(self.url)
 
     def run(self, *statements: str) -> None:

@@ -30,6 +30,7 @@ from tests.scenarios.faults_cast import (
 )
 from tests.stores import mariadb as on_mariadb
 from tests.stores import postgresql as on_postgresql
+from tests.stores.mariadb_server import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,7 +46,7 @@ class ServerDatabase:
         """A connection in a transaction of its own."""
         if not self.mariadb:
             return psycopg.connect(self.url)
-        connection = on_mariadb.connect(self.url)
+        connection = connect(self.url)
         connection.autocommit(False)
         return connection
 

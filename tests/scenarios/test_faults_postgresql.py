@@ -132,7 +132,7 @@ def test_a_login_that_is_refused_in_the_middle_blocks_that_store_and_goes_on_lat
 
 
 def power_cut(database: PostgresqlDatabase) -> None:
-    database.server.stop("immediate")
+    database.server.stop()
 
 
 def terminate(database: PostgresqlDatabase) -> None:

@@ -25,6 +25,7 @@ from tests.flow.cast import OFFICER
 from tests.scenarios.faults_cast import approved, describe, dump, fill
 from tests.stores import mariadb as on_mariadb
 from tests.stores import postgresql as on_postgresql
+from tests.stores.mariadb_server import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +41,7 @@ class AnyDatabase:
         if self.kind == "sqlite":
             return sqlite3.connect(str(make_url(self.url).database))
         if self.kind == "mysql":
-            return on_mariadb.connect(self.url)
+            return connect(self.url)
         return psycopg.connect(self.url)
 
     def execute(self, statement: str, *values: object) -> list[tuple[object, ...]]:

@@ -8,43 +8,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pymysql
-import pytest
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
+from tests.servers import mariadb_server
+from tests.stores.mariadb_server import connect
 from tests.stores.sql_accepted_any import Kind
 from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
-
-SERVER = os.environ.get("LETHE_TEST_MARIADB", "mysql://root@127.0.0.1:3306")
-
-
-def connect(url: str) -> pymysql.Connection[Any]:
-    """A connection that takes the standard's quotes and commits at once."""
-    address = make_url(url)
-    return pymysql.connect(
-        host=address.host,
-        port=address.port or 3306,
-        user=address.username,
-        password=address.password or "",
-        database=address.database,
-        autocommit=True,
-        connect_timeout=5,
-        sql_mode="ANSI_QUOTES,STRICT_ALL_TABLES",
-    )
 
 
 def scratch_database(purpose: str = "test") -> Iterator[str]:
     """The url of a new database; dropped afterwards. Skips without a server, fails in the gate."""
-    name = f"lethe_{purpose}_{os.getpid()}"
-    try:
-        server = connect(SERVER)
-    except pymysql.err.OperationalError:
-        stop = pytest.fail if os.environ.get("CI_GATE") else pytest.skip
-        stop("MariaDB does not answer at 127.0.0.1:3306")
-    with server, server.cursor() as cursor:
+    server, name = mariadb_server(), f"lethe_{purpose}_{os.getpid()}"
+    with connect(server) as administrator, administrator.cursor() as cursor:
         cursor.execute(f"CREATE OR REPLACE DATABASE {name}")
-        yield f"{SERVER}/{name}"
+        yield f"{server}/{name}"
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
 

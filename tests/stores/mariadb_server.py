@@ -1,5 +1,5 @@
-"""A MariaDB server of the tests' own, for what is set for a whole server: its binary log, its
-modes, being read-only."""
+"""MariaDB servers of the tests' own: an ordinary one that does not wait for the disk, and one for
+what is set for a whole server: its binary log, its modes, being read-only."""
 
 from __future__ import annotations
 
@@ -7,33 +7,57 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import pymysql
 import pytest
+from sqlalchemy.engine import make_url
 
-from tests.stores.mariadb import connect
+from tests.processes import ends_with_us
 
-# Nothing of this may change what the store does.
-HOSTILE_MODES = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH"
-OPTIONS = (
+_OPTIONS = (
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
+    "--innodb-flush-log-at-trx-commit=2",
+)
+# As Debian sets it.
+ORDINARY = ("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci")
+# Nothing of this may change what the store does.
+HOSTILE_MODES = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH"
+HOSTILE = (
     "--log-bin=log",
     "--binlog-format=ROW",
     "--binlog-expire-logs-seconds=864000",
     f"--sql-mode={HOSTILE_MODES}",
     "--innodb-log-file-size=4M",
-    "--innodb-flush-log-at-trx-commit=2",
 )
 
 
+def connect(url: str) -> pymysql.Connection[Any]:
+    """A connection that takes the standard's quotes and commits at once."""
+    address = make_url(url)
+    return pymysql.connect(
+        host=address.host,
+        port=address.port or 3306,
+        user=address.username,
+        password=address.password or "",
+        database=address.database,
+        autocommit=True,
+        connect_timeout=5,
+        sql_mode="ANSI_QUOTES,STRICT_ALL_TABLES",
+    )
+
+
+def program(name: str) -> str | None:
+    """Where it is installed."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin")
+
+
 def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None and Path(f"/usr/sbin/{name}").exists():
-        found = f"/usr/sbin/{name}"
+    found = program(name)
     if found is None:
         stop = pytest.fail if os.environ.get("CI_GATE") else pytest.skip
         stop("MariaDB is not installed on this machine")
@@ -43,11 +67,15 @@ def _program(name: str) -> str:
 class MariadbServer:
     """A server whose data stand in ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, options: Sequence[str] = HOSTILE, layout: Sequence[str] = ()
+    ) -> None:
         self.folder, self.port = folder, free_port()
-        self.url = f"mysql://root@127.0.0.1:{self.port}/test"
+        self.address = f"mysql://root@127.0.0.1:{self.port}"
+        self.url = f"{self.address}/test"
+        self._options = options
         user = ["--user=root"] if os.geteuid() == 0 else []
-        self._home = ["--no-defaults", f"--datadir={folder / 'data'}", *user]
+        self._home = ["--no-defaults", f"--datadir={folder / 'data'}", *user, *layout]
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -61,9 +89,11 @@ class MariadbServer:
         """Waits until it answers."""
         folder = self.folder
         place = [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
-        command = [_program("mariadbd"), *self._home, *place, f"--port={self.port}", *OPTIONS]
+        command = [_program("mariadbd"), *self._home, *place, f"--port={self.port}", *_OPTIONS]
         with (folder / "told").open("wb") as told:
-            self._process = subprocess.Popen(command, stdout=told, stderr=told)
+            self._process = subprocess.Popen(
+                [*command, *self._options], stdout=told, stderr=told, preexec_fn=ends_with_us
+            )
         wait_for(self.url)
 
     def kill(self) -> None:
@@ -84,9 +114,12 @@ class MariadbServer:
             self._process.wait(30)
 
 
-def own_server(folder: Path) -> Iterator[MariadbServer]:
-    """A new server in ``folder``. Skips where MariaDB is not installed, fails in the gate."""
-    server = MariadbServer(folder)
+def own_server(
+    folder: Path, options: Sequence[str] = HOSTILE, layout: Sequence[str] = ()
+) -> Iterator[MariadbServer]:
+    """A new server in ``folder``; ``layout``: options that it must be made with as well. Skips
+    where MariaDB is not installed, fails in the gate."""
+    server = MariadbServer(folder, options, layout)
     server.make()
     try:
         yield server
@@ -103,7 +136,7 @@ def free_port() -> int:
 
 def wait_for(url: str) -> None:
     """Until the server answers."""
-    deadline = monotonic() + 30
+    deadline = monotonic() + 120
     while True:
         try:
             connect(url).close()

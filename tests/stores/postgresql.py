@@ -9,30 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from hypothesis import strategies as st
 
+from tests.servers import postgresql_server
 from tests.stores.sql_accepted_any import Kind
 from tests.stores.sql_harness import SqlHarness, bytes_at, quoted
-
-SERVER = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
 
 
 def scratch_database(purpose: str = "test") -> Iterator[str]:
     """The url of a new database; dropped afterwards. Skips without a server, fails in the gate."""
-    name = f"lethe_{purpose}_{os.getpid()}"
-    try:
-        server = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=5)
-    except psycopg.OperationalError:
-        stop = pytest.fail if os.environ.get("CI_GATE") else pytest.skip
-        stop("PostgreSQL does not answer at 127.0.0.1:5432")
-    with server:
-        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        server.execute(f"CREATE DATABASE {name}")
+    server, name = postgresql_server(), f"lethe_{purpose}_{os.getpid()}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as administrator:
+        administrator.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        administrator.execute(f"CREATE DATABASE {name}")
         # What is tested here are crashes of ours, not of the server.
-        server.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
-        yield f"{SERVER}/{name}"
-        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        administrator.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        yield f"{server}/{name}"
+        administrator.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def hexadecimal(length: int) -> st.SearchStrategy[str]:

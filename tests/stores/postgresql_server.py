@@ -1,17 +1,21 @@
-"""A PostgreSQL server of the tests' own: for what befalls a whole server."""
+"""A PostgreSQL server of the tests' own: it does not wait for the disk, and may be killed."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
+import psycopg
 import pytest
 
+from tests.processes import ends_with_us
 from tests.stores.mariadb_server import free_port
 
 # Who logs in as this user needs its password; everybody else is trusted.
@@ -20,6 +24,8 @@ _SETTINGS = (
     "listen_addresses = '127.0.0.1'",
     "unix_socket_directories = ''",
     "fsync = off",
+    "full_page_writes = off",
+    "dynamic_shared_memory_type = mmap",
     "shared_buffers = 16MB",
     "max_wal_size = 64MB",
     "wal_level = replica",
@@ -27,20 +33,27 @@ _SETTINGS = (
 )
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str | None:
+    """Where it is installed; of several versions the last."""
     places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = str(places[-1]) if places else shutil.which(name)
+    return str(places[-1]) if places else shutil.which(name)
+
+
+def _program(name: str) -> str:
+    found = program(name)
     if found is None:
         stop = pytest.fail if os.environ.get("CI_GATE") else pytest.skip
         stop("PostgreSQL is not installed on this machine")
     return str(found)
 
 
+# The server refuses to run as root.
+_USER = "postgres" if os.geteuid() == 0 else None
+
+
 def _run(*command: str) -> None:
-    """As an unprivileged user: the server refuses to run as root."""
-    user = "postgres" if os.geteuid() == 0 else None
     done = subprocess.run(
-        command, user=user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command, user=_USER, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, command
@@ -52,6 +65,7 @@ class PostgresqlServer:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -80,12 +94,29 @@ class PostgresqlServer:
 
     def start(self) -> None:
         """Waits until it answers."""
-        _run(_program("pg_ctl"), "start", "-w", "-D", str(self.data), "-l", "/dev/null",
-             "-o", f"-p {self.port}")  # fmt: skip
+        self._process = subprocess.Popen(
+            [_program("postgres"), "-D", str(self.data), "-p", str(self.port)],
+            user=_USER, cwd="/", preexec_fn=ends_with_us,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = monotonic() + 60
+        while not self._answers():
+            assert self.runs, "the server has not started"
+            assert monotonic() < deadline, "the server does not answer"
+            sleep(0.05)
 
-    def stop(self, mode: str = "immediate") -> None:
-        """``immediate``: as if the power had failed."""
-        _run(_program("pg_ctl"), "stop", "-w", "-m", mode, "-D", str(self.data))
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.address, dbname="postgres", connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """As if the power had failed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(60)
 
     def promote(self) -> None:
         """A standby becomes a server that takes writes."""
@@ -94,7 +125,7 @@ class PostgresqlServer:
     @property
     def runs(self) -> bool:
         """Whether it was started and not stopped since."""
-        return (self.data / "postmaster.pid").exists()
+        return self._process is not None and self._process.poll() is None
 
 
 @contextmanager

@@ -35,7 +35,8 @@ from tests.stores.company import (
     whole_case,
 )
 from tests.stores.conformance import told
-from tests.stores.mariadb import MariadbHarness, connect
+from tests.stores.mariadb import MariadbHarness
+from tests.stores.mariadb_server import connect
 from tests.stores.sql_common import PERSON_ALONE, SqlCommon
 from tests.stores.sql_references import EMPTY, child_of_person, number, refers
 

@@ -15,8 +15,8 @@ from erasure.stores.base import Key, Work
 from erasure.stores.sql import SqlStore
 from lineage.graph import Field, Method
 from tests.stores.company import ROWS, SECRETS, TABLES, by, dataset, keys_of, whole_case
-from tests.stores.mariadb import MariadbHarness, connect
-from tests.stores.mariadb_server import own_server
+from tests.stores.mariadb import MariadbHarness
+from tests.stores.mariadb_server import connect, own_server
 from tests.stores.sql_harness import bytes_at
 from tests.stores.sql_references import EMPTY
 
