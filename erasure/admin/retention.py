@@ -79,7 +79,7 @@ class ExpiryAdmin(ReadOnly):
             "badge": badge(plan),
             "steps": plan.steps,
             "may": allowed(by),
-            "own": by == plan.made_by,
+            "own": dispose.needs_another(plan, by=by),
             "most_rows": dispose.MOST_ROWS,
             "standing": StandingApproval.objects.filter(
                 dataset=plan.dataset, revoked_at=None

@@ -48,7 +48,7 @@ def doors() -> dict[str, Callable[..., object]]:
 
 
 # A question, not a deed.
-QUESTIONS = frozenset({"decide.needs_another"})
+QUESTIONS = frozenset({"decide.needs_another", "dispose.needs_another"})
 DOORS = {name: f for name, f in doors().items() if name not in QUESTIONS}
 
 
