@@ -160,14 +160,15 @@ def kept(drafts: Sequence[Draft], edges: Iterable[Edge], keeps: Iterable[Keep]) 
     whole = [keep for keep in keeps if keep.dataset and not keep.fields]
     exceptions = {keep.dataset: keep for keep in whole if not keep.since}
     holds = {keep.dataset: keep for keep in whole if keep.since}
-    _spread(holds, [(e.reference.holder, e.reference.target) for e in edges])
+    spread(holds, [(e.reference.holder, e.reference.target) for e in edges])
     return [
         _standing(_standing(draft, exceptions.get(address)), holds.get(address))
         for draft, address in ((d, d.step.dataset.address) for d in drafts)
     ]
 
 
-def _spread(holds: dict[str, Keep], references: Sequence[tuple[str, str]]) -> None:
+def spread(holds: dict[str, Keep], references: Sequence[tuple[str, str]]) -> None:
+    """Let the holds, by dataset, reach what the rows there refer to; (holder, target) pairs."""
     grown = True
     while grown:
         grown = False
