@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
+from erasure.domain.identity import GATHERED
 from erasure.domain.roles import SYSTEM
 from erasure.domain.states import SETTLED, WAITING
 from erasure.flow import (
@@ -99,10 +100,9 @@ def _noting(does: Callable[[UUID], object], name: str, job_id: UUID) -> None:
     """A job of no run. A passing fault is raised; any other is noted where a person sees it."""
     try:
         does(job_id)
-    except (Fenced, WrongState):
-        raise
     except (LetheError, LineageError) as error:
-        if isinstance(error, StoreError) and not error.permanent:
+        passing = isinstance(error, StoreError) and not error.permanent
+        if passing or isinstance(error, Fenced | WrongState):
             raise
         _GIVEN_UP[name](job_id, str(error))
 
@@ -181,11 +181,18 @@ def _block(request: ErasureRequest, why: str) -> None:
 
 
 def _plan(request: ErasureRequest) -> list[Job]:
-    if request.right != "erasure":
+    if request.right not in {"erasure", *GATHERED}:
         return []  # somebody hands it on
     planning.make_plan(request, by=_BY)
+    return _gather(request)
+
+
+def _gather(request: ErasureRequest) -> list[Job]:
+    """What was ordered; and where a copy is all that is asked for, that is ordered, once."""
+    if exporting.unordered().filter(pk=request.pk).exists():
+        export.order_export(request, by=_BY)
     wanted = request.exports.filter(state="ordered")
-    return [Job("gather", pk) for pk in wanted.values_list("id", flat=True)]  # an officer decides
+    return [Job("gather", pk) for pk in wanted.values_list("id", flat=True)]
 
 
 def _start(request: ErasureRequest) -> list[Job]:
@@ -289,6 +296,7 @@ def _close_window(request: ErasureRequest) -> list[Job]:
 _NEXT: dict[str, Callable[[ErasureRequest], list[Job]]] = {
     "identified": _plan,
     "approved": _start,
+    "gathering": _gather,
     "executing": _execute,
     "verifying": _verify,
     "undoing": _undo,
@@ -310,7 +318,7 @@ def due_jobs() -> Iterator[Job]:
         yield Job("advance", request.id)
     undoing = ErasureRequest.objects.filter(state="undoing").iterator()
     first = rescanning.waiting(timezone.now())[:1]  # one message is enough for everybody
-    for request in chain(undoing, first, watch.dates_over(timezone.now())):
+    for request in chain(undoing, first, exporting.unordered(), watch.dates_over(timezone.now())):
         yield Job("advance", request.id)
     for job in training.due_jobs(timezone.now()):
         yield Job("train", job)

@@ -20,6 +20,7 @@ from erasure.transitions import move
 
 _AFRESH = {
     "closed_at": None, "extended_at": None, "acknowledged_at": None, "record_ended_at": None,
+    "reasons_emptied": False,
     "run": None, "refused_for": "", "blocked_because": "", "identity_check": "", "mandate": "",
     "undoable": False,
 }  # fmt: skip
