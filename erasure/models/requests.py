@@ -53,6 +53,12 @@ class ErasureRequest(models.Model):
         default=True, help_text="whether the installation's undo window is used, if it has one"
     )
     duplicate_of = models.UUIDField(null=True, blank=True)
+    follows = models.UUIDField(
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text="the case that was reopened as this one, and waits for its own dates",
+    )
     reopened_at = models.DateTimeField(
         null=True, blank=True, help_text="the time to answer counts from here then"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import case, journal, windows
+from erasure.runs.earlier import Kept, kept_before
 from erasure.runs.journal import RunStep
 from erasure.runs.roots import roots_hashes
 from erasure.runs.searching import (
@@ -40,12 +41,14 @@ _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Everything one search over a run's people has found."""
+    """Everything one search over a run's people has found; ``kept``: what earlier cases of theirs
+    have left until a day, which is nothing of this run's to change."""
 
     task: Task
     findings: Findings
     mentions: Mentions
     needles: Mapping[Person, set[Needle]]
+    kept: Kept
 
 
 def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
@@ -69,7 +72,8 @@ def search(task: Task, steps: Sequence[RunStep], given: case.Given, stores: Stor
     needles = gather_needles(findings, task.datasets, stores)
     case.add_given(needles, given)
     mentions = find_mentions([s.step for s in steps], needles, findings, stores)
-    return Search(task=task, findings=findings, mentions=mentions, needles=needles)
+    kept = kept_before(given)
+    return Search(task=task, findings=findings, mentions=mentions, needles=needles, kept=kept)
 
 
 def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
@@ -97,7 +101,18 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
             Entry(ordinal=step.ordinal, key=m.key, text=text, people=frozenset(m.people))
             for text, m in mentioned.items()
         ]
-    return entries
+    return list(_left_alone(entries, steps, found.kept)) if found.kept.rows else entries
+
+
+def _left_alone(entries: Iterable[Entry], steps: Sequence[RunStep], kept: Kept) -> Iterator[Entry]:
+    """Without what would change a row that an earlier case of the same person has left."""
+    by_ordinal = {s.ordinal: s.step for s in steps}
+    for entry in entries:
+        step = by_ordinal[entry.ordinal]
+        if step.action not in KEPT:
+            entry.people = kept.without(entry.people, step.dataset.address, entry.text)
+        if entry.people:
+            yield entry
 
 
 def _entries_of_row(
