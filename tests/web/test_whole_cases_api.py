@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,12 @@ from tests.web.conftest import everything_written
 
 MAIL = {"kind": "email", "value": EMAIL}
 LATER = str(timezone.localdate() + timedelta(days=400))
-HOLD = {"code": "legal_claims", "legal_reference": "Art. 17(3)(e)", "because": "claim 17"}
-WHY = {"because": "somebody has looked at it"}
+HOLD: dict[str, Any] = {
+    "code": "legal_claims",
+    "legal_reference": "Art. 17(3)(e)",
+    "because": "claim 17",
+}
+WHY: dict[str, Any] = {"because": "somebody has looked at it"}
 
 
 class Desk:
@@ -79,7 +82,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(transactional_db: None) -> Iterator[Desk]:
+def desk(transactional_db: None) -> Desk:
     return Desk()
 
 
@@ -190,7 +193,7 @@ def test_an_objection_to_direct_marketing(desk: Desk, shop: Path) -> None:
 def test_a_ground_that_is_not_met(desk: Desk, shop: Path) -> None:
     Dataset.objects.update(purpose="fraud prevention", legal_basis="legitimate_interests")
     desk.planned()
-    refusal = {"because": "overriding interests", "code": "ground_not_met"}
+    refusal: dict[str, Any] = {"because": "overriding interests", "code": "ground_not_met"}
     assert "ground" in desk.refused("refuse", **refusal)
     desk.does("ground", ground="objection")
     assert "balanced" in desk.refused("refuse", **refusal)
