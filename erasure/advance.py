@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
+from erasure.domain.identity import GATHERED
 from erasure.domain.roles import SYSTEM
 from erasure.domain.states import SETTLED, WAITING
 from erasure.evidence import ledger
@@ -23,6 +24,7 @@ from erasure.flow import (
     decide,
     end_records,
     execute,
+    expire,
     export,
     letters,
     models,
@@ -63,12 +65,13 @@ _AT_ONCE = 500
 @dataclass(frozen=True)
 class Job:
     """``advance`` a request, ``act`` on one store of a run, ``train`` a model's job, ``send`` a
-    letter, ``gather`` an export, or ``tell`` a recipient. Ids only: the broker sees no more.
+    letter, ``gather`` an export, ``tell`` a recipient, ``look`` for data past their date, or let
+    them ``expire``. Ids only: the broker sees no more.
 
     ``kind`` is the store's kind, which names the queue.
     """
 
-    name: Literal["advance", "act", "train", "send", "gather", "tell"]
+    name: Literal["advance", "act", "train", "send", "gather", "tell", "look", "expire"]
     id: UUID
     store: str = ""
     kind: str = ""
@@ -94,24 +97,32 @@ def perform(job: Job) -> list[Job]:
         return []  # somebody else was faster; the sweep looks again
 
 
-def _gather(export_id: UUID) -> None:
+def _noting(does: Callable[[UUID], object], name: str, job_id: UUID) -> None:
+    """A job of no run. A passing fault is raised; any other is noted where a person sees it."""
     try:
-        export.gather(export_id)
-    except StoreError as error:
-        if not error.permanent:
-            raise
-        export.block(export_id, str(error))
-    except (Fenced, WrongState):
-        raise
+        does(job_id)
     except (LetheError, LineageError) as error:
-        export.block(export_id, str(error))
+        passing = isinstance(error, StoreError) and not error.permanent
+        if passing or isinstance(error, Fenced | WrongState):
+            raise
+        _GIVEN_UP[name](job_id, str(error))
 
 
 # Nothing follows these.
 _ALONE: dict[str, Callable[[UUID], None]] = {
     "send": letters.send_again,
-    "gather": _gather,
+    "gather": partial(_noting, export.gather, "gather"),
     "tell": webhook.send,
+    "look": partial(_noting, expire.look, "look"),
+    "expire": partial(_noting, expire.carry_out, "expire"),
+}
+
+
+_GIVEN_UP: dict[str, Callable[[UUID, str], object]] = {
+    "train": training.give_up,
+    "gather": export.block,
+    "look": expire.note_trouble,
+    "expire": expire.block,
 }
 
 
@@ -137,11 +148,8 @@ def give_up(job: Job, why: str) -> None:
     if job.name == "advance":
         _block(ErasureRequest.objects.get(pk=job.id), why)
         return
-    if job.name == "train":
-        training.give_up(job.id, why)
-        return
-    if job.name == "gather":
-        export.block(job.id, why)
+    if job.name in _GIVEN_UP:
+        _GIVEN_UP[job.name](job.id, why)
         return
     run = Run.objects.get(pk=job.id)
     execute.block_store(run.stores.get(store=job.store), why)
@@ -174,11 +182,18 @@ def _block(request: ErasureRequest, why: str) -> None:
 
 
 def _plan(request: ErasureRequest) -> list[Job]:
-    if request.right != "erasure":
+    if request.right not in {"erasure", *GATHERED}:
         return []  # somebody hands it on
     planning.make_plan(request, by=_BY)
+    return _gather(request)
+
+
+def _gather(request: ErasureRequest) -> list[Job]:
+    """What was ordered; and where a copy is all that is asked for, that is ordered, once."""
+    if exporting.unordered().filter(pk=request.pk).exists():
+        export.order_export(request, by=_BY)
     wanted = request.exports.filter(state="ordered")
-    return [Job("gather", pk) for pk in wanted.values_list("id", flat=True)]  # an officer decides
+    return [Job("gather", pk) for pk in wanted.values_list("id", flat=True)]
 
 
 def _start(request: ErasureRequest) -> list[Job]:
@@ -291,6 +306,7 @@ def _close_window(request: ErasureRequest) -> list[Job]:
 _NEXT: dict[str, Callable[[ErasureRequest], list[Job]]] = {
     "identified": _plan,
     "approved": _start,
+    "gathering": _gather,
     "executing": _execute,
     "verifying": _verify,
     "undoing": _undo,
@@ -312,13 +328,15 @@ def due_jobs() -> Iterator[Job]:
         yield Job("advance", request.id)
     undoing = ErasureRequest.objects.filter(state="undoing").iterator()
     first = rescanning.waiting(timezone.now())[:1]  # one message is enough for everybody
-    for request in chain(undoing, first, watch.dates_over(timezone.now())):
+    for request in chain(undoing, first, exporting.unordered(), watch.dates_over(timezone.now())):
         yield Job("advance", request.id)
     for job in training.due_jobs(timezone.now()):
         yield Job("train", job)
     yield from map(partial(Job, "send"), letters.due(timezone.now()))
     yield from map(partial(Job, "gather"), exporting.due())
     yield from map(partial(Job, "tell"), webhooks.due(timezone.now()))
+    yield from map(partial(Job, "look"), expire.looks_due(timezone.localdate()))
+    yield from map(partial(Job, "expire"), expire.due())
 
 
 def close_windows() -> None:
@@ -347,6 +365,7 @@ def finish_keys() -> int:
     close_windows()
     export.clear(timezone.now())
     webhook.clear(timezone.now())
+    expire.clear()
     _release()
     ended = ErasureRequest.objects.filter(state__in=SETTLED)
     left = DataKey.objects.filter(destroyed_at=None).filter(

@@ -25,6 +25,7 @@ _IN_LEDGER = frozenset(
         "Export",
         "Call",
         "Complaint",
+        "Expiry",
     }
 )
 

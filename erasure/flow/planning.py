@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from erasure.domain.errors import StoreError, UsageError
+from erasure.domain.identity import GATHERED
 from erasure.domain.keeping import Keep, kept, partly
 from erasure.domain.parts import refuse_parts
 from erasure.domain.plan import Draft, World, draft_steps, loose_paths, refuse_contradictions
@@ -67,10 +68,11 @@ class Preview:
 @deed("plan")
 @looked_up_once()
 def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
-    """Plan an identified request, and move it to ``planned``; None when nothing is known of the
-    person, who then gets ``no_data``, never "completed", and whose identifiers are shredded; who
-    was erased before is looked for again."""
-    if request.right != "erasure":
+    """Plan an identified request, and move it to ``planned``, or to ``gathering`` where a copy is
+    asked for and nothing is erased; None when nothing is known of the person, who then gets
+    ``no_data``, never "completed", and whose identifiers are shredded; who was erased before is
+    looked for again. Raises UsageError for a right that is neither."""
+    if request.right not in {"erasure", *GATHERED}:
         raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
     preview = preview_plan(request)
     with ledger.together():
@@ -81,7 +83,8 @@ def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
                 move(old, "stale", by=by, because="planned again")
         if preview.rows:
             plan = _store(request, preview)
-            move(request, "planned", by=by, because=f"plan {plan.digest[:12]}")
+            to = "planned" if request.right == "erasure" else "gathering"
+            move(request, to, by=by, because=f"plan {plan.digest[:12]}")
             return plan
         if request.run_id and request.plans.filter(state="carried_out").exists():
             # Something was seen of an erased person, and no step leads to it any more.

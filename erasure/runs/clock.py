@@ -22,7 +22,8 @@ def clock_of(request: ErasureRequest) -> clocks.Clock:
     began = request.reopened_at or request.received_at
     pauses = [
         clocks.Pause(why="fee" if p.why == "fee" else "identity", since=p.since, until=p.until)
-        for p in request.pauses.all()
+        # Asked anew: what was read along with the case is from before its last pause ended.
+        for p in request.pauses.order_by("since")
         if not request.reopened_at or p.since >= began
     ]
     return _clock(request, began, pauses)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from erasure import vault
 from erasure.domain.errors import StoreError
 from erasure.domain.finding import Person
-from erasure.domain.keeping import Keep, overtaken, stopping
+from erasure.domain.keeping import Keep, overtaken, spread, stopping
 from erasure.domain.needles import Needle
 from erasure.domain.plan import Draft
 from erasure.domain.steps import KEPT, Step
@@ -135,11 +135,14 @@ def released(request: ErasureRequest, steps: Sequence[PlanStep]) -> list[PlanSte
     standing = [step for step in steps if step.on_hold]
     if not standing:
         return []
-    held = {keep.dataset for keep in keeps_of(request) if keep.since}
+    held = {keep.dataset: keep for keep in keeps_of(request) if keep.since}
     if "" in held:
         return []
-    # What a hold took along goes with what it was about.
-    return [] if held & {step.dataset for step in standing} else standing
+    # What a hold has taken along goes with what it was about; what another hold is about, or has
+    # taken along, waits for that one.
+    walked = [edge["reference"] for edge in standing[0].plan.edges]
+    spread(held, [(reference["holder"], reference["target"]) for reference in walked])
+    return [step for step in standing if step.dataset not in held]
 
 
 def is_held(request: ErasureRequest, datasets: Collection[str]) -> str:

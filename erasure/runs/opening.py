@@ -18,6 +18,7 @@ from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import basis, case, journal, windows
+from erasure.runs.earlier import Kept, kept_before
 from erasure.runs.journal import RunStep
 from erasure.runs.pieces import Pieces, going_of
 from erasure.runs.roots import roots_hashes
@@ -43,13 +44,15 @@ _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """Everything one search over a run's people has found; ``pieces``: rows that simply go, which
-    are not among the findings."""
+    are not among the findings; ``kept``: what earlier cases of theirs have left until a day, which
+    is nothing of this run's to change."""
 
     task: Task
     findings: Findings
     pieces: Pieces
     mentions: Mentions
     needles: Mapping[Person, set[Needle]]
+    kept: Kept
 
 
 def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
@@ -77,14 +80,19 @@ def search(
 ) -> Search:
     """Find by key, gather the needles, find by value. ``packed``: stores of which no row that
     simply goes is looked at afterwards: it is only counted and written down."""
-    pieces = Pieces(going_of(steps, task.guards, packed), task.carries())
+    kept = kept_before(given)
+    # Where an earlier case has left rows, each is looked at.
+    going = going_of(steps, task.guards, () if kept.rows else packed)
+    pieces = Pieces(going, task.carries())
     findings = find_rows(task, stores, pieces=pieces)
     needles = gather_needles(findings, task.datasets, stores)
     for person, owned in pieces.needles.items():
         needles.setdefault(person, set()).update(owned)
     case.add_given(needles, given)
     mentions = find_mentions([s.step for s in steps], needles, findings, stores)
-    return Search(task=task, findings=findings, pieces=pieces, mentions=mentions, needles=needles)
+    return Search(
+        task=task, findings=findings, pieces=pieces, mentions=mentions, needles=needles, kept=kept
+    )
 
 
 def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
@@ -112,7 +120,18 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
             Entry(ordinal=step.ordinal, key=m.key, text=text, people=frozenset(m.people))
             for text, m in mentioned.items()
         ]
-    return entries
+    return list(_left_alone(entries, steps, found.kept)) if found.kept.rows else entries
+
+
+def _left_alone(entries: Iterable[Entry], steps: Sequence[RunStep], kept: Kept) -> Iterator[Entry]:
+    """Without what would change a row that an earlier case of the same person has left."""
+    by_ordinal = {s.ordinal: s.step for s in steps}
+    for entry in entries:
+        step = by_ordinal[entry.ordinal]
+        if step.action not in KEPT:
+            entry.people = kept.without(entry.people, step.dataset.address, entry.text)
+        if entry.people:
+            yield entry
 
 
 def _entries_of_row(
