@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.warm import carry_out
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -28,7 +30,7 @@ class Installation:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``manage.py ARGUMENTS``."""
-        return self.python(str(ROOT / "manage.py"), *arguments)
+        return carry_out([str(ROOT / "manage.py"), *arguments], self.variables(), timeout=240)
 
     def python(self, *arguments: str, timeout: int = 240) -> subprocess.CompletedProcess[str]:
         """The interpreter with these arguments, in this installation's environment."""
