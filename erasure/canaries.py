@@ -161,7 +161,7 @@ def look(current: CanaryRound) -> CanaryRound:
     with transaction.atomic():
         current.save(update_fields=["findings", "state", "finished_at", "people"])
         told = {"round": str(current.id), "people": current.count, "state": current.state}
-        ledger.append("canaries", {**told, "findings": len(current.findings)})
+        ledger.record("canaries", {**told, "findings": len(current.findings)})
     if found:
         _alarm(current)
     return current

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from erasure.domain.errors import WrongState
 from erasure.domain.states import Table
@@ -62,7 +63,7 @@ def move_all(
         raise WrongState(f"{names}: cannot go from {old} to {to}")
     values = {"state": to, **(also or {})}
     keys = [s.pk for s in subjects]
-    with transaction.atomic():
+    with _whole(len(keys)):
         moved = model._default_manager.filter(pk__in=keys, state=old).update(**values)
         if moved != len(keys):
             raise WrongState(f"{names}: is no longer {old}; somebody else moved it")
@@ -71,6 +72,13 @@ def move_all(
     for subject in subjects:
         for name, value in values.items():
             setattr(subject, name, value)
+
+
+def _whole(moving: int) -> AbstractContextManager[None]:
+    """A part of the transaction that it stands in, if any; that ends too where only some of many
+    could be moved. One alone is moved or not."""
+    alone = moving == 1 and connection.in_atomic_block
+    return nullcontext() if alone else transaction.atomic(savepoint=False)
 
 
 def _record(kind: str, keys: Sequence[Any], old: str, to: str, by: str, because: str) -> None:
@@ -86,6 +94,6 @@ def _record(kind: str, keys: Sequence[Any], old: str, to: str, by: str, because:
         for key in keys
     )
     case = "request" if kind == "ErasureRequest" else "id"
-    ledger.append_within(
+    ledger.record_many(
         ("move", {"kind": kind, case: str(key), "from": old, "to": to, "by": by}) for key in keys
     )

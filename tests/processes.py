@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
 _PR_SET_PDEATHSIG = 1
+_library = ctypes.CDLL(None) if sys.platform == "linux" else None
 _Kept = TypeVar("_Kept")
 _ending = ExitStack()
 _owner = os.getpid()
@@ -32,5 +33,5 @@ def ends_with_us() -> None:
     """In a child before it becomes a server: it is killed when the thread that started it ends,
     however that comes; so let the main thread start it. Where the system has no such thing, only
     an orderly end stops the server."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _library is not None:
+        _library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

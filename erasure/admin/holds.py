@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
 from erasure.admin import words
 from erasure.admin.pairs import pairs_of
@@ -129,9 +129,10 @@ class HoldAdmin(ReadOnly):
             "form": form,
             "title": "Place a legal hold",
             "submit": "Place the hold",
-            "back": ("admin:erasure_hold_changelist", "Holds"),
+            "list_address": reverse("admin:erasure_hold_changelist"),
+            "list_name": "Holds",
         }
-        return TemplateResponse(request, "admin/erasure/hold/new.html", context)
+        return TemplateResponse(request, "admin/erasure/form.html", context)
 
     def change_view(
         self,

@@ -155,8 +155,15 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly)
                 form.add_error("identifiers", str(error))
         if form.is_bound:
             form.without_values()
-        context = {**self.admin_site.each_context(request), "form": form, "title": "New request"}
-        return TemplateResponse(request, f"{_FOLDER}/new.html", context)
+        context = {
+            **self.admin_site.each_context(request),
+            "form": form,
+            "title": "New request",
+            "submit": "Record the request",
+            "list_address": reverse("admin:erasure_erasurerequest_changelist"),
+            "list_name": "Requests",
+        }
+        return TemplateResponse(request, "admin/erasure/form.html", context)
 
     def _opened(self, request: HttpRequest, form: NewRequest) -> HttpResponse:
         by = required(request, "open")

@@ -64,9 +64,10 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def canonical(value: Any, place: str = "payload") -> bytes:
-    """The canonical UTF-8 bytes of ``value``. Raises EvidenceError, see :func:`plain`."""
-    copy = plain(value, place)
+def canonical(value: Any, place: str = "payload", depth: int = 0) -> bytes:
+    """The canonical UTF-8 bytes of ``value``. Raises EvidenceError, see :func:`plain`. ``depth``:
+    how deep it will stand in another value."""
+    copy = plain(value, place, depth)
     # What the standard library writes of ASCII alone is byte for byte the same, and much faster.
     text = json.dumps(copy, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode() if text.isascii() else rfc8785.dumps(copy)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from erasure.domain.errors import EvidenceError
 from erasure.evidence import disk, keys, ledger
@@ -20,7 +19,7 @@ from erasure.evidence.canonical import canonical, digest, plain
 from erasure.evidence.report import describe
 from erasure.evidence.signing import pinned_keys, signer
 from erasure.evidence.verify import LEAF_KIND_PREFIX, verify_certificate
-from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf
+from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf, LedgerTip
 
 FOLDER = "certificates"
 _FAULTS_SHOWN = 5
@@ -45,13 +44,11 @@ def seal(body: Mapping[str, Any]) -> Sealed:
     if that is rolled back, the file stays without an entry until the same id is sealed again.
     """
     content = _checked(body)
-    with transaction.atomic():
+    with ledger.together():
         tip = ledger.locked_tip()  # before looking: two that seal the same id take turns
         row = Certificate.objects.filter(pk=content["id"]).first()
         if row is None:
-            proof = [node.hex() for node in ledger.frontier_of(tip).last_leaf_proof()]
-            row = _enter(content)
-            document = _document(row, content, proof)
+            row, document = _enter(content, tip)
         else:
             document = _again(row, content)
         path = path_of(row)
@@ -74,40 +71,40 @@ def _checked(body: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _enter(content: dict[str, Any]) -> Certificate:
-    """The ledger's entry, the head over it and the row."""
+def _enter(content: dict[str, Any], tip: LedgerTip) -> tuple[Certificate, dict[str, Any]]:
+    """The ledger's entry, the head over it, the row and the file's content."""
     sealed_digest = digest(content)
     payload = {
         "certificate": content["id"],
         "digest": sealed_digest,
         "request": content["request"]["id"],
     }
-    index = ledger.append(f"{LEAF_KIND_PREFIX}{content['kind']}", payload)
-    ledger.head()
+    kind = f"{LEAF_KIND_PREFIX}{content['kind']}"
+    leaf, head, proof = ledger.append_shown(kind, payload, tip)
     row = Certificate(
         id=content["id"],
         request=content["request"]["id"],
         kind=content["kind"],
         digest=sealed_digest,
         path=f"{FOLDER}/{content['id']}.json",
-        leaf=index,
+        leaf=leaf.index,
         issued_at=datetime.fromisoformat(content["issued_at"]),
     )
     row.save()
-    return row
+    return row, _document(content, leaf, head, proof)
 
 
-def _document(row: Certificate, content: dict[str, Any], proof: list[str]) -> dict[str, Any]:
+def _document(
+    content: dict[str, Any], leaf: LedgerLeaf, head: LedgerHead, proof: list[str]
+) -> dict[str, Any]:
     """The file's content: the body, its place in the ledger, the signature over both."""
-    leaf = LedgerLeaf.objects.get(pk=row.leaf)
-    head = LedgerHead.objects.get(pk=row.leaf + 1)
-    earlier = ledger.span(row.request, before=row.leaf)
-    first, entries = earlier or (row.leaf, 0)
+    earlier = ledger.span(leaf.request, before=leaf.index)
+    first, entries = earlier or (leaf.index, 0)
     place = {
         "head": ledger.signed_head(head).to_json(),
         "inclusion": proof,
         "leaf": ledger.entry(leaf, json.loads(leaf.payload)),
-        "range": {"first": first, "last": row.leaf, "entries": entries + 1},
+        "range": {"first": first, "last": leaf.index, "entries": entries + 1},
     }
     signed = {"body": content, "ledger": place}
     by = signer()
@@ -131,7 +128,9 @@ def _again(row: Certificate, content: dict[str, Any]) -> dict[str, Any]:
             f"certificate {row.pk}: its file is missing or damaged and this is not the content "
             "that was sealed; restore the file from a backup"
         )
-    return _document(row, content, ledger.prove(row.leaf, row.leaf + 1))
+    leaf = LedgerLeaf.objects.get(pk=row.leaf)
+    head = LedgerHead.objects.get(pk=row.leaf + 1)
+    return _document(content, leaf, head, ledger.prove(row.leaf, row.leaf + 1))
 
 
 def _on_file(row: Certificate) -> dict[str, Any] | None:

@@ -1,17 +1,20 @@
 """The ledger: an append-only Merkle log (RFC 6962) of everything that happened, without personal
-data. Appends join the caller's transaction and wait for each other on the tip's row.
+data. Appends join the caller's transaction and wait for each other on the tip's row; those of a
+transaction that is opened by :func:`together` are written at its end, under one signature.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Count, Min
 from django.utils import timezone
 
 from erasure.domain import merkle
@@ -21,7 +24,21 @@ from erasure.evidence.canonical import canonical, commit, timestamp
 from erasure.evidence.signing import signer
 from erasure.models.evidence import LedgerHead, LedgerLeaf, LedgerTip
 
-__all__ = ["SignedHead", "append", "append_many", "commit", "head", "prove", "prove_growth", "span"]
+__all__ = [
+    "SignedHead",
+    "append",
+    "append_many",
+    "append_shown",
+    "commit",
+    "head",
+    "prove",
+    "prove_growth",
+    "record",
+    "record_many",
+    "span",
+    "together",
+    "write_down",
+]
 
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 _BATCH = 1000
@@ -47,6 +64,89 @@ class SignedHead:
         return {"root": root, "signed_at": signed_at, "size": size}
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """An entry without its place; ``payload`` in its canonical form."""
+
+    kind: str
+    request: str
+    payload: bytes
+    moment: datetime
+
+    @staticmethod
+    def of(kind: str, payload: Mapping[str, Any], moment: datetime) -> _Entry:
+        """Raises EvidenceError, see :func:`append`."""
+        if not _KIND.fullmatch(kind):
+            raise EvidenceError("ledger: a kind is a lower-case word of at most 60 characters")
+        return _Entry(kind, request_of(payload), canonical(payload, depth=1), moment)
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """Entries of a transaction that are still to be written; ``depth``: that of its savepoint, with
+    which they would be rolled back."""
+
+    depth: int
+    entries: list[_Entry] = field(default_factory=list)
+
+
+_gathered: ContextVar[_Gathered | None] = ContextVar("gathered", default=None)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """A transaction whose entries (:func:`record`) are written at its end: the tip is locked late
+    and once, and signed once. Inside another one it becomes part of that, and fails with it."""
+    if _open() is not None:
+        with transaction.atomic(savepoint=False):
+            yield
+        return
+    with transaction.atomic():
+        before = _gathered.set(_Gathered(_depth()))
+        try:
+            yield
+            write_down()
+        finally:
+            _gathered.reset(before)
+
+
+def record(kind: str, payload: Mapping[str, Any], *, at: datetime | None = None) -> None:
+    """Add one entry, with the others of its transaction where that is :func:`together`. Raises as
+    :func:`append`."""
+    record_many([(kind, payload)], at=at)
+
+
+def record_many(
+    entries: Iterable[tuple[str, Mapping[str, Any]]], *, at: datetime | None = None
+) -> None:
+    """Add entries in order, all or none; as :func:`record`."""
+    gathered = _open()
+    if gathered is None:
+        append_many(entries, at=at)
+    else:
+        moment = at or timezone.now()
+        gathered.entries.extend([_Entry.of(kind, payload, moment) for kind, payload in entries])
+
+
+def write_down() -> None:
+    """Write what this transaction has recorded so far: for whoever needs it in its place."""
+    gathered = _open()
+    if gathered is not None and gathered.entries:
+        _write(gathered.entries)
+        gathered.entries.clear()
+
+
+def _open() -> _Gathered | None:
+    """What is gathered here; a savepoint inside may be rolled back without the rest, so that its
+    entries are written in it."""
+    gathered = _gathered.get()
+    return gathered if gathered is not None and gathered.depth == _depth() else None
+
+
+def _depth() -> int:
+    return sum(point is not None for point in connection.savepoint_ids)
+
+
 def append(kind: str, payload: Mapping[str, Any], *, at: datetime | None = None) -> int:
     """Add one entry and return its index. ``payload["request"]`` ties it to a case.
 
@@ -60,24 +160,40 @@ def append_many(
     entries: Iterable[tuple[str, Mapping[str, Any]]], *, at: datetime | None = None
 ) -> range:
     """Add entries in order, all or none, and return their indexes; see :func:`append`."""
+    moment = at or timezone.now()
+    listed = [_Entry.of(kind, payload, moment) for kind, payload in entries]
     with transaction.atomic():
-        return append_within(entries, at=at)
+        return _write(listed)
 
 
-def append_within(
-    entries: Iterable[tuple[str, Mapping[str, Any]]], *, at: datetime | None = None
-) -> range:
-    """:func:`append_many` for whoever has opened a transaction for it, which an error must end."""
+def append_shown(
+    kind: str, payload: Mapping[str, Any], tip: LedgerTip
+) -> tuple[LedgerLeaf, LedgerHead, list[str]]:
+    """Add one entry after those recorded so far and show the head over it; returns the entry, the
+    head and the proof that leads from one to the other (hexadecimal, lowest first). ``tip``: locked
+    by the caller (:func:`locked_tip`) in its transaction."""
+    gathered = _open()
+    entries = [*(gathered.entries if gathered else ()), _Entry.of(kind, payload, timezone.now())]
+    if gathered:
+        gathered.entries.clear()
+    frontier = frontier_of(tip)
+    *before, last = entries
+    leaves = [_added(frontier, entry) for entry in before]
+    proof = [node.hex() for node in frontier.last_leaf_proof()]
+    leaves.append(_added(frontier, last))
+    moved = _store(tip, frontier, leaves)
+    head = LedgerHead.objects.create(**{n: v for n, v in moved.items() if n != "peaks"})
+    return leaves[-1], head, proof
+
+
+def _write(entries: Iterable[_Entry]) -> range:
+    """Inside a transaction, which an error must end."""
     tip = locked_tip()
     frontier = frontier_of(tip)
-    moment = at or timezone.now()
-    leaves = (_added(frontier, kind, payload, moment) for kind, payload in entries)
-    while batch := list(islice(leaves, _BATCH)):
-        LedgerLeaf.objects.bulk_create(batch)
-    grown = range(tip.size, frontier.size)
-    if grown:
-        _move(tip, frontier, moment)
-    return grown
+    leaves = [_added(frontier, entry) for entry in entries]
+    if leaves:
+        _store(tip, frontier, leaves)
+    return range(tip.size, frontier.size)
 
 
 def head() -> SignedHead:
@@ -132,12 +248,12 @@ def prove_growth(old: int, new: int) -> list[str]:
 
 def span(request: str, *, before: int) -> tuple[int, int] | None:
     """First index and number of the entries of a case below index ``before``; None without any."""
-    indexes = LedgerLeaf.objects.filter(request=request, index__lt=before)
-    first = indexes.order_by("index").values_list("index", flat=True).first()
-    return None if first is None else (first, indexes.count())
+    found = LedgerLeaf.objects.filter(request=request, index__lt=before)
+    told = found.aggregate(first=Min("index"), entries=Count("index"))
+    return (told["first"], told["entries"]) if told["entries"] else None
 
 
-def entry(leaf: LedgerLeaf, payload: Mapping[str, Any]) -> dict[str, Any]:
+def entry(leaf: LedgerLeaf, payload: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a leaf hash covers: place, time, kind and payload."""
     return {
         "at": timestamp(leaf.created_at),
@@ -177,21 +293,19 @@ def frontier_of(tip: LedgerTip) -> merkle.Frontier:
         ) from None
 
 
-def _added(
-    frontier: merkle.Frontier, kind: str, payload: Mapping[str, Any], moment: datetime
-) -> LedgerLeaf:
+def _added(frontier: merkle.Frontier, entered: _Entry) -> LedgerLeaf:
     """The next leaf, already counted in ``frontier``."""
-    if not _KIND.fullmatch(kind):
-        raise EvidenceError("ledger: a kind is a lower-case word of at most 60 characters")
     leaf = LedgerLeaf(
         index=frontier.size,
         previous_id=frontier.size - 1 if frontier.size else None,
-        kind=kind,
-        request=request_of(payload),
-        payload=canonical(payload).decode(),
-        created_at=moment,
+        kind=entered.kind,
+        request=entered.request,
+        payload=entered.payload.decode(),
+        created_at=entered.moment,
     )
-    hashed = merkle.leaf_hash(canonical(entry(leaf, payload)))
+    # ``payload`` comes last in the canonical form of an entry.
+    around = canonical(entry(leaf, None)).removesuffix(b"null}")
+    hashed = merkle.leaf_hash(b"%b%b}" % (around, entered.payload))
     leaf.leaf_hash = hashed.hex()
     frontier.append(hashed)
     return leaf
@@ -203,11 +317,16 @@ def request_of(payload: Mapping[str, Any]) -> str:
     return request if isinstance(request, str) else ""
 
 
-def _move(tip: LedgerTip, frontier: merkle.Frontier, moment: datetime) -> None:
-    """Compare and swap, so that a database without row locks can lose an append but not fork."""
-    moved = LedgerTip.objects.filter(pk=1, size=tip.size).update(**_tip_values(frontier, moment))
-    if moved != 1:
+def _store(
+    tip: LedgerTip, frontier: merkle.Frontier, leaves: Sequence[LedgerLeaf]
+) -> Mapping[str, Any]:
+    """Write the leaves and move the tip behind them; returns what the tip says now."""
+    LedgerLeaf.objects.bulk_create(leaves, _BATCH)
+    values = _tip_values(frontier, leaves[-1].created_at)
+    # Compare and swap, so that a database without row locks can lose an append but not fork.
+    if LedgerTip.objects.filter(pk=1, size=tip.size).update(**values) != 1:
         raise EvidenceError("ledger: another process appended at the same moment; try again")
+    return values
 
 
 def _tip_values(frontier: merkle.Frontier, moment: datetime) -> dict[str, Any]:

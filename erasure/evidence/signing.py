@@ -6,6 +6,7 @@ import os
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,24 @@ def signer() -> Signer:
 
     Raises EvidenceError when the key is malformed, or is not one that is pinned.
     """
-    private = _private_key()
-    identity = keys.key_id(private.public_key())
-    path = public_key_path()
-    create_once(path, keys.to_pem(private.public_key()))
-    if identity not in keys.trusted_keys(path.read_bytes(), str(path)):
+    own, path = _own(settings.LETHE_SIGNING_KEY), public_key_path()
+    try:
+        pinned = path.read_bytes()
+    except FileNotFoundError:
+        create_once(path, keys.to_pem(own.private.public_key()))
+        pinned = path.read_bytes()
+    if own.key_id not in _known(pinned, str(path)):
         raise EvidenceError(
             f"LETHE_SIGNING_KEY: is not the key pinned in {path}; set the old key again, "
             "or append the new public key to that file"
         )
-    return Signer(key_id=identity, private=private)
+    return own
+
+
+@lru_cache(maxsize=4)
+def _known(pinned: bytes, place: str) -> keys.TrustedKeys:
+    """What is pinned, parsed once for as long as the file stays as it is."""
+    return keys.trusted_keys(pinned, place)
 
 
 def pinned_keys() -> keys.TrustedKeys:
@@ -67,11 +76,13 @@ def pinned_keys() -> keys.TrustedKeys:
     return keys.trusted_keys(pem, str(path))
 
 
-def _private_key() -> Ed25519PrivateKey:
+@lru_cache(maxsize=1)
+def _own(key: str) -> Signer:
     try:
-        seed = urlsafe_b64decode(settings.LETHE_SIGNING_KEY)
+        seed = urlsafe_b64decode(key)
     except (Base64Error, ValueError):
         seed = b""
     if len(seed) != _SEED_BYTES:
         raise EvidenceError("LETHE_SIGNING_KEY: must be url-safe base64 of 32 bytes")
-    return Ed25519PrivateKey.from_private_bytes(seed)
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    return Signer(key_id=keys.key_id(private.public_key()), private=private)

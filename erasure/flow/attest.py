@@ -7,14 +7,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.outcome import Done, outcome_of, verified_residue, weaker
 from erasure.domain.states import SETTLED, WAITING
 from erasure.domain.values import NORMALISER_VERSION
-from erasure.evidence import certificate
+from erasure.evidence import certificate, ledger
 from erasure.models import (
     ErasureRequest,
     Notice,
@@ -54,7 +53,7 @@ def attest_run(run: Run, fence: Fence) -> None:
     kinds = frozenset(selectors.identity_kinds())
     for request in members:
         if request.state == "verifying":
-            with transaction.atomic():
+            with ledger.together():
                 fence.check()
                 steps = _fill_steps(request, facts, lines.get(str(request.id), {}))
                 _judge(request, facts, steps, kinds, undoable=str(request.id) in opened)
@@ -69,7 +68,7 @@ def conclude(request: ErasureRequest) -> None:
     steps = statement.steps_of(request)
     later = rescanning.scheduled(request, facts.entries)
     outcome, why = _outcome(request, request.run, steps, later)
-    with transaction.atomic():
+    with ledger.together():
         _close(request, facts, steps, outcome, why)
     destroy_keys(request)
 
@@ -88,7 +87,7 @@ def conclude_rescan(request: ErasureRequest, fence: Fence) -> None:
             step.residue, scanned=step.store in scans, seen_again=step.store in seen
         )
     outcome, why = _outcome(request, run, steps)
-    with transaction.atomic():
+    with ledger.together():
         fence.check()
         PlanStep.write_results(steps)
         if outcome == "blocked":

@@ -30,7 +30,7 @@ def ask_fee(
     with transaction.atomic():
         reasoning.write_down(request, "fee", because, by=by)
         clock.pause(request, "fee", at=at or timezone.now())
-        ledger.append("fee_asked", {"request": str(request.id), "by": by})
+        ledger.record("fee_asked", {"request": str(request.id), "by": by})
     return request
 
 
@@ -41,5 +41,5 @@ def fee_paid(request: ErasureRequest, *, by: Actor, at: datetime | None = None) 
         if not request.pauses.filter(why="fee", until=None).exists():
             raise WrongState(f"request {request.id}: no fee is waited for")
         clock.resume(request, "fee", at=at or timezone.now())
-        ledger.append("fee_paid", {"request": str(request.id), "by": by})
+        ledger.record("fee_paid", {"request": str(request.id), "by": by})
     return request

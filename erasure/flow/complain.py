@@ -67,7 +67,7 @@ def open_complaint(
         complaint.sealed = complaints.sealed(complaint, "words", because)
         complaint.save()
         told = {"request": str(request.id)} if request else {}
-        ledger.append("complaint", {"complaint": str(complaint.id), "law": law, "by": by, **told})
+        ledger.record("complaint", {"complaint": str(complaint.id), "law": law, "by": by, **told})
     return complaint
 
 

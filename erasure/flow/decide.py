@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -42,7 +41,7 @@ def approve_plan(
             f"request {request.id}: who opened a request cannot approve its plan; "
             "let another officer approve it"
         )
-    with transaction.atomic():
+    with ledger.together():
         if request.pauses.filter(why="fee", until=None).exists():
             raise WrongState(f"request {request.id}: waits for a fee; record that it was paid")
         plan = request.plans.filter(state="draft").first()
@@ -53,7 +52,7 @@ def approve_plan(
         move(plan, "approved", by=by, also=approved)
         move(request, "approved", by=by, because=because)
         codes = [entry["code"] for entry in accepted]
-        ledger.append(
+        ledger.record(
             "approved",
             {"request": str(request.id), "digest": digest, "by": by, "accepted": codes},
         )
@@ -171,7 +170,7 @@ def retry_blocked(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
     """
     if request.state != "blocked":
         raise WrongState(f"request {request.id}: is {request.state}, not blocked; nothing to retry")
-    with transaction.atomic():
+    with ledger.together():
         run = request.run
         if run is None or run.state == "abandoned":
             return move(request, "identified", by=by, because="tried again", also=_UNBLOCKED)

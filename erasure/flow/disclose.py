@@ -17,7 +17,7 @@ def show_identifiers(request: ErasureRequest, *, by: Actor) -> list[tuple[str, s
     with transaction.atomic():
         (given,) = case.given_by([request], proved=False).values()
         kinds = sorted({kind for kind, _ in given})
-        ledger.append(
+        ledger.record(
             "identifiers_seen", {"request": str(request.id), "by": by, "identifier_kinds": kinds}
         )
     return list(given)
@@ -28,7 +28,7 @@ def read_letter(letter: Letter, *, by: Actor) -> tuple[str, str]:
     """Address and text of a letter. Raises KeyDestroyed as :func:`show_identifiers` does."""
     with transaction.atomic():
         content = letters.read(letter)
-        ledger.append(
+        ledger.record(
             "letter_seen",
             {"request": str(letter.request_id), "letter": str(letter.id), "by": by},
         )
@@ -42,7 +42,7 @@ def read_reasons(request: ErasureRequest, *, by: Actor) -> list[tuple[reasoning.
     with transaction.atomic():
         read = reasoning.read_all(request)
         about = sorted({one.about for one, _ in read})
-        ledger.append("reasons_seen", {"request": str(request.id), "by": by, "about": about})
+        ledger.record("reasons_seen", {"request": str(request.id), "by": by, "about": about})
     return read
 
 
@@ -52,12 +52,12 @@ def read_complaint(complaint: Complaint, *, by: Actor) -> tuple[str, str]:
     with transaction.atomic():
         content = complaints.read(complaint)
         about = {"request": str(complaint.request_id)} if complaint.request_id else {}
-        ledger.append("complaint_seen", {**about, "complaint": str(complaint.id), "by": by})
+        ledger.record("complaint_seen", {**about, "complaint": str(complaint.id), "by": by})
     return content
 
 
 @deed("see_reasons")
 def read_hold(hold: Hold, *, by: Actor) -> tuple[str, str]:
     """Why a hold was placed, and why it was released; empty as long as it was not."""
-    ledger.append("reasons_seen", {"hold": str(hold.id), "by": by, "about": ["hold"]})
+    ledger.record("reasons_seen", {"hold": str(hold.id), "by": by, "about": ["hold"]})
     return hold.because, hold.released_because

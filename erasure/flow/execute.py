@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Prefetch
 from django.utils import timezone
 
@@ -19,6 +18,7 @@ from erasure.domain.errors import (
 )
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
+from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep, Run, StoreRun
 from erasure.runs import acting, case, explaining, exporting, holding, journal, opening
 from erasure.runs.lease import Fence, lease
@@ -128,7 +128,7 @@ def _approved_plan(request: ErasureRequest) -> Plan:
 
 def _send_back(requests: list[ErasureRequest], why: str) -> None:
     for request in requests:
-        with transaction.atomic():
+        with ledger.together():
             move(_approved_plan(request), "stale", by=_BY, because=why)
             move(request, "identified", by=_BY, because=f"stale plan: {why}")
 
@@ -204,7 +204,7 @@ def due_stores(run: Run) -> list[str]:
 
 def block_run(run: Run, why: str) -> Run:
     """The run stops where a person can see it; everybody in it is told."""
-    with transaction.atomic():
+    with ledger.together():
         move(run, "blocked", by=_BY, because=why)
         for state in ("executing", "verifying"):
             requests = list(run.requests.filter(state=state))

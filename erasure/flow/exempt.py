@@ -65,7 +65,7 @@ def add_exception(
         _plan_again(request, by, f"{dataset} is kept")
         told: dict[str, object] = {"request": str(request.id), "dataset": dataset, "by": by}
         told |= {"code": code, **({"fields": list(names)} if names else {})}
-        ledger.append("exception", {**told, "until": until.isoformat()})
+        ledger.record("exception", {**told, "until": until.isoformat()})
     return kept
 
 
@@ -79,7 +79,7 @@ def lift_exception(kept: KeptDataset, *, by: Actor) -> KeptDataset:
             raise WrongState(f"{kept.dataset}: its exception was lifted before")
         _plan_again(kept.request, by, f"{kept.dataset} is not kept")
         told = {"request": str(kept.request_id), "dataset": kept.dataset, "by": by}
-        ledger.append("exception_lifted", told)
+        ledger.record("exception_lifted", told)
     kept.lifted_by, kept.lifted_at = by, lifted["lifted_at"]  # type: ignore[assignment]
     return kept
 

@@ -165,4 +165,4 @@ def _label(export: Export) -> str:
 
 def _note(kind: str, export: Export, by: str) -> None:
     told = {"request": str(export.request_id), "export": str(export.id), "by": by}
-    ledger.append(kind, told)
+    ledger.record(kind, told)

@@ -33,7 +33,7 @@ def extend_deadline(
         request.save(update_fields=["extended_at"])
         clock.wind(request)
         due = request.due_at.isoformat() if request.due_at else None
-        ledger.append("extended", {"request": str(request.id), "by": by, "answer_by": due})
+        ledger.record("extended", {"request": str(request.id), "by": by, "answer_by": due})
     return request
 
 

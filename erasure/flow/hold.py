@@ -64,7 +64,7 @@ def place_hold(
         if request is not None:
             hold.cases.add(request)
         _plan_again(hold, because="a hold was placed")
-        ledger.append("hold_placed", {**_told(hold), "by": by})
+        ledger.record("hold_placed", {**_told(hold), "by": by})
     return hold
 
 
@@ -83,7 +83,7 @@ def release_hold(hold: Hold, *, by: Actor, because: str) -> Hold:
         if not Hold.objects.filter(pk=hold.pk, released_at=None).update(**told):
             raise WrongState(f"hold {hold.id}: was released before")
         _plan_again(hold, because="a hold was released")
-        ledger.append("hold_released", {"hold": str(hold.id), "by": by})
+        ledger.record("hold_released", {"hold": str(hold.id), "by": by})
     for name, value in told.items():
         setattr(hold, name, value)
     return hold

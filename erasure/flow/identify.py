@@ -9,7 +9,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from erasure import vault
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import Proof, proved_kinds, refuse_without_mandate
 from erasure.domain.roles import Actor, deed
+from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier
 from erasure.runs import case, clock, given, reasoning, tokens
 from erasure.transitions import move
@@ -30,7 +30,7 @@ def ask_identity(
 
     The clock waits where the law lets it. Raises UsageError without a doubt.
     """
-    with transaction.atomic():
+    with ledger.together():
         move(request, "identity_required", by=by, because="asked for what proves who asks")
         reasoning.write_down(request, "identity_doubt", doubt, by=by)
         request.identifiers.exclude(proved_by="mailbox").update(proved_by="")
@@ -89,7 +89,7 @@ def _identified(
     refuse_without_mandate(request.asked_by, mandate)
     if any(case.repeats_identifier(request, text) for text in (method, mandate)):
         raise UsageError(f"{place}: the words repeat what the person is known by; leave that out")
-    with transaction.atomic():
+    with ledger.together():
         also = {"identity_check": method, "mandate": mandate}
         move(request, "identified", by=by, because=method, also=also)
         proved.update(proved_by=proof)
@@ -103,7 +103,7 @@ def ask_mailbox(request: ErasureRequest, *, now: datetime | None = None) -> str:
     emails = request.identifiers.filter(kind="email").count()
     if request.state != "received" or emails != 1:
         raise UsageError(f"request {request.id}: has no one mailbox to be confirmed")
-    with transaction.atomic():
+    with ledger.together():
         return tokens.issue(request, now=now or timezone.now())
 
 
@@ -113,7 +113,7 @@ def confirm_mailbox(token: str, *, now: datetime | None = None) -> ErasureReques
     The request waits for an officer, unless LETHE_MAILBOX_SUFFICES says that this address may be
     searched by. Raises UsageError, alike for whatever is wrong with a token.
     """
-    with transaction.atomic():
+    with ledger.together():
         request = tokens.redeem(token, now=now or timezone.now())
         move(request, "confirmed", by="the person", because="mailbox confirmed")
         emails = request.identifiers.filter(kind="email")
@@ -130,7 +130,7 @@ def give_up_identifying(request: ErasureRequest, *, by: Actor, because: str) -> 
 
     Raises UsageError without a reason.
     """
-    with transaction.atomic():
+    with ledger.together():
         move(
             request,
             "unidentifiable",

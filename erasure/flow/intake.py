@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from erasure import vault
@@ -49,7 +48,7 @@ def open_request(
     if received_at and received_at > now:
         raise UsageError("received: the day of receipt lies in the future")
     subject = _subject(cleaned)
-    with transaction.atomic():
+    with ledger.together():
         existing = _open_case(subject, only_store, right)
         if existing:
             return existing
@@ -69,7 +68,7 @@ def open_request(
         vault.make_key(request.id, "deferred")  # so that sealing row keys later cannot fail
         given.seal(request, cleaned)
         kinds = sorted({kind for kind, _ in cleaned})
-        ledger.append(
+        ledger.record(
             "intake", {"request": str(request.id), "law": law, "by": by, "identifier_kinds": kinds}
         )
     return request

@@ -38,7 +38,7 @@ def preview_letter(
     """A letter as it would be sent, with the case's own data; what has to be written still may be
     empty. Who has looked is on record. Raises UsageError by field."""
     written = letters.write(request, code, language, blocks, notice, whole=False)
-    ledger.append("letter_previewed", {"request": str(request.id), "code": code, "by": by})
+    ledger.record("letter_previewed", {"request": str(request.id), "code": code, "by": by})
     return written
 
 
@@ -201,7 +201,7 @@ def _attempt(letter: Letter) -> None:
 def _follow(letter: Letter) -> None:
     """What a letter that went out brings about, in the transaction that says so."""
     assert letter.sent_at is not None  # noqa: S101 - it was sent
-    ledger.append(
+    ledger.record(
         "letter",
         {
             "request": str(letter.request_id),

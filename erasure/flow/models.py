@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from erasure.connect import open_store
 from erasure.domain.plan import MODEL_ACTIONS
+from erasure.evidence import ledger
 from erasure.models import ModelJob, Run
 from erasure.runs import journal, modelling
 from erasure.runs.journal import RunStep
@@ -59,7 +59,7 @@ def advance_models(run: Run) -> Pending:
         waiting = [s.store for s in stores if s.state == "pending"]
         if waiting:
             return Pending(stores=waiting)
-        with transaction.atomic():
+        with ledger.together():
             if blocked := [s.error for s in stores if s.state == "blocked"]:
                 _block(run, "; ".join(blocked))
             else:
@@ -71,7 +71,7 @@ def _join(run: Run, steps: Sequence[RunStep]) -> list[ModelJob]:
     deadlines = run.requests.exclude(due_at=None).order_by("due_at")
     earliest = deadlines.values_list("due_at", flat=True).first()
     wanted = modelling.wanted_of(run, steps)
-    with transaction.atomic():
+    with ledger.together():
         return [modelling.join(run, model, deadline=earliest) for model in wanted.values()]
 
 
@@ -104,7 +104,7 @@ def _due(jobs: Sequence[ModelJob], now: datetime) -> list[UUID]:
 
 
 def _block(run: Run, why: str) -> None:
-    with transaction.atomic():
+    with ledger.together():
         move(run, "blocked", by=_BY, because=why)
         requests = list(run.requests.filter(state="executing"))
         move_all(requests, "blocked", by=_BY, because=why, also={"blocked_because": why})

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import StoreError, UsageError
@@ -71,7 +70,7 @@ def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
     if request.right != "erasure":
         raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
     preview = preview_plan(request)
-    with transaction.atomic():
+    with ledger.together():
         request.plans.filter(state="draft").delete()
         for old in request.plans.filter(state="approved"):
             move(old, "stale", by=by, because="planned again")
@@ -351,7 +350,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
             zip(preview.drafts, preview.counts, ceilings, preview.explained, strict=True)
         )
     )
-    ledger.append("plan", {"request": str(request.id), "digest": plan.digest})
+    ledger.record("plan", {"request": str(request.id), "digest": plan.digest})
     return plan
 
 

@@ -23,7 +23,7 @@ def accept(job: ModelJob, *, by: Actor) -> ModelJob:
         waits = ModelJob.objects.filter(pk=job.pk, state="proposed", accepted_by="")
         if not waits.update(accepted_by=by):
             raise WrongState(f"{job.dataset}: no version waits for an answer")
-        ledger.append("model_accepted", {"job": str(job.id), "model": job.dataset, "by": by})
+        ledger.record("model_accepted", {"job": str(job.id), "model": job.dataset, "by": by})
     job.refresh_from_db()
     return job
 
@@ -54,7 +54,7 @@ def decline(job: ModelJob, *, by: Actor, because: str) -> ModelJob:
             told = {"model": job.dataset, "version": old, "replaces": new}
             pipelines.tell_endpoints(dataset, told, f"{job.id}.{new}.back")
         why = f"{job.dataset}: its owner declined version {new}: {because.strip()}"
-        ledger.append(
+        ledger.record(
             "model_declined",
             {"job": str(job.id), "model": job.dataset, "version": new, "by": by},
         )

@@ -31,7 +31,7 @@ def release(address: str, version: str, *, by: Actor, because: str) -> None:
             raise UsageError(f"{address}: is no model of a registry")
         store.release(dataset, version)
     told = {"model": address, "version": version, "by": by, "because": because.strip()}
-    ledger.append("model_released", told)
+    ledger.record("model_released", told)
     words = f"{address}: version {version} may be used again: {because.strip()}"
     owners.tell(dataset, "is back in service", words)
 

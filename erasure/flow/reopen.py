@@ -67,7 +67,7 @@ def reopen_case(
         clock.wind(fresh)
         kinds = sorted({kind for kind, _ in cleaned})
         told = {"request": str(fresh.id), "why": why, "by": by, "identifier_kinds": kinds}
-        ledger.append("reopened", told)
+        ledger.record("reopened", told)
     request.refresh_from_db()
     return request
 

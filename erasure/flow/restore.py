@@ -68,7 +68,7 @@ def find_returned(store_name: str, *, taken_at: datetime, by: Actor) -> list[Ret
                 found.setdefault(request, set()).update(
                     (kind, value) for kind, values in row.values.items() for value in values
                 )
-    ledger.append(
+    ledger.record(
         "restore",
         {
             "store": store_name,

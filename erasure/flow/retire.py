@@ -90,5 +90,5 @@ def retire_model(found: Assessment, *, reason: str, because: str, by: str) -> di
         "owner_told": told,
         **done,
     }
-    ledger.append("model_retired", proof)
+    ledger.record("model_retired", proof)
     return proof

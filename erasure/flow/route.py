@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import UsageError
@@ -31,7 +30,7 @@ def link_duplicate(request: ErasureRequest, *, of: ErasureRequest, by: Actor) ->
     if of.state in CLOSED:
         raise UsageError("of: is closed; answer this one by itself")
     closing = {"closed_at": timezone.now(), "duplicate_of": of.pk}
-    with transaction.atomic():
+    with ledger.together():
         move(request, "duplicate", by=by, because=f"goes on in case {of.pk}", also=closing)
     case.forget_identifiers(request)
     return request
@@ -47,9 +46,9 @@ def forward_request(request: ErasureRequest, *, to: str, because: str, by: Actor
         if case.repeats_identifier(request, text):
             raise UsageError(f"{field}: repeats what the person is known by; leave that out")
     told = f"to {to.strip()}: {because.strip()}"
-    with transaction.atomic():
+    with ledger.together():
         move(request, "forwarded", by=by, because=told, also={"closed_at": timezone.now()})
-        ledger.append("forwarded", {"request": str(request.id), "right": request.right, "by": by})
+        ledger.record("forwarded", {"request": str(request.id), "right": request.right, "by": by})
     case.forget_identifiers(request)
     return request
 
@@ -71,5 +70,5 @@ def find_cases(identifiers: Sequence[tuple[str, str]], *, by: Actor) -> list[Era
         found |= set(erased.values_list("request_id", flat=True))
     listed = list(ErasureRequest.objects.filter(pk__in=found).order_by("-received_at"))
     kinds = sorted(by_kind)
-    ledger.append("looked_up", {"by": by, "identifier_kinds": kinds, "found": len(listed)})
+    ledger.record("looked_up", {"by": by, "identifier_kinds": kinds, "found": len(listed)})
     return listed

@@ -36,7 +36,7 @@ def record_training(
     try:
         with transaction.atomic():
             entry.save()
-            ledger.append("staff_trained", {"on": on.isoformat(), "by": by})
+            ledger.record("staff_trained", {"on": on.isoformat(), "by": by})
     except IntegrityError:
         raise UsageError("who: this training is on record already") from None
     return entry

@@ -45,7 +45,7 @@ def make_token(
             expires_at=now + timedelta(days=days),
         )
         told = {"token": str(token.id), "of": user.get_username(), "scopes": token.scopes}
-        ledger.append("token_made", {**told, "by": by})
+        ledger.record("token_made", {**told, "by": by})
     return token, secret
 
 
@@ -56,7 +56,7 @@ def revoke_token(token: ApiToken, *, by: Actor) -> None:
         live = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
         if not live.update(revoked_at=timezone.now()):
             raise WrongState("token: was revoked before")
-        ledger.append("token_revoked", {"token": str(token.id), "by": by})
+        ledger.record("token_revoked", {"token": str(token.id), "by": by})
 
 
 def token_of(secret: str, *, now: datetime) -> ApiToken | None:

@@ -157,7 +157,7 @@ def _record(job: ModelJob, decisions: Sequence[Decision], fence: Fence) -> None:
         ModelJob.objects.filter(pk=job.pk).update(decisions=plain)
         job.decisions = plain
         told = [{"version": d.version, "action": d.action, "by": d.by} for d in decisions]
-        ledger.append("model_decision", {"job": str(job.id), "model": job.dataset, "told": told})
+        ledger.record("model_decision", {"job": str(job.id), "model": job.dataset, "told": told})
 
 
 def _settle(
@@ -249,7 +249,7 @@ def overrule(job: ModelJob, *, version: str, action: str, by: str, because: str)
             **fresh.overruled, version: {"action": action, "by": by, "because": because.strip()}
         }  # fmt: skip
         fresh.save(update_fields=["overruled"])
-        ledger.append(
+        ledger.record(
             "model_overruled",
             {"job": str(job.id), "model": job.dataset, "version": version, "action": action,
              "by": by},

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from erasure.domain.errors import UsageError, WrongState
@@ -28,7 +27,7 @@ def waive_window(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
     without one. Raises WrongState once its plan is approved."""
     if request.state not in ("identified", "planned"):
         raise WrongState(f"request {request.id}: its plan is not waiting for approval any more")
-    with transaction.atomic():
+    with ledger.together():
         ErasureRequest.objects.filter(pk=request.pk).update(undoable=False)
         request.undoable = False
         if request.state == "planned":
@@ -52,7 +51,7 @@ def begin_undo(
     """
     if not because.strip():
         raise UsageError(f"request {request.id}: an undo needs a reason")
-    with transaction.atomic():
+    with ledger.together():
         requests = _together(request) if together else [request]
         held = {
             window.request_id: window
@@ -136,10 +135,10 @@ def _end(request: ErasureRequest, report: Report) -> None:
     if report and not back:
         _give_back(request, window, report)
         return
-    with transaction.atomic():
+    with ledger.together():
         UndoWindow.objects.filter(pk=window.pk).update(report=report, error="")
         SuppressionEntry.objects.filter(request_id=request.id).delete()
-        ledger.append("undone", {"request": str(request.id), "rows": _listed(report)})
+        ledger.record("undone", {"request": str(request.id), "rows": _listed(report)})
         closing = {"closed_at": timezone.now(), "blocked_because": ""}
         move(request, "undone", by=_BY, because=_told(report), also=closing)
     finish(request)
@@ -154,7 +153,7 @@ def finish(request: ErasureRequest) -> None:
 
 def _give_back(request: ErasureRequest, window: UndoWindow, report: Report) -> None:
     """Nothing could be put back: the erasure stands, and goes its way."""
-    with transaction.atomic():
+    with ledger.together():
         UndoWindow.objects.filter(pk=window.pk).update(report=report, error="")
         request.captures.update(put_back_at=None)
         move(request, window.back_to, by=_BY, because="nothing could be put back")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from erasure.connect import make_store
@@ -80,7 +79,7 @@ def _look(parties: Sequence[_Party], fence: Fence, *, later: bool) -> None:
     for entry, those in there.values():
         _scan_store(entry, those, fence)
     for party in parties:
-        with transaction.atomic():
+        with ledger.together():
             fence.check()
             _write(party)
 
@@ -192,7 +191,7 @@ def _write(party: _Party) -> None:
         )
         for place, count in sorted(places.items(), key=lambda item: repr(item[0]))
     )
-    ledger.append(
+    ledger.record(
         "rescan",
         {
             "run": str(run.id),

@@ -152,7 +152,7 @@ class _Case:
                 step.save(update_fields=["on_hold", "until"])
             if steps:
                 told = {"request": str(self.request.id), "datasets": [s.dataset for s in steps]}
-                ledger.append("hold_over", told)
+                ledger.record("hold_over", told)
 
     def not_held(self, due: QuerySet[DateDue]) -> list[DateDue]:
         """Those that may go: a hold outranks a date."""
@@ -352,7 +352,7 @@ class _Case:
             verifiable=True,
             rescan_due=False,
         )
-        ledger.append(
+        ledger.record(
             "dates",
             {
                 "request": str(self.request.id),

@@ -26,7 +26,7 @@ def state_ground(request: ErasureRequest, *, ground: str, by: Actor) -> list[Met
         _refuse_closed(request)
         ErasureRequest.objects.filter(pk=request.pk).update(ground=ground)
         request.ground = ground
-        ledger.append("ground", {"request": str(request.id), "ground": ground, "by": by})
+        ledger.record("ground", {"request": str(request.id), "ground": ground, "by": by})
     return findings(request)
 
 
@@ -66,7 +66,7 @@ def record_balance(
             request, "balancing", because, by=by, place=dataset, verdict=whose
         )
         told = {"request": str(request.id), "dataset": dataset, "whose": whose, "by": by}
-        ledger.append("balanced", told)
+        ledger.record("balanced", told)
     return entry
 
 
@@ -85,7 +85,7 @@ def advise(
             request, "opinion", because, by=by, place=f"plan {digest[:12]}", verdict=advice
         )
         told = {"request": str(request.id), "digest": digest, "advice": advice, "by": by}
-        ledger.append("advised", told)
+        ledger.record("advised", told)
     return entry
 
 

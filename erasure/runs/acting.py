@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -36,7 +35,7 @@ def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None
         holding.refuse_held(run, store.name, actor.steps)
         actor.act_on(batch)
     purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
-    with transaction.atomic():
+    with ledger.together():
         fence.check()
         Run.objects.select_for_update().get(pk=run.pk)
         if _pending(run, store.name).exists():
@@ -117,7 +116,7 @@ class _Actor:
         entries = {b.ordinal: journal.read_batch(b, people, self._keys) for b in batches}
         every = [entry for listed in entries.values() for entry in listed]
         works = journal.works_of(every, self.steps, self._store.name)
-        with transaction.atomic():
+        with ledger.together():
             self._fence.check()
             for batch in batches:
                 if batch.state == "found":
@@ -143,12 +142,12 @@ def _done(
     steps: Sequence[RunStep],
     fence: Fence,
 ) -> None:
-    with transaction.atomic():
+    with ledger.together():
         fence.check()
         for batch in batches:
             counts = _receipts(entries[batch.ordinal], told, steps)
             move(batch, "done", by=_BY, also={"receipts": counts})
-        ledger.append(
+        ledger.record(
             "batch",
             {
                 "run": str(batches[0].run_id),

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from erasure import vault
 from erasure.domain.errors import KeyDestroyed, StoreError
 from erasure.domain.finding import Person, Seed, Wanted, add_wanted
@@ -122,7 +120,7 @@ def destroy_keys_of(cases: Collection[UUID], purposes: Iterable[str]) -> None:
     """
     ended = ErasureRequest.objects.filter(pk__in=cases, state__in=SETTLED).order_by("pk")
     for purpose in purposes:
-        with transaction.atomic():
+        with ledger.together():
             free = ended.select_for_update().values_list("pk", flat=True)
             gone = vault.destroy_keys(cases if purpose == "undo" else list(free), purpose)
             if gone:

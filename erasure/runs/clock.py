@@ -67,7 +67,7 @@ def acknowledge(request: ErasureRequest, *, by: str, at: datetime) -> None:
             raise WrongState(
                 f"request {request.id}: its receipt was confirmed before, or not yet due"
             )
-        ledger.append("acknowledged", {"request": str(request.id), "by": by})
+        ledger.record("acknowledged", {"request": str(request.id), "by": by})
     request.acknowledged_at = at
 
 

@@ -50,7 +50,7 @@ def destroy(export: Export, *, by: str, because: str, now: datetime) -> None:
         gone = {"destroyed_at": now, "sealed_passphrase": None, "file": ""}
         move(export, "destroyed", by=by, because=because, also=gone)
         told = {"request": str(export.request_id), "export": str(export.id), "by": by}
-        ledger.append("export_destroyed", told)
+        ledger.record("export_destroyed", told)
 
 
 def clear_left() -> None:

@@ -60,7 +60,7 @@ def record_answer(notice: Notice, *, by: str, at: datetime) -> Notice:
 
 
 def _note(kind: str, notice: Notice, by: str) -> None:
-    ledger.append(
+    ledger.record(
         kind,
         {
             "request": str(notice.request_id),

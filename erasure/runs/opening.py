@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
-
 from erasure import vault
 from erasure.domain.errors import StalePlan
 from erasure.domain.finding import By, Findings, KeyText, People, Person, Row, key_text
@@ -270,7 +268,7 @@ def write_run(
 ) -> Run:
     """Seal keys, needles and seed, and move everybody to ``executing``: all or nothing."""
     run_id = uuid.uuid4()
-    with transaction.atomic():
+    with ledger.together():
         seed = vault.seal(vault.make_key(run_id, "run"), os.urandom(32), label=f"seed:{run_id}")
         run = Run.objects.create(
             id=run_id,
@@ -289,7 +287,7 @@ def write_run(
         windows.open_windows(run, requests, plan)
         move_all(requests, "executing", by=by, also={"run": run})
         move(run, "acting", by=by, because=f"{len(requests)} people, plan shape {plan.shape[:12]}")
-        ledger.append(
+        ledger.record(
             "sealed",
             {"run": str(run.id), "requests": len(requests), "batches": written},
         )

@@ -49,7 +49,7 @@ def promoted(
             "at": signed["value"]["at"]}  # fmt: skip
     endpoints = pipelines.tell_endpoints(dataset, told, f"{job.id}.{new}")
     store.provenance(dataset, new, signed)
-    ledger.append("model_promoted", {"job": str(job.id), **told, "signature": signed["signature"]})
+    ledger.record("model_promoted", {"job": str(job.id), **told, "signature": signed["signature"]})
     if missed := [host for host, outcome in endpoints.items() if outcome != "told"]:
         owners.tell(dataset, "is served in a new version", f"not told: {', '.join(missed)}")
     return {"provenance": signed, **({"endpoints": endpoints} if endpoints else {})}

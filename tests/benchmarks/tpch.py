@@ -42,14 +42,14 @@ KEYS = (
 )
 
 
-def generated(folder: Path, table: str) -> Path:
+def generated(folder: Path, table: str, scale: str = SCALE) -> Path:
     """A table's rows as CSV with a header."""
     tool = Path(sys.executable).with_name("tpchgen-cli")
     command: list[str | Path] = [
         tool,
         "csv",
         "-s",
-        SCALE,
+        scale,
         "--tables",
         table,
         "--output-dir",

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 
@@ -31,11 +32,13 @@ from tests.stores.mariadb_server import MariadbServer, connect, own_server
 
 pytestmark = [pytest.mark.mariadb, pytest.mark.django_db(transaction=True)]
 USER = "lethe_guarded"
+# What is to be undone stands in a file that cannot grow, so that a test can fill it.
+SMALL = ("--innodb-data-file-path=ibdata1:12M", "--innodb-undo-tablespaces=0")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbServer]:
-    yield from own_server(tmp_path_factory.mktemp("mariadb"))
+    yield from own_server(tmp_path_factory.mktemp("mariadb"), layout=SMALL)
 
 
 class MariadbDatabase:
@@ -189,6 +192,36 @@ def test_a_server_that_takes_no_writes_blocks(
     blocked(request, "the store is read-only; give the product's user write access")
     assert dump(database) == before
     database.execute("SET GLOBAL read_only = 0")
+    again(request)
+    assert_forgotten(before, dump(database))
+    assert_untold(caplog)
+
+
+@contextmanager
+def no_room(database: MariadbDatabase) -> Iterator[None]:
+    """Somebody's open transaction takes all the room that changes need to be undone."""
+    database.execute("CREATE TABLE ballast (id INT PRIMARY KEY, body VARBINARY(6000))")
+    database.execute("INSERT INTO ballast SELECT seq, REPEAT('x', 6000) FROM seq_1_to_3000")
+    with closing(connect(database.url)) as holder, holder.cursor() as cursor:
+        cursor.execute("BEGIN")
+        change = "UPDATE ballast SET body = REPEAT('y', 6000) WHERE id = %s"
+        with pytest.raises(pymysql.err.Error):
+            _one_by_one(cursor, change, range(1, 3001))
+        yield
+
+
+def _one_by_one(cursor: pymysql.cursors.Cursor, statement: str, numbers: range) -> None:
+    for number in numbers:
+        cursor.execute(statement, (number,))
+
+
+def test_a_full_disk_blocks_and_nothing_is_half_done(
+    database: MariadbDatabase, before: Dump, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = started(approved())
+    with no_room(database):
+        blocked(request, "no room or memory left; make room")
+        assert dump(database) == before
     again(request)
     assert_forgotten(before, dump(database))
     assert_untold(caplog)

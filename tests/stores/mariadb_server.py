@@ -67,7 +67,9 @@ def _program(name: str) -> str:
 class MariadbServer:
     """A server whose data stand in ``folder``."""
 
-    def __init__(self, folder: Path, options: Sequence[str] = HOSTILE) -> None:
+    def __init__(
+        self, folder: Path, options: Sequence[str] = HOSTILE, layout: Sequence[str] = ()
+    ) -> None:
         self.folder, self.port = folder, free_port()
         self.address = f"mysql://root@127.0.0.1:{self.port}"
         self.url = f"{self.address}/test"
@@ -77,7 +79,7 @@ class MariadbServer:
         scratch = folder / "tmp"
         scratch.mkdir()
         places = [f"--datadir={folder / 'data'}", f"--tmpdir={scratch}"]
-        self._home = ["--no-defaults", *places, *user]
+        self._home = ["--no-defaults", *places, *user, *layout]
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -116,9 +118,12 @@ class MariadbServer:
             self._process.wait(30)
 
 
-def own_server(folder: Path, options: Sequence[str] = HOSTILE) -> Iterator[MariadbServer]:
-    """A new server in ``folder``. Skips where MariaDB is not installed, fails in the gate."""
-    server = MariadbServer(folder, options)
+def own_server(
+    folder: Path, options: Sequence[str] = HOSTILE, layout: Sequence[str] = ()
+) -> Iterator[MariadbServer]:
+    """A new server in ``folder``; ``layout``: options that it must be made with as well. Skips
+    where MariaDB is not installed, fails in the gate."""
+    server = MariadbServer(folder, options, layout)
     server.make()
     try:
         yield server
@@ -135,7 +140,7 @@ def free_port() -> int:
 
 def wait_for(url: str) -> None:
     """Until the server answers."""
-    deadline = monotonic() + 30
+    deadline = monotonic() + 120
     while True:
         try:
             connect(url).close()
