@@ -38,7 +38,7 @@ def postgresql_server() -> str:
     else:
         server = "postgresql://postgres@127.0.0.1:5432"
     try:
-        psycopg.connect(server, dbname="postgres", connect_timeout=3).close()
+        psycopg.connect(server, dbname="postgres", connect_timeout=30).close()
     except psycopg.OperationalError:
         absent(f"PostgreSQL at {server.rpartition('@')[2]} (TEST_POSTGRESQL)")
     return server
@@ -69,7 +69,7 @@ def redis_server() -> str:
 
     server = os.environ.get("TEST_REDIS", "redis://127.0.0.1:6379/15")
     try:
-        with Redis.from_url(server, socket_connect_timeout=3) as client:
+        with Redis.from_url(server, socket_connect_timeout=30) as client:
             client.ping()
     except Refused:
         absent("Redis at 127.0.0.1:6379 (TEST_REDIS)")

@@ -56,7 +56,7 @@ Kept = TypeVar("Kept", bound=Inbox)
 @contextmanager
 def serving(port: int, kept: Kept) -> Iterator[Kept]:
     """The server runs on that port."""
-    controller = Controller(kept, hostname="127.0.0.1", port=port)
+    controller = Controller(kept, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     try:
         yield kept

@@ -71,7 +71,9 @@ def test_a_value_is_found_whatever_the_column_holds_it_as(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     ids=st.lists(st.none() | st.integers(-3, 3) | st.sampled_from([2**31, -(2**63)]), max_size=40),
