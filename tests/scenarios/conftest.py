@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import migrated
 from tests.warm import carry_out
 
 HERE = Path(__file__).resolve().parent
@@ -80,9 +81,7 @@ class Installation:
 @pytest.fixture(scope="session")
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated home, made once and copied for every test."""
-    made = Installation(home=tmp_path_factory.mktemp("fresh") / "home")
-    made.must("migrate", "--verbosity", "0")
-    return made.home
+    return migrated.home(tmp_path_factory)
 
 
 @pytest.fixture
