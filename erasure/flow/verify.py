@@ -141,16 +141,19 @@ def _by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:
 def declared_in(store: str) -> list[Declared]:
     """A store's datasets, each with the fields that tell whose a row is."""
     datasets = selectors.datasets(store)
-    references = selectors.around(datasets).references
-    return [Declared(dataset=d, owners=_owners(d, references)) for d in datasets.values()]
+    held: dict[str, list[Reference]] = {}
+    for reference in selectors.around(datasets).references:
+        held.setdefault(reference.holder, []).append(reference)
+    return [Declared(dataset=d, owners=_owners(d, held.get(a, ()))) for a, d in datasets.items()]
 
 
 def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...]:
+    """``references``: those that it holds."""
     names = [f.name for f in dataset.identities]
     names += [
         r.holder_field
         for r in references
-        if r.holder == dataset.address and r.direction in (None, "from") and not r.also
+        if r.direction in (None, "from") and not r.also
     ]
     return tuple(dict.fromkeys(names))
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from erasure.domain.errors import UsageError
 from erasure.domain.plan import World, draft_steps
 from erasure.models import ErasureRequest, Event
 from erasure.runs.basis import basis_of, changed
-from lineage import catalog, parts, selectors
+from lineage import catalog, parts, reading, selectors
 from lineage.graph import Dataset, Derivation, Field, Reference, StoreEntry, plain, walk
 from lineage.importers import fideslang
 from lineage.part import Part, part_of, start_in
@@ -332,3 +333,34 @@ def test_only_a_change_that_the_plan_rests_on_sends_a_case_back(
     if state == "planned":
         assert memory_shop.everything() == before
         assert why(request).endswith("the catalogue has changed where the plan rests on it")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(ELSEWHERE, "nothing changed since"), (LEADING, "+ dataset post.parcel")],
+    ids=["elsewhere", "leading"],
+)
+def test_a_comparison_tells_what_a_plan_for_the_same_people_would_be_made_on_now(
+    memory_shop: MemoryShop, text: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    approved(SUBJECT)
+    imported(text)
+    call_command("compare_lineage")
+    assert line in capsys.readouterr().out
+
+
+def test_a_case_in_a_large_catalogue_reads_its_part_of_it_and_comes_to_its_end(
+    memory_shop: MemoryShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole() -> Snapshot:
+        raise AssertionError("the whole catalogue was read")
+
+    monkeypatch.setattr(parts, "SMALL", 0)
+    monkeypatch.setattr(reading, "held", lambda: None)
+    monkeypatch.setattr(reading, "held_written", lambda: None)
+    monkeypatch.setattr(reading, "whole", whole)
+    monkeypatch.setattr(reading, "written", whole)
+    imported(ELSEWHERE)
+    request = approved(SUBJECT)
+    work_off(request)
+    assert request.state == "partly_granted", request.blocked_because
