@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Literal
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -19,6 +18,7 @@ from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
 from erasure.domain.identity import GATHERED
 from erasure.domain.roles import SYSTEM
 from erasure.domain.states import SETTLED, WAITING
+from erasure.evidence import ledger
 from erasure.flow import (
     attest,
     decide,
@@ -48,7 +48,8 @@ from erasure.runs import (
     webhooks,
     windows,
 )
-from erasure.runs.lease import lease
+from erasure.runs.lease import Fence, lease
+from erasure.runs.once import looked_up_once
 from erasure.transitions import move
 from lineage.errors import LineageError
 
@@ -89,7 +90,7 @@ def perform(job: Job) -> list[Job]:
         if job.name in _ALONE:
             _ALONE[job.name](job.id)
             return []
-        return _advance(ErasureRequest.objects.get(pk=job.id))
+        return _advance(ErasureRequest.objects.select_related("run").get(pk=job.id))
     except Fenced:
         return []  # somebody else is at it, and will say what follows
     except WrongState:
@@ -196,24 +197,27 @@ def _gather(request: ErasureRequest) -> list[Job]:
 
 
 def _start(request: ErasureRequest) -> list[Job]:
-    if exporting.waits(request) or holding.waits(request):
+    if exporting.waits(request):
         return []  # the sweep looks again
     run = execute.start_run(request)
     if run is not None:
         export.clear(timezone.now())  # whoever is about to be erased has no archive here
     request.refresh_from_db()
-    follows = [Job("advance", request.id)]  # in the run, or to be planned anew
-    if run is not None and request.run_id != run.id:
-        follows += [Job("advance", member.id) for member in case.members(run)[:1]]
-    return follows
+    if run is None and request.state == "approved":
+        return []  # on hold; the sweep looks again
+    if run is not None and request.run_id == run.id:
+        return _act_jobs(run) or [Job("advance", request.id)]
+    others = case.members(run)[:1] if run is not None else []
+    return [Job("advance", member.id) for member in (request, *others)]  # to be planned anew
 
 
+@looked_up_once()
 def _execute(request: ErasureRequest) -> list[Job]:
     run = request.run
     assert run is not None  # noqa: S101 - an executing request has a run
     again = [Job("advance", request.id)]
     if run.state == "acting":
-        due = _store_jobs(run, execute.due_stores(run))
+        due = _act_jobs(run)
         if due:
             return due
         execute.settle_run(run)
@@ -228,11 +232,16 @@ def _execute(request: ErasureRequest) -> list[Job]:
     return []
 
 
+def _act_jobs(run: Run) -> list[Job]:
+    return [Job("act", run.id, part.store, part.kind) for part in execute.due_stores(run)]
+
+
 def _store_jobs(run: Run, stores: list[str]) -> list[Job]:
     kinds = dict(run.stores.values_list("store", "kind"))
     return [Job("act", run.id, store, kinds[store]) for store in stores]
 
 
+@looked_up_once()
 def _verify(request: ErasureRequest) -> list[Job]:
     run = request.run
     assert run is not None  # noqa: S101 - a verifying request has a run
@@ -241,24 +250,25 @@ def _verify(request: ErasureRequest) -> list[Job]:
         if run.state == "verifying":
             verify.rescan_run(run, fence)
             attest.attest_run(run, fence)
-            _close(run)
+            _close(run, fence)
     left = run.requests.filter(state="verifying").first() if run.state == "verifying" else None
     told = [Job("tell", call) for call in webhooks.due(timezone.now())]
     return [*([Job("advance", left.id)] if left else []), *told]
 
 
-def _close(run: Run) -> None:
+def _close(run: Run, fence: Fence) -> None:
     """Everybody in the run was judged. It stays open for whoever was tried again meanwhile, and
     for whoever comes back to it if their undo puts nothing back."""
     blocked = Q(state="blocked") | Q(state="undoing", undo_window__back_to="blocked")
-    with transaction.atomic():
-        Run.objects.select_for_update().get(pk=run.pk)
+    with ledger.together():
+        fence.free()
+        Run.objects.select_for_update().only("pk").get(pk=run.pk)
         if run.requests.filter(state__in=_CARRIED).exists():
             return
         if run.requests.filter(blocked).exists():
             move(run, "blocked", by=_BY, because="something was seen again")
-            return
-    execute.finish_run(run)
+        else:
+            execute.finish_run(run)
 
 
 def _undo(request: ErasureRequest) -> list[Job]:
@@ -392,9 +402,9 @@ def _release() -> None:
 
 def _close_left(run: Run) -> None:
     try:
-        with lease(run.id):
+        with lease(run.id) as fence:
             run.refresh_from_db()
             if run.state == "verifying":
-                _close(run)
+                _close(run, fence)
     except Fenced:
         return  # it is being closed just now

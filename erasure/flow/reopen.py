@@ -66,7 +66,7 @@ def reopen_case(
         else:
             case.forget_identifiers(fresh)  # if whoever closed it was killed before that
             _reopen(fresh, why, now, by)
-        given.seal(fresh, cleaned)
+        given.seal(fresh, cleaned, vault.make_key(fresh.id, "identifiers"))
         reasoning.write_down(fresh, "reopening", because, by=by, verdict=why)
         clock.wind(fresh)
         kinds = sorted({kind for kind, _ in cleaned})

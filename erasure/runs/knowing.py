@@ -81,7 +81,8 @@ class RunKnowledge:
     ) -> None:
         plan = case.plan_of(requests)
         given = case.given_by(requests)
-        datasets = opening.task_of(plan, list(steps.values()), given).datasets
+        self.task = opening.task_of(plan, list(steps.values()), given)
+        datasets = self.task.datasets
         edges: dict[str, list[Edge]] = {}
         for edge in map(case.edge_from_json, plan.edges):
             edges.setdefault(edge.origin, []).append(edge)
