@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -109,6 +110,7 @@ class ComplaintAdmin(ReadOnly):
                 ("answer", self.answer_it),
                 ("withdraw", self.withdraw),
                 ("read", self.read),
+                ("letter", self.letter),
             )
         ]
         return [*own, *super().get_urls()]
@@ -161,6 +163,7 @@ class ComplaintAdmin(ReadOnly):
             "may": allowed(at_desk(request)),
             "verdict": words.VERDICTS.get(complaint.verdict, ""),
             "verdicts": words.VERDICTS.items(),
+            "languages": settings.LETHE_LANGUAGES,
             "title": f"Complaint {str(complaint.pk)[:8]}",
             "subtitle": None,
         }
@@ -205,6 +208,27 @@ class ComplaintAdmin(ReadOnly):
             **self._shown(request, complaint),
             "said": said,
             "answered": answered,
+        }
+        return TemplateResponse(request, f"{_FOLDER}/complaint.html", context)
+
+    def letter(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The letter to somebody who complained about no case; a look that is recorded."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        by, complaint = required(request, "write_letter"), get_object_or_404(Complaint, pk=pk)
+        code = "complaint_answer" if complaint.state == "answered" else "complaint_receipt"
+        language = request.POST.get("language", "en")
+        try:
+            written = complain.write_letter(
+                complaint, code=code, language=language, blocks={}, by=by
+            )
+        except LetheError as error:
+            messages.error(request, str(error))
+            return redirect("admin:erasure_complaint_change", pk)
+        context = {
+            **self.admin_site.each_context(request),
+            **self._shown(request, complaint),
+            "written": written.text,
         }
         return TemplateResponse(request, f"{_FOLDER}/complaint.html", context)
 

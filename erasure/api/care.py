@@ -20,10 +20,12 @@ from erasure.api.door import actor
 from erasure.api.pages import ByDay
 from erasure.domain.clocks import LAWS
 from erasure.domain.complaints import VERDICTS
+from erasure.domain.letters import LANGUAGES
 from erasure.domain.states import COMPLAINT
 from erasure.flow import complain, route, staff
 from erasure.models import Complaint, ErasureRequest, LedgerLeaf, StaffTraining
 from erasure.runs import accesses, clock
+from erasure.runs.letters import ABOUT
 
 
 class NewComplaint(bodies.Because):
@@ -140,6 +142,38 @@ class OneComplaint(APIView):
     def get(self, request: Request, pk: UUID) -> Response:
         """Look at a complaint, not at its words."""
         return Response(ComplaintShape(get_object_or_404(Complaint, pk=pk)).data)
+
+
+class ComplaintText(serializers.Serializer[Any]):
+    """Which letter about a complaint, and what its blocks say."""
+
+    code = serializers.ChoiceField(choices=list(ABOUT))
+    language = serializers.ChoiceField(choices=LANGUAGES, default="en")
+    blocks = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, max_length=10_000), default=dict
+    )
+
+
+class WrittenShape(serializers.Serializer[Any]):
+    """A letter as it would be sent."""
+
+    subject = serializers.CharField()
+    body = serializers.CharField()
+
+
+class ComplaintLetter(APIView):
+    """The letter about a complaint that is about no case."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"POST": "write_letter"}
+
+    @extend_schema(operation_id="complaints_letter", request=ComplaintText, responses=WrittenShape)
+    def post(self, request: Request, pk: UUID) -> Response:
+        """The letter about a complaint of no case, to be sent by hand; on record, and not kept."""
+        body = ComplaintText(data=request.data)
+        body.is_valid(raise_exception=True)
+        complaint = get_object_or_404(Complaint, pk=pk)
+        written = complain.write_letter(complaint, by=actor(request), **body.validated_data)
+        return Response(WrittenShape(written).data)
 
 
 def _deed(

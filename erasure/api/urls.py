@@ -39,6 +39,7 @@ urlpatterns: list[URLPattern] = [
     path("requests/<uuid:pk>/exceptions", others.Exceptions.as_view()),
     *(path(f"requests/<uuid:pk>/{way.name}", cases.deed_view(way).as_view()) for way in cases.WAYS),
     path("complaints", care.Complaints.as_view()),
+    path("complaints/<uuid:pk>/letter", care.ComplaintLetter.as_view()),
     path("complaints/<uuid:pk>", care.OneComplaint.as_view()),
     *(path(f"complaints/<uuid:pk>/{name}", view.as_view()) for name, view in care.DEEDS.items()),
     path("accesses", care.Accesses.as_view()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
@@ -14,7 +15,8 @@ from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import Complaint, ErasureRequest
-from erasure.runs import case, complaints
+from erasure.runs import case, complaints, letters
+from erasure.runs.letters import Written
 from erasure.transitions import move
 
 _EARLIEST = 1971
@@ -94,6 +96,17 @@ def answer_complaint(
         closing = {"closed_at": at, "verdict": verdict, "sealed_answer": answer}
         move(complaint, "answered", by=by, because=verdict, also=closing)
     return complaint
+
+
+@deed("write_letter")
+def write_letter(
+    complaint: Complaint, *, code: str, language: str, by: Actor, blocks: Mapping[str, str]
+) -> Written:
+    """The letter to somebody who complained about no case, to be sent by hand; that it was looked
+    at is on record, and nothing of it is kept. Raises UsageError by field."""
+    written = letters.write_about(complaint, code, language, blocks)
+    ledger.append("letter_previewed", {"complaint": str(complaint.id), "code": code, "by": by})
+    return written
 
 
 @deed("complain")

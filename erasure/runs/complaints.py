@@ -85,3 +85,13 @@ def _day(moment: datetime | None) -> date | None:
 
 def _label(complaint: Complaint, part: str) -> str:
     return f"complaint:{complaint.id}:{part}"
+
+
+def told_about(complaint: Complaint) -> dict[str, Any]:
+    """The same of one that is about no case. Raises KeyDestroyed after the record's date."""
+    told = _told(complaint)
+    return {
+        "number": str(complaint.pk)[:8],
+        "complaint": told,
+        "answered": {**told, "words": read(complaint)[1]},
+    }

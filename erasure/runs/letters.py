@@ -18,8 +18,8 @@ from django.utils import translation
 from erasure import vault
 from erasure.domain import letters
 from erasure.domain.errors import KeyDestroyed, LetheError, UsageError
-from erasure.models import ErasureRequest, Event, Letter, Notice
-from erasure.runs import case, telling
+from erasure.models import Complaint, ErasureRequest, Event, Letter, Notice
+from erasure.runs import case, complaints, telling
 
 _VERSION = re.compile(r"\{# version ([1-9][0-9]{0,3}) #\}\n")
 # Stands where a template names what is not there; no text that was given can hold it.
@@ -93,6 +93,31 @@ def write(
         texts = _defaults(template, values) | given
         if whole:
             letters.missing_blocks(kind, texts)
+        return _written(template, version, values, texts)
+
+
+# The letter about a complaint, and the states of one in which it fits.
+ABOUT = {"complaint_receipt": ("received", "acknowledged"), "complaint_answer": ("answered",)}
+
+
+def write_about(
+    complaint: Complaint, code: str, language: str, blocks: Mapping[str, str]
+) -> Written:
+    """The letter about a complaint that is about no case, to be sent by hand: nobody's address is
+    known here, and nothing of it is kept. Raises UsageError by field."""
+    if complaint.request_id:
+        raise UsageError("complaint: is about a case; write the letter there")
+    if code not in ABOUT or complaint.state not in ABOUT[code]:
+        raise UsageError(f"code: of a complaint that is {complaint.state} there is no such letter")
+    if language not in settings.LETHE_LANGUAGES:
+        raise UsageError(f"language: is none of {', '.join(settings.LETHE_LANGUAGES)}")
+    kind = letters.kind_of(code)
+    given = letters.checked_blocks(kind, blocks)
+    values = {**telling.house(), **complaints.told_about(complaint)}
+    with translation.override(language):
+        template, version = _template(language, code)
+        texts = _defaults(template, values) | given
+        letters.missing_blocks(kind, texts)
         return _written(template, version, values, texts)
 
 

@@ -30,10 +30,7 @@ def facts_of(request: ErasureRequest, notice: Notice | None = None) -> dict[str,
     return {
         "number": str(request.pk)[:8],
         "law": request.law,
-        "controller": checked_text("LETHE_CONTROLLER", settings.LETHE_CONTROLLER, one_line=True),
-        "contact": checked_text("LETHE_CONTACT", settings.LETHE_CONTACT, one_line=True),
-        "authority": checked_text("LETHE_AUTHORITY", settings.LETHE_AUTHORITY, one_line=True),
-        "today": timezone.localdate(),
+        **house(),
         "received": _day(request.received_at),
         "first_day": found.first,
         "answer_by": found.answer_by,
@@ -46,6 +43,16 @@ def facts_of(request: ErasureRequest, notice: Notice | None = None) -> dict[str,
         "state": request.state,
         **complaints.told_of(request),
         **_done(request),
+    }
+
+
+def house() -> dict[str, Any]:
+    """Who writes, and where they are reached."""
+    return {
+        "controller": checked_text("LETHE_CONTROLLER", settings.LETHE_CONTROLLER, one_line=True),
+        "contact": checked_text("LETHE_CONTACT", settings.LETHE_CONTACT, one_line=True),
+        "authority": checked_text("LETHE_AUTHORITY", settings.LETHE_AUTHORITY, one_line=True),
+        "today": timezone.localdate(),
     }
 
 

@@ -10,7 +10,7 @@ from django.conf import LazySettings
 from django.utils import timezone
 
 from erasure.advance import finish_keys
-from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
+from erasure.domain.errors import Denied, KeyDestroyed, UsageError, WrongState
 from erasure.flow import complain, decide, digest, disclose, end_records, extend, letters
 from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Letter, Reasoning
 from erasure.runs import complaints, dues, records
@@ -149,6 +149,31 @@ def test_a_complaint_about_no_case_is_recorded_too(memory_shop: MemoryShop) -> N
     complaint = complain.open_complaint(because=WORDS, law="uk", by=OFFICER)
     assert complaint.request is None
     assert complaints.read(complaint) == (WORDS, "")
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_a_complaint_about_no_case_is_answered_by_a_letter_that_is_sent_by_hand(
+    memory_shop: MemoryShop, language: str
+) -> None:
+    complaint = complain.open_complaint(because=WORDS, law="uk", by=OFFICER)
+    how: dict[str, Any] = {"language": language, "blocks": {}, "by": OFFICER}
+    receipt = complain.write_letter(complaint, code="complaint_receipt", **how)
+    assert str(complaint.pk)[:8] in receipt.text
+    assert WORDS not in receipt.text
+    before = everything()
+    for wrong in ({"code": "complaint_answer"}, {"code": "refusal"}, {"language": "xx"}):
+        with pytest.raises(UsageError):
+            complain.write_letter(complaint, **{"code": "complaint_receipt", **how, **wrong})
+    again = {**how, "blocks": {"greeting": "Dear\nBcc: x"}}
+    with pytest.raises(UsageError, match="greeting"):
+        complain.write_letter(complaint, code="complaint_receipt", **again)
+    with pytest.raises(Denied):
+        complain.write_letter(complaint, code="complaint_receipt", **{**how, "by": DPO})
+    assert everything() == before
+    complain.answer_complaint(complaint, verdict="upheld", because="we will", by=OFFICER)
+    answer = complain.write_letter(complaint, code="complaint_answer", **how)
+    assert "we will" in answer.text
+    assert LedgerLeaf.objects.filter(kind="letter_previewed").count() == 2
 
 
 # letters

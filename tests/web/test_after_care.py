@@ -248,6 +248,28 @@ dataset:
     assert shop.read_bytes() == before
 
 
+def test_a_complaint_about_no_case_gets_a_letter_by_hand_from_every_door(
+    officer: Person, shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    officer.post(f"{COMPLAINTS}add/", about="", law="uk", because=WORDS)
+    complaint = Complaint.objects.get()
+    own = f"{COMPLAINTS}{complaint.pk}/"
+    assert "The confirmation as a letter" in text(officer.get(f"{own}change/"))
+    assert "we received your complaint" in text(officer.post(f"{own}letter/", language="en"))
+    assert officer.get(f"{own}letter/").status_code == 405
+    olga, ada = caller("officer"), caller("auditor")
+    path, letter = f"/complaints/{complaint.pk}/letter", {"code": "complaint_receipt"}
+    assert "we received" in olga.post(path, letter).json()["body"]
+    assert ada.post(path, letter).status_code == 403
+    assert olga.post(path, {"code": "refusal"}).status_code == 400
+    assert olga.post(path, {"code": "complaint_answer"}).status_code == 422
+    call_command("complaints", "letter", str(complaint.pk), "--code", "complaint_receipt")
+    assert "We have received your complaint" in capsys.readouterr().out
+    looks = LedgerLeaf.objects.filter(kind="letter_previewed").count()
+    assert looks == 3
+    assert "a letter before it was written" in text(person("ada", "auditor").get(f"{HOUSE}looks/"))
+
+
 # the API
 
 

@@ -20,6 +20,7 @@ from erasure.management.console import (
 )
 from erasure.models import Complaint
 from erasure.runs import clock, dues
+from erasure.runs.letters import ABOUT
 
 
 class Command(BaseCommand):
@@ -38,6 +39,11 @@ class Command(BaseCommand):
         new.add_argument("--reference", default="", help="the authority's")
         new.add_argument("--answer-by", default="", metavar="DAY")
         new.add_argument("--because", required=True, help="is sealed; @FILE takes it from a file")
+        letter = deeds.add_parser("letter", help="to somebody who complained about no case")
+        letter.add_argument("complaint")
+        letter.add_argument("--code", choices=list(ABOUT), required=True)
+        letter.add_argument("--language", default="en")
+        letter.add_argument("--greeting", default="")
         for name in ("acknowledge", "answer", "withdraw"):
             deed = deeds.add_parser(name)
             deed.add_argument("complaint")
@@ -51,6 +57,8 @@ class Command(BaseCommand):
             if options["deed"] is None:
                 for one in dues.open_complaints():
                     self._tell(one)
+            elif options["deed"] == "letter":
+                self.stdout.write(_written(options))
             elif options["deed"] == "open":
                 self._tell(_opened(options))
             else:
@@ -79,11 +87,21 @@ def _opened(options: dict[str, Any]) -> Complaint:
     )
 
 
-def _done(options: dict[str, Any]) -> Complaint:
+def _found(options: dict[str, Any]) -> Complaint:
     try:
-        complaint = Complaint.objects.get(pk=UUID(options["complaint"]))
+        return Complaint.objects.get(pk=UUID(options["complaint"]))
     except (ValueError, Complaint.DoesNotExist):
         raise UsageError("no complaint has this number; `complaints` lists them") from None
+
+
+def _written(options: dict[str, Any]) -> str:
+    blocks = {"greeting": options["greeting"]} if options["greeting"] else {}
+    how = {"code": options["code"], "language": options["language"], "blocks": blocks}
+    return complain.write_letter(_found(options), by=operator(), **how).text
+
+
+def _done(options: dict[str, Any]) -> Complaint:
+    complaint = _found(options)
     if options["deed"] == "acknowledge":
         return complain.acknowledge_complaint(complaint, by=operator())
     if options["deed"] == "withdraw":
