@@ -45,7 +45,7 @@ def part(kinds: Iterable[str], store: str = "") -> Part:
     """What a case of people known by these kinds rests on, of one moment. Raises CatalogueError
     where writers never rest."""
     name = (tuple(sorted(set(kinds))), store)
-    known = _known(revision.current())
+    known = _known(reading.now())
     if known and name in known.parts:
         return known.parts[name]
     with _lock:  # one thread reads; the others find it
@@ -61,13 +61,14 @@ def _read(name: Name) -> Part:
     """Again until nobody wrote meanwhile: only what is of one moment is held."""
     found: Part | None = None
     for _ in range(reading.TRIES):
-        at = revision.current()
+        at = reading.now()
         known = _known(at) or (_Held(at=at) if at else None)
         if known and name in known.parts:
             return known.parts[name]
         try:
             found = part_of(_base(name[0], known), *name)
         except KeyError:
+            reading.look_again()
             continue  # a row that refers to one that is not there yet, or any more
         if at == revision.current():
             if known:
@@ -75,6 +76,7 @@ def _read(name: Name) -> Part:
             break
         if known:
             known.personal.clear()  # of two moments
+        reading.look_again()
     if found is None:
         raise CatalogueError("catalogue", "it is being changed all the time; try again")
     return found

@@ -6,6 +6,9 @@ whether it is still true.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
 
@@ -41,20 +44,61 @@ def whole() -> Snapshot:
     return _current(heard=True)
 
 
+@dataclass
+class _Steady:
+    """The revision that was asked for inside :func:`steady`; None before, and once it was read
+    anew."""
+
+    at: tuple[str, str] | None = None
+
+
+_steady: ContextVar[_Steady | None] = ContextVar("steady", default=None)
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """Whether the catalogue has changed is asked once inside: for one short piece of work, which is
+    done with the catalogue as it was when it first looked."""
+    if _steady.get() is not None:
+        yield
+        return
+    token = _steady.set(_Steady())
+    try:
+        yield
+    finally:
+        _steady.reset(token)
+
+
+def now() -> tuple[str, str] | None:
+    """The catalogue's revision; inside :func:`steady` what it was when it was first asked for."""
+    inside = _steady.get()
+    if inside is None:
+        return revision.current()
+    inside.at = inside.at or revision.current()
+    return inside.at
+
+
+def look_again() -> None:
+    """What is steady has gone: ask for the revision anew."""
+    if inside := _steady.get():
+        inside.at = None
+
+
 def held() -> Snapshot | None:
     """The whole, where this process has read it and it is still true; one statement."""
-    return _known(revision.current(), heard=True)
+    return _known(now(), heard=True)
 
 
 def held_written() -> Snapshot | None:
     """The catalogue as people wrote it, where this process has read it and it is still true."""
-    return _known(revision.current(), heard=False)
+    return _known(now(), heard=False)
 
 
 def _current(*, heard: bool) -> Snapshot:
-    known = _known(revision.current(), heard=heard)
+    known = _known(now(), heard=heard)
     if known is not None:
         return known
+    look_again()
     with _lock:  # one thread reads; the others find it
         return _read(heard=heard)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from lineage import loading, models, naming, overlay, parts, reading
 from lineage.errors import CatalogueError, UnknownIdentity, suggestion
@@ -24,7 +25,7 @@ def stores() -> list[StoreEntry]:
 
 def store(name: str) -> StoreEntry:
     """The store of that name. Raises CatalogueError, naming the nearest or the known ones."""
-    known = {entry.name: entry for entry in (HEARD_STORE, *stores())}
+    known = {e.name: e for e in (HEARD_STORE, *stores())}
     if name not in known:
         raise CatalogueError(name, f"unknown store; {suggestion(name, known)}")
     return known[name]
@@ -156,6 +157,11 @@ def snapshot() -> Snapshot:
     """The whole catalogue, with what lineage events told of everything downstream of people's
     data; read once per revision of it, and then one statement."""
     return reading.whole()
+
+
+def steady() -> AbstractContextManager[None]:
+    """See :func:`lineage.reading.steady`."""
+    return reading.steady()
 
 
 def catalogue_version() -> str:

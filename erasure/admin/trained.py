@@ -4,6 +4,7 @@ may do about them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.dateparse import parse_date
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -24,7 +26,7 @@ from erasure.connect import open_store
 from erasure.domain.errors import Denied, LetheError, StoreError
 from erasure.domain.models import ACTIONS, OVERRULING, policy_of
 from erasure.domain.roles import Actor
-from erasure.flow import promote, training
+from erasure.flow import overrule, promote, training
 from erasure.models import ModelJob
 from erasure.stores.trained import TrainsModels
 from erasure.tasks import enqueue
@@ -119,12 +121,13 @@ class ModelJobAdmin(ReadOnly):
         return self._deed(
             request,
             pk,
-            lambda job, by: training.overrule(
+            lambda job, by: overrule.overrule(
                 job,
                 version=form.get("version", "*"),
                 action=form.get("action", ""),
                 by=by,
                 because=form.get("because", ""),
+                until=_day(form.get("until", "")),
             ),
             "Recorded. It counts when the job begins, or is tried again.",
         )
@@ -184,6 +187,13 @@ class ModelJobAdmin(ReadOnly):
 def _badge(state: str) -> SafeString:
     words, tone = _STATES[state]
     return format_html('<span class="badge badge-{}">{}</span>', tone, words)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return parse_date(text)
+    except ValueError:
+        return None  # is asked for again, where one is needed
 
 
 def _told(plain: Mapping[str, Any]) -> list[tuple[str, str]]:

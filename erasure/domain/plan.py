@@ -94,7 +94,7 @@ def _row_step(dataset: Dataset, via: Via, ways: Ways, world: World) -> Step:
         action=action,
         via=via,
         guard=guard_fields(dataset, held) if via == "deep" else (),
-        reference=_reached_by(dataset, held) if via == "deep" else (),
+        reference=reached_by(dataset, held) if via == "deep" else (),
         cut=_cuts(dataset, ways, world) if staying and via == "deep" else (),
         redact=dataset.free_text if staying else (),
         # Who keeps a shared row alive; who follows a key that is rewritten.
@@ -182,11 +182,11 @@ def guard_fields(dataset: Dataset, references: Iterable[Reference]) -> tuple[str
     that leads to a ghost row once the row's own step looks: nobody knows its key before.
     """
     names = {f.name for f in dataset.identities}
-    names |= set(_reached_by(dataset, (r for r in references if not r.ghost)))
+    names |= set(reached_by(dataset, (r for r in references if not r.ghost)))
     return tuple(sorted(names - set(dataset.key)))
 
 
-def _reached_by(dataset: Dataset, references: Iterable[Reference]) -> tuple[str, ...]:
+def reached_by(dataset: Dataset, references: Iterable[Reference]) -> tuple[str, ...]:
     """Fields of every reference that leads to rows of ``dataset``, those of its key included."""
     reaching = (
         r for r in references if r.holder == dataset.address and r.direction in (None, "from")

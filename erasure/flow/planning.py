@@ -12,7 +12,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from erasure.domain.errors import StoreError, UsageError
-from erasure.domain.keeping import kept, partly
+from erasure.domain.identity import GATHERED
+from erasure.domain.keeping import Keep, kept, partly
 from erasure.domain.parts import refuse_parts
 from erasure.domain.plan import Draft, World, draft_steps, loose_paths, refuse_contradictions
 from erasure.domain.rebuilding import refuse_rebuild
@@ -22,6 +23,7 @@ from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
 from erasure.runs import basis, case, explaining, foreseeing, holding, opening, webhooks, windows
 from erasure.runs.journal import RunStep
+from erasure.runs.once import looked_up_once
 from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
 from erasure.stores.base import Explanation
@@ -64,20 +66,25 @@ class Preview:
 
 
 @deed("plan")
+@looked_up_once()
 def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
-    """Plan an identified request, and move it to ``planned``; None when nothing is known of the
-    person, who then gets ``no_data``, never "completed", and whose identifiers are shredded; who
-    was erased before is looked for again."""
-    if request.right != "erasure":
+    """Plan an identified request, and move it to ``planned``, or to ``gathering`` where a copy is
+    asked for and nothing is erased; None when nothing is known of the person, who then gets
+    ``no_data``, never "completed", and whose identifiers are shredded; who was erased before is
+    looked for again. Raises UsageError for a right that is neither."""
+    if request.right not in {"erasure", *GATHERED}:
         raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
     preview = preview_plan(request)
     with ledger.together():
-        request.plans.filter(state="draft").delete()
-        for old in request.plans.filter(state="approved"):
-            move(old, "stale", by=by, because="planned again")
+        for old in request.plans.filter(state__in=("draft", "approved")):
+            if old.state == "draft":
+                old.delete()
+            else:
+                move(old, "stale", by=by, because="planned again")
         if preview.rows:
             plan = _store(request, preview)
-            move(request, "planned", by=by, because=f"plan {plan.digest[:12]}")
+            to = "planned" if request.right == "erasure" else "gathering"
+            move(request, to, by=by, because=f"plan {plan.digest[:12]}")
             return plan
         if request.run_id and request.plans.filter(state="carried_out").exists():
             # Something was seen of an erased person, and no step leads to it any more.
@@ -101,7 +108,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     part = selectors.part(wanted, request.only_store)
     datasets, reach = part.catalogue.datasets, part.reach
     world = _look_at(part, stores)
-    drafts = _drafted(request, reach, world)
+    drafts = _drafted(keeps := holding.keeps_of(request), reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
     seeds = _seeds(reach, datasets)
     task = Task(
@@ -116,10 +123,10 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     told = explaining.explain_steps(steps, edges, seeds, stores)
     drafts = [_accepting(draft, told.get(n), steps) for n, draft in enumerate(drafts)]
     steps = _run_steps(drafts)
-    found = opening.search(task, steps, given, stores)
+    found = opening.search(task, steps, given, stores, packed=explaining.unasked(steps, told))
     entries = opening.entries_of(found, steps)
-    holding.recognise(request, found.needles)
-    counts = opening.counts_of(entries)
+    keeps = holding.recognised(request, found.needles, keeps)
+    counts = opening.counts_of(found, entries)
     person, undo = str(request.id), windows.offered(request)
     for step in steps:
         if counts[person, step.ordinal]:
@@ -139,7 +146,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         part=part,
         basis=basis.basis_of(part),
         warnings=[
-            *holding.warnings_of(request, drafts),
+            *holding.warnings_of(keeps, drafts),
             *_left_open(reach, world),
             *explaining.warnings_of(told, steps),
             *webhooks.warnings_of(s.store for s in steps if s.step.action == "notify"),
@@ -155,10 +162,9 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     )
 
 
-def _drafted(request: ErasureRequest, reach: Reach, world: World) -> list[Draft]:
+def _drafted(keeps: Sequence[Keep], reach: Reach, world: World) -> list[Draft]:
     """The steps, with those standing still that a hold or an exception is about."""
     refuse_parts(reach, world)
-    keeps = holding.keeps_of(request)
     drafts = kept(partly(lambda w: draft_steps(reach, w), world, keeps), reach.edges, keeps)
     refuse_contradictions(drafts, reach)
     return drafts

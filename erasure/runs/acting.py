@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from erasure import vault
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.finding import Person, key_text
 from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
 from erasure.models import Batch, ErasureRequest, Run, StoreRun
 from erasure.runs import capturing, case, explaining, holding, journal
-from erasure.runs.journal import RunStep
+from erasure.runs.journal import Opened, RunStep
 from erasure.runs.lease import Fence
+from erasure.runs.once import looked_up_once
 from erasure.runs.rounds import search_again
 from erasure.runs.segments import Entry
 from erasure.stores.base import Receipt, Secrets, Store
@@ -27,17 +29,17 @@ _BY = "run"
 
 def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
     """Act on every batch of the store that is not done, then purge. Raises StoreError."""
-    if store_run.started_at is None:
-        StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
-    actor = _Actor(run, store, fence)
+    actor = _Actor(run, store_run, store, fence)
     _refuse_changed(actor.members, store, actor.steps)
-    while (batch := _pending(run, store.name).first()) is not None:
+    batch, more = _next(run, store.name)
+    while batch is not None:
         holding.refuse_held(run, store.name, actor.steps)
         actor.act_on(batch)
+        batch, more = _next(run, store.name) if more else (None, False)
     purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
     with ledger.together():
-        fence.check()
-        Run.objects.select_for_update().get(pk=run.pk)
+        fence.free()
+        Run.objects.select_for_update().only("pk").get(pk=run.pk)
         if _pending(run, store.name).exists():
             return  # another store has found more to do here; it is still pending
         move(
@@ -71,17 +73,28 @@ def _pending(run: Run, store: str) -> QuerySet[Batch]:
     return run.batches.filter(store=store).exclude(state="done").order_by("ordinal")
 
 
+def _next(run: Run, store: str) -> tuple[Batch | None, bool]:
+    """The next that is not done, and whether another follows."""
+    pending = _pending(run, store)
+    later = pending.filter(ordinal__gt=OuterRef("ordinal"))
+    batch = pending.annotate(more=Exists(later)).first()
+    return batch, bool(getattr(batch, "more", False))
+
+
 class _Actor:
     """A store and a run's batches for it. Keys and secrets are opened once for all of them."""
 
-    def __init__(self, run: Run, store: Store, fence: Fence) -> None:
+    def __init__(self, run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
         self._run, self._store, self._fence = run, store, fence
+        self._begin = None if store_run.started_at else store_run
         self.steps = journal.run_steps(run)
         self._undoable = run.undo_windows.exists()  # windows are opened with the run, or never
         self._open()
 
+    @looked_up_once()
     def _open(self) -> None:
         self.members = case.members(self._run)
+        vault.look_up([self._run.pk, *(request.pk for request in self.members)])
         people = {str(request.id) for request in self.members}
         self._keys = journal.batch_keys(people)
         needles = journal.matcher_of(journal.open_needles(self._run, people))
@@ -111,17 +124,25 @@ class _Actor:
             self._store.name, "still active: rows keep being added; pause its writers and retry"
         )
 
+    def _begun(self) -> None:
+        """Write down when the store was first touched; with the first intent."""
+        if self._begin is not None:
+            begun = StoreRun.objects.filter(pk=self._begin.pk, started_at=None)
+            begun.update(started_at=timezone.now())
+            self._begin = None
+
     def _act(self, batches: Sequence[Batch]) -> None:
         people = case.people_of(self._run)
-        entries = {b.ordinal: journal.read_batch(b, people, self._keys) for b in batches}
-        every = [entry for listed in entries.values() for entry in listed]
-        works = journal.works_of(every, self.steps, self._store.name)
+        opened = [journal.open_batch(b, people, self._keys) for b in batches]
+        works = journal.works_in(opened, self.steps, self._store.name)
         with ledger.together():
             self._fence.check()
+            self._begun()
             for batch in batches:
                 if batch.state == "found":
                     move(batch, "intent", by=_BY)
         if self._undoable:
+            every = [entry for batch in opened for entry in batch.entries()]
             receipts = capturing.act(
                 self._run, batches, self._store, works, self._secrets, every, self._fence
             )
@@ -132,21 +153,21 @@ class _Actor:
             worst = failures[0]
             raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
         told = {o: r for (o, w), r in zip(works.items(), receipts, strict=True) if w.keys}
-        _done(batches, entries, told, self.steps, self._fence)
+        _done(opened, told, self.steps, self._fence)
 
 
 def _done(
-    batches: Sequence[Batch],
-    entries: Mapping[int, Sequence[Entry]],
+    opened: Sequence[Opened],
     told: Mapping[int, Receipt],
     steps: Sequence[RunStep],
     fence: Fence,
 ) -> None:
+    batches = [one.batch for one in opened]
     with ledger.together():
         fence.check()
-        for batch in batches:
-            counts = _receipts(entries[batch.ordinal], told, steps)
-            move(batch, "done", by=_BY, also={"receipts": counts})
+        for one in opened:
+            counts = _receipts(one, told, steps)
+            move(one.batch, "done", by=_BY, also={"receipts": counts})
         ledger.record(
             "batch",
             {
@@ -162,27 +183,23 @@ def _done(
 
 
 def _receipts(
-    entries: Sequence[Entry],
-    told: Mapping[int, Receipt],
-    steps: Sequence[RunStep],
+    opened: Opened, told: Mapping[int, Receipt], steps: Sequence[RunStep]
 ) -> dict[str, dict[str, Any]]:
     """Counts per person and step, from the written keys and never from a row count; and which of
     the person's entries the store left alone, by their places: a key may be personal."""
     told_of = {s.ordinal: _Told(s, told[s.ordinal]) for s in steps if s.ordinal in told}
-    people: dict[str, dict[str, Any]] = {}
-    for entry in entries:
+    people: dict[str, dict[str, Any]] = {person: {} for person in opened.groups}
+    for person, groups in opened.groups.items():
+        for group in groups:
+            about = told_of[group.ordinal]
+            line = people[person].setdefault(about.name, _empty_line(about.receipt))
+            if about.plain:
+                line["rows"] += group.counted()
+    odd = {ordinal for ordinal, about in told_of.items() if not about.plain}
+    for entry in opened.entries(odd) if odd else ():
         about = told_of[entry.ordinal]
         for person in entry.people:
-            lines = people.get(person)
-            if lines is None:
-                lines = people[person] = {}
-            line = lines.get(about.name)
-            if line is None:
-                line = lines[about.name] = _empty_line(about.receipt)
-            if about.plain:
-                line["rows"] += entry.key.count if entry.text else 0
-            else:
-                about.note(line, entry, person)
+            about.note(people[person][about.name], entry, person)
     return people
 
 

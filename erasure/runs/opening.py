@@ -18,7 +18,9 @@ from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
 from erasure.runs import basis, case, journal, windows
+from erasure.runs.earlier import Kept, kept_before
 from erasure.runs.journal import RunStep
+from erasure.runs.pieces import Pieces, going_of
 from erasure.runs.roots import roots_hashes
 from erasure.runs.searching import (
     Mentions,
@@ -41,12 +43,16 @@ _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Everything one search over a run's people has found."""
+    """Everything one search over a run's people has found; ``pieces``: rows that simply go, which
+    are not among the findings; ``kept``: what earlier cases of theirs have left until a day, which
+    is nothing of this run's to change."""
 
     task: Task
     findings: Findings
+    pieces: Pieces
     mentions: Mentions
     needles: Mapping[Person, set[Needle]]
+    kept: Kept
 
 
 def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
@@ -64,13 +70,29 @@ def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
     )
 
 
-def search(task: Task, steps: Sequence[RunStep], given: case.Given, stores: Stores) -> Search:
-    """Find by key, gather the needles, find by value."""
-    findings = find_rows(task, stores)
+def search(
+    task: Task,
+    steps: Sequence[RunStep],
+    given: case.Given,
+    stores: Stores,
+    *,
+    packed: Collection[str],
+) -> Search:
+    """Find by key, gather the needles, find by value. ``packed``: stores of which no row that
+    simply goes is looked at afterwards: it is only counted and written down."""
+    kept = kept_before(given)
+    # Where an earlier case has left rows, each is looked at.
+    going = going_of(steps, task.guards, () if kept.rows else packed)
+    pieces = Pieces(going, task.carries())
+    findings = find_rows(task, stores, pieces=pieces)
     needles = gather_needles(findings, task.datasets, stores)
+    for person, owned in pieces.needles.items():
+        needles.setdefault(person, set()).update(owned)
     case.add_given(needles, given)
     mentions = find_mentions([s.step for s in steps], needles, findings, stores)
-    return Search(task=task, findings=findings, mentions=mentions, needles=needles)
+    return Search(
+        task=task, findings=findings, pieces=pieces, mentions=mentions, needles=needles, kept=kept
+    )
 
 
 def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
@@ -98,7 +120,18 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
             Entry(ordinal=step.ordinal, key=m.key, text=text, people=frozenset(m.people))
             for text, m in mentioned.items()
         ]
-    return entries
+    return list(_left_alone(entries, steps, found.kept)) if found.kept.rows else entries
+
+
+def _left_alone(entries: Iterable[Entry], steps: Sequence[RunStep], kept: Kept) -> Iterator[Entry]:
+    """Without what would change a row that an earlier case of the same person has left."""
+    by_ordinal = {s.ordinal: s.step for s in steps}
+    for entry in entries:
+        step = by_ordinal[entry.ordinal]
+        if step.action not in KEPT:
+            entry.people = kept.without(entry.people, step.dataset.address, entry.text)
+        if entry.people:
+            yield entry
 
 
 def _entries_of_row(
@@ -207,9 +240,10 @@ def set_entries(steps: Sequence[RunStep], people: set[Person], stores: Stores) -
     return entries
 
 
-def counts_of(entries: Sequence[Entry]) -> Counter[tuple[Person, int]]:
+def counts_of(found: Search, entries: Sequence[Entry]) -> Counter[tuple[Person, int]]:
     """Rows per person and step, by its ordinal."""
-    return Counter((person, entry.ordinal) for entry in entries for person in entry.people)
+    counts = Counter((person, entry.ordinal) for entry in entries for person in entry.people)
+    return counts + found.pieces.counts
 
 
 def stale_members(
@@ -221,7 +255,7 @@ def stale_members(
 ) -> dict[UUID, str]:
     """Whose approved plan may not be carried out any more, and why."""
     outdated = _outdated(requests, plans, given)
-    counts = counts_of(entries)
+    counts = counts_of(found, entries)
     roots = roots_hashes(found.task, found.findings, [str(r.id) for r in requests])
     stale = {}
     for request in requests:
@@ -287,7 +321,7 @@ def write_run(
     plan: Plan,
     steps: Sequence[RunStep],
     requests: Sequence[ErasureRequest],
-    needles: Mapping[Person, set[Needle]],
+    found: Search,
     entries: Sequence[Entry],
     *,
     by: str,
@@ -295,7 +329,8 @@ def write_run(
     """Seal keys, needles and seed, and move everybody to ``executing``: all or nothing."""
     run_id = uuid.uuid4()
     with ledger.together():
-        seed = vault.seal(vault.make_key(run_id, "run"), os.urandom(32), label=f"seed:{run_id}")
+        (key,) = vault.new_keys(run_id, ("run",))
+        seed = vault.seal(key, os.urandom(32), label=f"seed:{run_id}")
         run = Run.objects.create(
             id=run_id,
             sealed_seed=seed,
@@ -304,8 +339,8 @@ def write_run(
                 for s in steps
             ],
         )
-        journal.seal_needles(run, needles)
-        written = journal.write_batches(run, steps, entries, round_=0)
+        journal.seal_needles(run, found.needles)
+        written = journal.write_batches(run, steps, entries, round_=0, pieces=found.pieces)
         StoreRun.objects.bulk_create(
             StoreRun(run=run, store=store, kind=kind)
             for store, kind in sorted({(s.store, s.kind) for s in steps})

@@ -31,6 +31,7 @@ from erasure.models import (
     SuppressionEntry,
 )
 from erasure.runs import records, rescanning
+from erasure.runs.earlier import left_by_earlier
 from lineage import selectors
 from lineage.graph import StoreEntry
 
@@ -83,7 +84,7 @@ def residual_of(request: ErasureRequest, steps: Steps | None = None) -> list[dic
         for s in steps
         if s.rows and s.residue == "pseudonymized"
     ]
-    return residual
+    return [*residual, *left_by_earlier(request)]
 
 
 def shared_of(request: ErasureRequest) -> list[dict[str, Any]]:

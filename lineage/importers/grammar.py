@@ -127,7 +127,20 @@ _MODEL = mapping(
                 "max_drift": number,
             }
         ),
-        "batch": mapping({"every": duration, "people": whole(1), "share": number}),
+        "batch": mapping(
+            {
+                "every": duration,
+                "people": whole(1),
+                "share": number,
+                "drift": number,
+                "new_data": number,
+            }
+        ),
+        "cost": mapping(
+            {"training": number, "currency": text, "most": number, "days": whole(1)},
+            required=["training", "currency"],
+        ),
+        "audit": mapping({"references": whole(4)}),
         "deadline_margin": duration,
         "most_seconds": number,
         "attempts": whole(1),
