@@ -21,3 +21,5 @@ def enter() -> None:
         "LETHE_UNDO_WINDOW",
     ):
         os.environ.pop(name, None)
+    os.environ["LETHE_CANARY_PLANT"] = "erasure.demo.canary:plant"
+    os.environ["LETHE_CANARY_PEOPLE"] = "1"

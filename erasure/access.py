@@ -14,8 +14,14 @@ from erasure.domain.errors import Denied
 from erasure.domain.roles import DEEDS, RESERVED, ROLES, Actor
 
 # What the lists of the desk ask for; deeds are asked of the table alone.
-_LOOKS = {"modeljob": "see_models", "stafftraining": "see_training"}
-_NOT_LISTED = frozenset({"identifier", "datakey", "sealedneedles", "imagechunk", "apitoken"})
+_LOOKS = {
+    "modeljob": "see_models",
+    "stafftraining": "see_training",
+    "retentionlook": "see_catalogue",
+}
+_NOT_LISTED = frozenset(
+    {"identifier", "datakey", "sealedneedles", "imagechunk", "apitoken", "stayingrow"}
+)
 
 
 def actor_of(user: AbstractBaseUser | AnonymousUser, *, scopes: list[str] | None = None) -> Actor:

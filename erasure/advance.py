@@ -11,18 +11,20 @@ from itertools import chain
 from typing import Literal
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
+from erasure.domain.identity import GATHERED
 from erasure.domain.roles import SYSTEM
 from erasure.domain.states import SETTLED, WAITING
+from erasure.evidence import ledger
 from erasure.flow import (
     attest,
     decide,
     end_records,
     execute,
+    expire,
     export,
     letters,
     models,
@@ -46,7 +48,8 @@ from erasure.runs import (
     webhooks,
     windows,
 )
-from erasure.runs.lease import lease
+from erasure.runs.lease import Fence, lease
+from erasure.runs.once import looked_up_once
 from erasure.transitions import move
 from lineage.errors import LineageError
 
@@ -62,12 +65,13 @@ _AT_ONCE = 500
 @dataclass(frozen=True)
 class Job:
     """``advance`` a request, ``act`` on one store of a run, ``train`` a model's job, ``send`` a
-    letter, ``gather`` an export, or ``tell`` a recipient. Ids only: the broker sees no more.
+    letter, ``gather`` an export, ``tell`` a recipient, ``look`` for data past their date, or let
+    them ``expire``. Ids only: the broker sees no more.
 
     ``kind`` is the store's kind, which names the queue.
     """
 
-    name: Literal["advance", "act", "train", "send", "gather", "tell"]
+    name: Literal["advance", "act", "train", "send", "gather", "tell", "look", "expire"]
     id: UUID
     store: str = ""
     kind: str = ""
@@ -86,31 +90,39 @@ def perform(job: Job) -> list[Job]:
         if job.name in _ALONE:
             _ALONE[job.name](job.id)
             return []
-        return _advance(ErasureRequest.objects.get(pk=job.id))
+        return _advance(ErasureRequest.objects.select_related("run").get(pk=job.id))
     except Fenced:
         return []  # somebody else is at it, and will say what follows
     except WrongState:
         return []  # somebody else was faster; the sweep looks again
 
 
-def _gather(export_id: UUID) -> None:
+def _noting(does: Callable[[UUID], object], name: str, job_id: UUID) -> None:
+    """A job of no run. A passing fault is raised; any other is noted where a person sees it."""
     try:
-        export.gather(export_id)
-    except StoreError as error:
-        if not error.permanent:
-            raise
-        export.block(export_id, str(error))
-    except (Fenced, WrongState):
-        raise
+        does(job_id)
     except (LetheError, LineageError) as error:
-        export.block(export_id, str(error))
+        passing = isinstance(error, StoreError) and not error.permanent
+        if passing or isinstance(error, Fenced | WrongState):
+            raise
+        _GIVEN_UP[name](job_id, str(error))
 
 
 # Nothing follows these.
 _ALONE: dict[str, Callable[[UUID], None]] = {
     "send": letters.send_again,
-    "gather": _gather,
+    "gather": partial(_noting, export.gather, "gather"),
     "tell": webhook.send,
+    "look": partial(_noting, expire.look, "look"),
+    "expire": partial(_noting, expire.carry_out, "expire"),
+}
+
+
+_GIVEN_UP: dict[str, Callable[[UUID, str], object]] = {
+    "train": training.give_up,
+    "gather": export.block,
+    "look": expire.note_trouble,
+    "expire": expire.block,
 }
 
 
@@ -136,11 +148,8 @@ def give_up(job: Job, why: str) -> None:
     if job.name == "advance":
         _block(ErasureRequest.objects.get(pk=job.id), why)
         return
-    if job.name == "train":
-        training.give_up(job.id, why)
-        return
-    if job.name == "gather":
-        export.block(job.id, why)
+    if job.name in _GIVEN_UP:
+        _GIVEN_UP[job.name](job.id, why)
         return
     run = Run.objects.get(pk=job.id)
     execute.block_store(run.stores.get(store=job.store), why)
@@ -173,32 +182,42 @@ def _block(request: ErasureRequest, why: str) -> None:
 
 
 def _plan(request: ErasureRequest) -> list[Job]:
-    if request.right != "erasure":
+    if request.right not in {"erasure", *GATHERED}:
         return []  # somebody hands it on
     planning.make_plan(request, by=_BY)
+    return _gather(request)
+
+
+def _gather(request: ErasureRequest) -> list[Job]:
+    """What was ordered; and where a copy is all that is asked for, that is ordered, once."""
+    if exporting.unordered().filter(pk=request.pk).exists():
+        export.order_export(request, by=_BY)
     wanted = request.exports.filter(state="ordered")
-    return [Job("gather", pk) for pk in wanted.values_list("id", flat=True)]  # an officer decides
+    return [Job("gather", pk) for pk in wanted.values_list("id", flat=True)]
 
 
 def _start(request: ErasureRequest) -> list[Job]:
-    if exporting.waits(request) or holding.waits(request):
+    if exporting.waits(request):
         return []  # the sweep looks again
     run = execute.start_run(request)
     if run is not None:
         export.clear(timezone.now())  # whoever is about to be erased has no archive here
     request.refresh_from_db()
-    follows = [Job("advance", request.id)]  # in the run, or to be planned anew
-    if run is not None and request.run_id != run.id:
-        follows += [Job("advance", member.id) for member in case.members(run)[:1]]
-    return follows
+    if run is None and request.state == "approved":
+        return []  # on hold; the sweep looks again
+    if run is not None and request.run_id == run.id:
+        return _act_jobs(run) or [Job("advance", request.id)]
+    others = case.members(run)[:1] if run is not None else []
+    return [Job("advance", member.id) for member in (request, *others)]  # to be planned anew
 
 
+@looked_up_once()
 def _execute(request: ErasureRequest) -> list[Job]:
     run = request.run
     assert run is not None  # noqa: S101 - an executing request has a run
     again = [Job("advance", request.id)]
     if run.state == "acting":
-        due = _store_jobs(run, execute.due_stores(run))
+        due = _act_jobs(run)
         if due:
             return due
         execute.settle_run(run)
@@ -213,11 +232,16 @@ def _execute(request: ErasureRequest) -> list[Job]:
     return []
 
 
+def _act_jobs(run: Run) -> list[Job]:
+    return [Job("act", run.id, part.store, part.kind) for part in execute.due_stores(run)]
+
+
 def _store_jobs(run: Run, stores: list[str]) -> list[Job]:
     kinds = dict(run.stores.values_list("store", "kind"))
     return [Job("act", run.id, store, kinds[store]) for store in stores]
 
 
+@looked_up_once()
 def _verify(request: ErasureRequest) -> list[Job]:
     run = request.run
     assert run is not None  # noqa: S101 - a verifying request has a run
@@ -226,24 +250,25 @@ def _verify(request: ErasureRequest) -> list[Job]:
         if run.state == "verifying":
             verify.rescan_run(run, fence)
             attest.attest_run(run, fence)
-            _close(run)
+            _close(run, fence)
     left = run.requests.filter(state="verifying").first() if run.state == "verifying" else None
     told = [Job("tell", call) for call in webhooks.due(timezone.now())]
     return [*([Job("advance", left.id)] if left else []), *told]
 
 
-def _close(run: Run) -> None:
+def _close(run: Run, fence: Fence) -> None:
     """Everybody in the run was judged. It stays open for whoever was tried again meanwhile, and
     for whoever comes back to it if their undo puts nothing back."""
     blocked = Q(state="blocked") | Q(state="undoing", undo_window__back_to="blocked")
-    with transaction.atomic():
-        Run.objects.select_for_update().get(pk=run.pk)
+    with ledger.together():
+        fence.free()
+        Run.objects.select_for_update().only("pk").get(pk=run.pk)
         if run.requests.filter(state__in=_CARRIED).exists():
             return
         if run.requests.filter(blocked).exists():
             move(run, "blocked", by=_BY, because="something was seen again")
-            return
-    execute.finish_run(run)
+        else:
+            execute.finish_run(run)
 
 
 def _undo(request: ErasureRequest) -> list[Job]:
@@ -281,6 +306,7 @@ def _close_window(request: ErasureRequest) -> list[Job]:
 _NEXT: dict[str, Callable[[ErasureRequest], list[Job]]] = {
     "identified": _plan,
     "approved": _start,
+    "gathering": _gather,
     "executing": _execute,
     "verifying": _verify,
     "undoing": _undo,
@@ -302,13 +328,15 @@ def due_jobs() -> Iterator[Job]:
         yield Job("advance", request.id)
     undoing = ErasureRequest.objects.filter(state="undoing").iterator()
     first = rescanning.waiting(timezone.now())[:1]  # one message is enough for everybody
-    for request in chain(undoing, first, watch.dates_over(timezone.now())):
+    for request in chain(undoing, first, exporting.unordered(), watch.dates_over(timezone.now())):
         yield Job("advance", request.id)
     for job in training.due_jobs(timezone.now()):
         yield Job("train", job)
     yield from map(partial(Job, "send"), letters.due(timezone.now()))
     yield from map(partial(Job, "gather"), exporting.due())
     yield from map(partial(Job, "tell"), webhooks.due(timezone.now()))
+    yield from map(partial(Job, "look"), expire.looks_due(timezone.localdate()))
+    yield from map(partial(Job, "expire"), expire.due())
 
 
 def close_windows() -> None:
@@ -337,6 +365,7 @@ def finish_keys() -> int:
     close_windows()
     export.clear(timezone.now())
     webhook.clear(timezone.now())
+    expire.clear()
     _release()
     ended = ErasureRequest.objects.filter(state__in=SETTLED)
     left = DataKey.objects.filter(destroyed_at=None).filter(
@@ -373,9 +402,9 @@ def _release() -> None:
 
 def _close_left(run: Run) -> None:
     try:
-        with lease(run.id):
+        with lease(run.id) as fence:
             run.refresh_from_db()
             if run.state == "verifying":
-                _close(run)
+                _close(run, fence)
     except Fenced:
         return  # it is being closed just now

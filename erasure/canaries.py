@@ -14,7 +14,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import cast
 
 from django.conf import settings
@@ -30,7 +30,7 @@ from erasure.domain.needles import Matcher, Needle
 from erasure.domain.roles import SYSTEM
 from erasure.domain.states import SETTLED
 from erasure.evidence import ledger
-from erasure.models import CanaryRound, ErasureRequest, ModelJob
+from erasure.models import CanaryRound, ErasureRequest, ModelJob, PlanStep
 from erasure.stores.base import Declared, Hit
 from lineage import selectors
 
@@ -161,7 +161,10 @@ def look(current: CanaryRound) -> CanaryRound:
     with transaction.atomic():
         current.save(update_fields=["findings", "state", "finished_at", "people"])
         told = {"round": str(current.id), "people": current.count, "state": current.state}
-        ledger.record("canaries", {**told, "findings": len(current.findings)})
+        copies = {store: until.isoformat() for store, until in _expiring(current).items()}
+        ledger.record(
+            "canaries", {**told, "findings": len(current.findings), "copies_until": copies}
+        )
     if found:
         _alarm(current)
     return current
@@ -172,9 +175,24 @@ def _requests(current: CanaryRound) -> list[ErasureRequest]:
 
 
 def _outcomes(current: CanaryRound) -> Iterator[str]:
+    """Whoever waits for copies that expire has been forgotten as everybody is."""
     for request in _requests(current):
-        if request.state != "completed":
+        if request.state not in ("completed", "awaiting_copies"):
             yield f"request {request.id}: is {request.state}, not completed"
+
+
+def _expiring(current: CanaryRound) -> dict[str, date]:
+    """Stores whose copies are out of reach until they expire, and when the last of them does."""
+    steps = PlanStep.objects.filter(
+        plan__in=[p.pk for r in _requests(current) for p in r.plans.exclude(state="stale")],
+        residue="expires_on",
+        until__gte=timezone.localdate(),
+    )
+    found: dict[str, date] = {}
+    for store, until in steps.values_list("store", "until"):
+        if until is not None:
+            found[store] = max(until, found.get(store, until))
+    return found
 
 
 def _missed(current: CanaryRound) -> Iterator[str]:
@@ -191,15 +209,16 @@ def _still_known(current: CanaryRound) -> Iterator[str]:
     """Models whose jobs could tell them from strangers afterwards."""
     runs = [r.run_id for r in _requests(current) if r.run_id]
     for job in ModelJob.objects.filter(runs__in=runs).distinct():
-        result = (job.report.get("checks") or {}).get("membership_inference")
-        if isinstance(result, dict) and result.get("verdict") == "failed":
+        checks = job.report.get("checks") or {}
+        results = (checks.get(name) for name in ("membership_inference", "likelihood_ratio"))
+        if any(isinstance(r, dict) and r.get("verdict") == "failed" for r in results):
             yield f"{job.dataset}: still tells them from people it has never seen"
 
 
 def _seen(current: CanaryRound) -> Iterator[str]:
     """Every store of the catalogue, searched by value: whatever lineage thinks of it."""
     needles = Matcher([Needle(text=p["email"], category="email") for p in current.people])
-    datasets = selectors.datasets()
+    datasets, expiring = selectors.datasets(), _expiring(current)
     for entry in selectors.stores():
         declared = [Declared(dataset=d) for d in datasets.values() if d.store == entry.name]
         try:
@@ -208,6 +227,8 @@ def _seen(current: CanaryRound) -> Iterator[str]:
         except (StoreError, LetheError) as error:
             yield f"{entry.name}: could not be searched: {error}"
             continue
+        if entry.name in expiring:
+            continue  # a copy that was announced, with the day on which it goes
         for place in sorted({f"{entry.name}.{h.collection}" for h in hits}):
             yield f"{place}: still holds one of them"
 

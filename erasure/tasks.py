@@ -38,6 +38,10 @@ def enqueue(job: Job) -> None:
         message = gather_export.s(str(job.id))
     elif job.name == "tell":
         message = tell_recipient.s(str(job.id))
+    elif job.name == "look":
+        message = look_for_expired.s(str(job.id))
+    elif job.name == "expire":
+        message = erase_expired.s(str(job.id))
     else:
         message = advance.s(str(job.id))
     # A broker that is down loses nothing: the sweep finds what is due.
@@ -83,6 +87,18 @@ def gather_export(self: Task[[str], None], export_id: str) -> None:
 def tell_recipient(call_id: str) -> None:
     """Tell a recipient by webhook."""
     perform(Job("tell", UUID(call_id)))
+
+
+@shared_task(bind=True, max_retries=ATTEMPTS)
+def look_for_expired(self: Task[[str], None], look_id: str) -> None:
+    """Plan what is past its date in one dataset."""
+    _carry_out(self, Job("look", UUID(look_id)))
+
+
+@shared_task(bind=True, max_retries=ATTEMPTS)
+def erase_expired(self: Task[[str], None], expiry_id: str) -> None:
+    """Let go what is past its date, as approved."""
+    _carry_out(self, Job("expire", UUID(expiry_id)))
 
 
 @shared_task

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from django.db import connection, models, transaction
+from django.db import connection, models
 
 from erasure.domain.errors import WrongState
 from erasure.domain.states import Table
@@ -25,6 +25,7 @@ _IN_LEDGER = frozenset(
         "Export",
         "Call",
         "Complaint",
+        "Expiry",
     }
 )
 
@@ -78,20 +79,22 @@ def _whole(moving: int) -> AbstractContextManager[None]:
     """A part of the transaction that it stands in, if any; that ends too where only some of many
     could be moved. One alone is moved or not."""
     alone = moving == 1 and connection.in_atomic_block
-    return nullcontext() if alone else transaction.atomic(savepoint=False)
+    return nullcontext() if alone else ledger.together()
 
 
 def _record(kind: str, keys: Sequence[Any], old: str, to: str, by: str, because: str) -> None:
-    Event.objects.bulk_create(
-        Event(
-            subject_kind=kind,
-            subject_id=str(key),
-            from_state=old,
-            to_state=to,
-            by=by,
-            because=because,
-        )
-        for key in keys
+    ledger.note(
+        [
+            Event(
+                subject_kind=kind,
+                subject_id=str(key),
+                from_state=old,
+                to_state=to,
+                by=by,
+                because=because,
+            )
+            for key in keys
+        ]
     )
     case = "request" if kind == "ErasureRequest" else "id"
     ledger.record_many(

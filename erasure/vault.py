@@ -10,7 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
@@ -42,6 +46,42 @@ def unseal(key: bytes, sealed: bytes | memoryview, *, label: str) -> bytes:
         raise KeyDestroyed(f"{label}: the key does not open this; it was replaced") from None
 
 
+@dataclass
+class _Kept:
+    """Data keys that were looked up: their ids by owner and purpose, and what they opened to."""
+
+    ids: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
+    keys: dict[UUID, bytes] = field(default_factory=dict)
+
+
+_kept: ContextVar[_Kept | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Data keys of an owner are looked up and opened once inside: for one short piece of work that
+    needs them again and again. What another process destroys meanwhile stays open until its end."""
+    if _kept.get() is not None:
+        yield
+        return
+    token = _kept.set(_Kept())
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def new_keys(owner: UUID, purposes: Sequence[str]) -> list[bytes]:
+    """Data keys of an owner who has none for these purposes yet."""
+    records = [DataKey(owner=owner, purpose=purpose) for purpose in purposes]
+    DataKey.objects.bulk_create(records)
+    wrapper, made = _wrapper(), [AESGCM.generate_key(256) for _ in records]
+    for record, key in zip(records, made, strict=True):
+        _write_once(_path(record.id), wrapper.encrypt(key))
+    _sync_folder(_path(records[0].id).parent)
+    return made
+
+
 def make_key(owner: UUID, purpose: str) -> bytes:
     """The data key of that owner and purpose, made on first use. Raises KeyDestroyed."""
     record, _ = DataKey.objects.get_or_create(owner=owner, purpose=purpose)
@@ -49,8 +89,12 @@ def make_key(owner: UUID, purpose: str) -> bytes:
         raise KeyDestroyed(f"{purpose} key of {owner}: destroyed")
     wrapper, wrapped = _wrapper(), _read(record.id)
     if wrapped is None:
-        _write_once(_path(record.id), wrapper.encrypt(AESGCM.generate_key(256)))
+        path = _path(record.id)
+        _write_once(path, wrapper.encrypt(AESGCM.generate_key(256)))
+        _sync_folder(path.parent)
         wrapped = _read(record.id) or b""
+    if (kept := _kept.get()) and owner in kept.ids:
+        kept.ids[owner][purpose] = record.id
     return _unwrap(wrapper, wrapped, f"{purpose} key of {owner}")
 
 
@@ -62,15 +106,38 @@ def open_key(owner: UUID, purpose: str) -> bytes:
 def open_keys(owners: Iterable[UUID], purpose: str) -> dict[UUID, bytes]:
     """Existing data keys of many owners, with one query. Raises KeyDestroyed if one is gone."""
     wanted = set(owners)
-    records = DataKey.objects.filter(owner__in=wanted, purpose=purpose, destroyed_at=None)
+    kept = _kept.get() or _Kept()
+    _look_up(kept, wanted)
     wrapper, keys = _wrapper(), {}
-    for key_id, owner in records.values_list("id", "owner"):
-        wrapped = _read(key_id)
-        if wrapped is not None:
-            keys[owner] = _unwrap(wrapper, wrapped, f"{purpose} key of {owner}")
+    for owner in wanted:
+        key_id = kept.ids[owner].get(purpose)
+        if key_id is None:
+            continue
+        if key_id not in kept.keys:
+            wrapped = _read(key_id)
+            if wrapped is None:
+                continue
+            kept.keys[key_id] = _unwrap(wrapper, wrapped, f"{purpose} key of {owner}")
+        keys[owner] = kept.keys[key_id]
     for owner in wanted - keys.keys():
         raise KeyDestroyed(f"{purpose} key of {owner}: not there")
     return keys
+
+
+def look_up(owners: Iterable[UUID]) -> None:
+    """Ask for the keys of all of these in one query, inside :func:`kept_open`."""
+    if (kept := _kept.get()) is not None:
+        _look_up(kept, set(owners))
+
+
+def _look_up(kept: _Kept, owners: set[UUID]) -> None:
+    unknown = owners - kept.ids.keys()
+    if not unknown:
+        return
+    kept.ids.update({owner: {} for owner in unknown})
+    found = DataKey.objects.filter(owner__in=unknown, destroyed_at=None)
+    for key_id, owner, purpose in found.values_list("id", "owner", "purpose"):
+        kept.ids[owner][purpose] = key_id
 
 
 def destroy_key(owner: UUID, purpose: str) -> bool:
@@ -80,11 +147,27 @@ def destroy_key(owner: UUID, purpose: str) -> bool:
 
 def destroy_keys(owners: Iterable[UUID], purpose: str) -> set[UUID]:
     """The same for many owners, with two queries; returns those who had one."""
-    live = DataKey.objects.filter(owner__in=set(owners), purpose=purpose, destroyed_at=None)
-    found = dict(live.values_list("id", "owner"))
+    return {owner for owner, _ in destroy_all(owners, [purpose])}
+
+
+def destroy_all(owners: Iterable[UUID], purposes: Iterable[str]) -> set[tuple[UUID, str]]:
+    """The same for several purposes; returns each owner who had one, with its purpose."""
+    live = DataKey.objects.filter(
+        owner__in=set(owners), purpose__in=set(purposes), destroyed_at=None
+    )
+    found = {
+        key_id: (owner, use) for key_id, owner, use in live.values_list("id", "owner", "purpose")
+    }
+    if not found:
+        return set()
     for key_id in found:
         _shred(_path(key_id))
+    _sync_folder(_path(next(iter(found))).parent)
     DataKey.objects.filter(pk__in=found).update(destroyed_at=timezone.now())
+    if kept := _kept.get():
+        for key_id, (owner, purpose) in found.items():
+            kept.keys.pop(key_id, None)
+            kept.ids.get(owner, {}).pop(purpose, None)
     return set(found.values())
 
 
@@ -133,7 +216,12 @@ def hash_key_id() -> str:
 
 
 def _wrapper() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.LETHE_MASTER_KEYS])
+    return _wrapping(tuple(settings.LETHE_MASTER_KEYS))
+
+
+@lru_cache(maxsize=1)
+def _wrapping(keys: Sequence[str]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
 
 
 def _path(key_id: UUID) -> Path:
@@ -141,13 +229,13 @@ def _path(key_id: UUID) -> Path:
 
 
 def _shred(path: Path) -> None:
+    """Overwritten and removed; that it is gone is certain once its folder is forced to the disk."""
     if path.exists():
         with path.open("r+b") as file:
             file.write(os.urandom(path.stat().st_size))
             file.flush()
             os.fsync(file.fileno())
         path.unlink()
-        _sync_folder(path.parent)
 
 
 def _read(key_id: UUID) -> bytes | None:
@@ -179,7 +267,6 @@ def _write_once(path: Path, content: bytes) -> None:
         pass  # the other maker was first; its key is the key
     finally:
         temporary.unlink()
-    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

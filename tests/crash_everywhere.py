@@ -1,33 +1,32 @@
-"""What a management command leaves when it dies at any of its statements, and the end of the next.
+"""What a management command leaves when it dies at any of its statements, and what goes on from it.
 
-``python -m tests.crash_everywhere writes|all FOLDER COMMAND…`` works inside FOLDER. The command
-runs once to its end; before each statement its folder is copied as it lies there, which is what
-``kill -9`` leaves: files and journals, and nothing of the process. Then the command is started
-anew in each of the copies. ``writes`` leaves out the points before a statement that only reads:
-nothing durable happens between that one and the next that writes. Each run is a forked child of a
-process that has loaded what it needs, so that hundreds of points take minutes and not hours. One
-JSON object a line: first the number of points and the end of the whole run, then a line per point.
+``python -m tests.crash_everywhere FOLDER COMMANDS`` is driven by ``tests.scenarios.crashing``. The
+first command runs once to its end inside FOLDER; before each of its statements and commits FOLDER
+is copied as it lies there, which is what ``kill -9`` leaves: files and journals, and nothing of the
+process. Most statements of a transaction leave no byte of it, so equal copies count as one. Then,
+told by a line each, it puts a copy back, and carries out the other commands in it. Each is a forked
+child of a process that has loaded what it needs, so that every point costs tenths of a second.
 """
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import importlib
-import itertools
 import json
 import os
 import shutil
-import sqlite3
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 OK = 0
 LATE = "modules"
-_READS = ("SELECT", "PRAGMA", "SAVEPOINT", "RELEASE")
+COUNT = "statements"
 
 
 def forked(work: Callable[[], int]) -> int:
@@ -58,72 +57,75 @@ def carry_out(command: Sequence[str]) -> int:
     return OK
 
 
-def photographed(command: Sequence[str], every: bool, folder: Path, album: Path) -> int:
-    """Run the command and copy ``folder`` into ``album`` at each point; what was imported on the
-    way is listed there."""
+class Camera:
+    """Copies ``folder`` into ``album`` on demand, named by how often it was asked, unless it is as
+    it was before. A process of its own: closing a database's file in the one that uses it would
+    drop the locks that are held on it."""
+
+    def __init__(self, folder: Path, album: Path) -> None:
+        self.count = 0
+        self._folder, self._album = folder, album
+        self._shutter, hidden = socket.socketpair()
+        if os.fork() == 0:
+            try:
+                self._shutter.close()
+                self._serve(hidden)
+            finally:
+                os._exit(OK)
+        hidden.close()
+
+    def shoot(self, *_: Any) -> None:
+        """Returns when it is done."""
+        self.count += 1
+        self._shutter.sendall(b"?")
+        assert self._shutter.recv(1), "the folder could not be copied"
+
+    def _serve(self, asked: socket.socket) -> None:
+        seen, number = set(), 0
+        while asked.recv(1):
+            number += 1
+            if (now := digest(self._folder)) not in seen:
+                seen.add(now)
+                shutil.copytree(self._folder, self._album / str(number))
+            asked.sendall(b"!")
+
+
+def digest(folder: Path) -> bytes:
+    """Of every name and byte in it."""
+    sums = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        content = path.read_bytes() if path.is_file() else b""
+        sums.update(f"{path}\0{len(content)}\0".encode() + content)
+    return sums.digest()
+
+
+def photographed(command: Sequence[str], folder: Path, album: Path) -> int:
+    """Run the command and copy ``folder`` into ``album`` at each point; how many statements there
+    were, and what was imported on the way, is written there."""
     from django.db import connection
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    loaded, points = set(sys.modules), itertools.count(1)
+    loaded, camera = set(sys.modules), Camera(folder, album)
 
-    def copy(*_: Any) -> None:
-        # By a child: closing a database's file here would drop the locks that are held on it.
-        assert forked(partial(kept, folder, album / str(next(points)))) == OK
+    def control(execute: Callable[..., Any], *arguments: Any) -> Any:
+        camera.shoot()
+        return execute(*arguments)
 
-    def before(sql: str) -> None:
-        if every or not sql.lstrip().upper().startswith(_READS):
-            copy()
-
-    def control(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
-        before(sql)
-        return execute(sql, *arguments)
-
-    event.listen(Engine, "before_cursor_execute", lambda _c, _x, sql, *_: before(sql))
-    event.listen(Engine, "commit", copy)
+    event.listen(Engine, "before_cursor_execute", camera.shoot)
+    event.listen(Engine, "commit", camera.shoot)
     with connection.execute_wrapper(control):
         code = carry_out(command)
+    (album / COUNT).write_text(str(camera.count))
     (album / LATE).write_text("\n".join(sorted(sys.modules.keys() - loaded)))
     return code
 
 
-def kept(folder: Path, copy: Path) -> int:
-    """``folder`` as it lies there, in ``copy``."""
-    shutil.copytree(folder, copy)
-    return OK
-
-
-def dump(folder: Path) -> dict[str, list[str]]:
-    """Every row of every table of every database in ``folder`` itself."""
-    found = {}
-    for path in sorted(folder.glob("*.sqlite3")):
-        with closing(sqlite3.connect(path)) as connection:
-            names = connection.execute("select name from sqlite_schema where type = 'table'")
-            for (name,) in names.fetchall():
-                rows = connection.execute(f"select * from {name}").fetchall()
-                found[f"{path.name}.{name}"] = sorted(map(repr, rows))
-    return found
-
-
-def ended() -> dict[str, Any]:
-    """How the cases ended, but those that found nobody any more, and how many certificates."""
-    control = Path(os.environ["LETHE_HOME"]) / "control.sqlite3"
-    with closing(sqlite3.connect(control)) as connection:
-        states = connection.execute("select state from erasure_erasurerequest").fetchall()
-        (sealed,) = connection.execute("select count(*) from erasure_certificate").fetchone()
-    return {"states": [s for (s,) in states if s != "no_data"], "certificates": sealed}
-
-
-def tell(line: dict[str, Any]) -> None:
-    """One line of the answer."""
+def tell(**line: Any) -> bool:
+    """One line of the answer; whether there is another question."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-
-
-def put_back(folder: Path, copy: Path) -> None:
-    """``folder`` as it was at that point."""
-    shutil.rmtree(folder)
-    shutil.move(copy, folder)
+    return bool(sys.stdin.readline())
 
 
 def main() -> None:
@@ -132,20 +134,23 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    every, folder, command = sys.argv[1] == "all", Path(sys.argv[2]), sys.argv[3:]
+    folder, (command, *then) = Path(sys.argv[1]), json.loads(sys.argv[2])
     with tempfile.TemporaryDirectory() as aside:
         album = Path(aside)
-        code = forked(partial(photographed, command, every, folder, album))
-        expected = dump(folder)
+        code = forked(partial(photographed, command, folder, album))
         for name in (album / LATE).read_text().splitlines():
             importlib.import_module(name)
-        points = sorted(int(path.name) for path in album.iterdir() if path.name != LATE)
-        tell({"statements": len(points), "code": code, **ended()})
+        gc.freeze()
+        points = sorted(int(path.name) for path in album.iterdir() if path.is_dir())
+        statements = int((album / COUNT).read_text())
+        asked = tell(code=code, statements=statements, points=len(points))
         for point in points:
-            put_back(folder, album / str(point))
-            again = forked(partial(carry_out, command))
-            line = {"point": point, "again": again, "same": dump(folder) == expected}
-            tell({**line, **ended()})
+            shutil.rmtree(folder)
+            shutil.move(album / str(point), folder)
+            asked = asked and tell(point=point)
+            if not asked:
+                return
+            asked = tell(ends=[forked(partial(carry_out, command)) for command in then])
 
 
 if __name__ == "__main__":

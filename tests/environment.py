@@ -13,6 +13,8 @@ import os
 import shutil
 import tempfile
 
+from hypothesis import HealthCheck, settings
+
 _OWN = ("LETHE_", "CELERY_")
 
 for _name in [
@@ -39,6 +41,18 @@ def _remove() -> None:
     # Not in a forked child that ends: the home is still in use.
     if os.getpid() == _owner:
         shutil.rmtree(_home, ignore_errors=True)
+
+
+# A busy machine is no failure: no example has a time limit. In the gate they are the same each
+# time, so that it judges the change and not its luck; whoever runs the tests elsewhere looks
+# further.
+settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI_GATE")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ours")
 
 
 def pytest_collection_finish() -> None:

@@ -6,36 +6,19 @@ test that asks, which does not wait for the disk: hundreds of databases are made
 
 from __future__ import annotations
 
-import atexit
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import psycopg
 import pymysql
 import pytest
 
+from tests.processes import until_the_end
 from tests.stores import mariadb_server as mariadb
 from tests.stores import postgresql_server as postgresql
-
-_Server = TypeVar("_Server")
-_ending = ExitStack()
-_owner = os.getpid()
-
-
-@atexit.register
-def _end() -> None:
-    # Not in a forked child that ends: the servers are still in use.
-    if os.getpid() == _owner:
-        _ending.close()
-
-
-def _until_the_end(server: Iterator[_Server]) -> _Server:
-    return _ending.enter_context(contextmanager(lambda: server)())
 
 
 def absent(what: str) -> None:
@@ -51,11 +34,11 @@ def postgresql_server() -> str:
     if "TEST_POSTGRESQL" in os.environ:
         server = os.environ["TEST_POSTGRESQL"]
     elif postgresql.program("postgres"):
-        return _until_the_end(postgresql.own_server()).address
+        return until_the_end(contextmanager(postgresql.own_server)()).address
     else:
         server = "postgresql://postgres@127.0.0.1:5432"
     try:
-        psycopg.connect(server, dbname="postgres", connect_timeout=3).close()
+        psycopg.connect(server, dbname="postgres", connect_timeout=30).close()
     except psycopg.OperationalError:
         absent(f"PostgreSQL at {server.rpartition('@')[2]} (TEST_POSTGRESQL)")
     return server
@@ -68,8 +51,8 @@ def mariadb_server() -> str:
         server = os.environ["LETHE_TEST_MARIADB"]
     elif mariadb.program("mariadbd"):
         folder = tempfile.TemporaryDirectory(prefix="lethe-server-", ignore_cleanup_errors=True)
-        made = mariadb.own_server(Path(_ending.enter_context(folder)), mariadb.ORDINARY)
-        return _until_the_end(made).address
+        own_server = contextmanager(mariadb.own_server)
+        return until_the_end(own_server(Path(until_the_end(folder)), mariadb.ORDINARY)).address
     else:
         server = "mysql://root@127.0.0.1:3306"
     try:
@@ -86,7 +69,7 @@ def redis_server() -> str:
 
     server = os.environ.get("TEST_REDIS", "redis://127.0.0.1:6379/15")
     try:
-        with Redis.from_url(server, socket_connect_timeout=3) as client:
+        with Redis.from_url(server, socket_connect_timeout=30) as client:
             client.ping()
     except Refused:
         absent("Redis at 127.0.0.1:6379 (TEST_REDIS)")

@@ -87,7 +87,7 @@ def test_whoever_never_ends_is_cut_off_at_the_deadline() -> None:
         answering(slow, hold=True) as (url, _),
         pytest.raises(CallFailed, match="in time") as raised,
     ):
-        calling.get(url, timeout=0.2)
+        calling.get(url, timeout=1)
     assert raised.value.permanent is False
 
 

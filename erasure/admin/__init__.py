@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from erasure.admin import complaints, holds, house, records, requests, roles, trained
+from erasure.admin import complaints, holds, house, records, requests, retention, roles, trained
 
-__all__ = ["complaints", "holds", "house", "records", "requests", "roles", "trained"]
+__all__ = ["complaints", "holds", "house", "records", "requests", "retention", "roles", "trained"]
 
 admin.site.site_header = "Lethe"
 admin.site.site_title = "Lethe"

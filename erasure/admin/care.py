@@ -54,7 +54,10 @@ def shown(case: ErasureRequest, by: Actor) -> dict[str, Any]:
         "record_until": records.kept_until(case),
         "complaints": [(one, words.COMPLAINTS[one.state]) for one in case.complaints.all()],
         "duplicates": list(same[:5]) if linkable else [],
-        "may_reopen": "reopened" in states.REQUEST[case.state],
+        "may_reopen": reopening.may_reopen(case.state),
+        "followed_by": list(
+            ErasureRequest.objects.filter(follows=case.pk).values_list("pk", flat=True)
+        ),
         "reopen_whys": [(code, said.capitalize()) for code, said in reopening.WHYS.items()],
         "identity_kinds": selectors.identity_kinds(),
     }

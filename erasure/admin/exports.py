@@ -23,6 +23,7 @@ from django.urls import URLPattern, path
 from erasure.admin.roles import required
 from erasure.advance import Job
 from erasure.domain.errors import LetheError
+from erasure.domain.identity import GATHERED
 from erasure.domain.roles import Actor
 from erasure.flow import export
 from erasure.models import ErasureRequest, Export
@@ -43,13 +44,15 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     """What the page of a case says of its exports."""
     made = list(case.exports.all())
     live = any(one.state != "destroyed" for one in made)
-    may = case.right == "erasure" and case.state in exporting.BEFORE and not live
+    asked = case.right in {"erasure", *GATHERED}
+    may = asked and case.state in exporting.BEFORE and not live
     return {
         "exports": [
             {"export": one, "words": _BADGES[one.state][0], "tone": _BADGES[one.state][1]}
             for one in made
         ],
         "may_order_export": may,
+        "copy_only": case.right in GATHERED,
     }
 
 

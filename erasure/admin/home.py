@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
 from erasure.admin.filters import running
 from erasure.admin.roles import allowed, at_desk
-from erasure.models import DateDue, ErasureRequest, Letter, ModelJob, Notice
+from erasure.models import DateDue, ErasureRequest, Expiry, Letter, ModelJob, Notice
 from erasure.runs import dues
 
 _ORDER = ("erasure", "lineage")
@@ -71,6 +72,7 @@ def waiting() -> list[Waiting]:
             address=f"{listed}?state=planned",
             tone="decide",
         ),
+        *(line for line in _retention() if line.count),
         Waiting(
             count=Notice.objects.filter(told_at=None).count(),
             words="recipients to tell",
@@ -93,6 +95,31 @@ def _complaints() -> list[Waiting]:
     return [
         Waiting(count=late, words="complaints overdue", address=address, tone="stop"),
         Waiting(count=every - late, words="complaints open", address=address, tone="decide"),
+    ]
+
+
+def _retention() -> list[Waiting]:
+    """Data past their date: plans that stand still, and those to decide on."""
+    address = reverse("admin:erasure_expiry_changelist")
+    counts = dict(
+        Expiry.objects.filter(state__in=("blocked", "planned"))
+        .values_list("state")
+        .annotate(count=Count("pk"))
+        .order_by()
+    )
+    return [
+        Waiting(
+            count=counts.get("blocked", 0),
+            words="retention plans blocked",
+            address=f"{address}?state__exact=blocked",
+            tone="stop",
+        ),
+        Waiting(
+            count=counts.get("planned", 0),
+            words="retention plans to approve",
+            address=f"{address}?state__exact=planned",
+            tone="decide",
+        ),
     ]
 
 

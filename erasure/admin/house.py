@@ -13,11 +13,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from erasure.admin import retention
 from erasure.admin.readonly import ReadOnly
-from erasure.admin.roles import at_desk, required
+from erasure.admin.roles import allowed, at_desk, required
 from erasure.domain.errors import LetheError
 from erasure.flow import staff
-from erasure.models import StaffTraining
+from erasure.flow.expire import OPEN
+from erasure.models import Expiry, RetentionLook, StaffTraining, StandingApproval
 from erasure.runs import accesses, expiring, procedure, training_log
 
 _LINE = forms.TextInput(attrs={"autocomplete": "off"})
@@ -108,11 +110,22 @@ class StaffTrainingAdmin(ReadOnly):
 
     def expired(self, request: HttpRequest) -> HttpResponse:
         """Data whose retention has run out; counted when asked for, since every store is read."""
-        required(request, "see_catalogue")
-        listed = None
+        by, listed = required(request, "see_catalogue"), None
         if request.method == "POST":
             listed = list(expiring.expired(timezone.localdate()))
-        return self._page(request, "expired", "Data past their retention", {"listed": listed})
+        plans = {p.dataset: p for p in Expiry.objects.filter(state__in=OPEN)}
+        looks = [
+            {"look": look, "plan": plan, "badge": retention.badge(plan) if plan else ""}
+            for look in RetentionLook.objects.all()
+            for plan in [plans.get(look.dataset)]
+        ]
+        context = {
+            "listed": listed,
+            "looks": looks,
+            "standings": StandingApproval.objects.filter(revoked_at=None),
+            "may": allowed(by),
+        }
+        return self._page(request, "expired", "Data past their retention", context)
 
     def looks(self, request: HttpRequest) -> HttpResponse:
         """Who looked at what names a person."""

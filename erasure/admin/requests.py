@@ -277,12 +277,13 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly)
         by = required(request, "see_cases")
         case = get_object_or_404(ErasureRequest, pk=pk)
         try:
-            deed(case, by)
+            done = deed(case, by)
         except Denied:
             raise PermissionDenied from None
         except (LetheError, LineageError) as error:
             messages.error(request, str(error))
         else:
+            case = done if isinstance(done, ErasureRequest) else case
             enqueue(Job("advance", case.id))
             messages.success(request, said)
         return _back(case)

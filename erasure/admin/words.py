@@ -17,6 +17,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "identity_required": ("Waiting for proof of identity", "decide"),
     "identified": ("Being planned", "running"),
     "planned": ("Waiting for approval", "decide"),
+    "gathering": ("Copy to be handed over", "decide"),
     "approved": ("Approved, starting", "running"),
     "executing": ("Being erased", "running"),
     "verifying": ("Being checked", "running"),
@@ -28,6 +29,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "partly_granted": ("Erased, except what the law keeps", "done"),
     "awaiting_copies": ("Erased, copies still expire", "done"),
     "awaiting_rescan": ("Erased, deep re-scan is due", "done"),
+    "answered": ("Copy handed over", "done"),
     "no_data": ("Nothing known of this person", "ended"),
     "refused": ("Refused", "ended"),
     "unidentifiable": ("Cannot be identified", "ended"),
@@ -41,6 +43,7 @@ _MOVES: Mapping[str, str] = {
     "reopened": "Reopened",
     "identified": "To be planned again",
     "planned": "Plan made",
+    "gathering": "Places found; a copy is gathered",
     "approved": "Plan approved",
     "executing": "Run begun",
     "verifying": "Carried out; check begun",
@@ -57,6 +60,15 @@ COMPLAINTS: Mapping[str, tuple[str, str]] = {
     "acknowledged": ("Receipt confirmed", "decide"),
     "answered": ("Answered", "done"),
     "withdrawn": ("Withdrawn", "ended"),
+}
+EXPIRIES: Mapping[str, tuple[str, str]] = {
+    "planned": ("Waiting for approval", "decide"),
+    "approved": ("Approved, starting", "running"),
+    "executing": ("Being erased", "running"),
+    "blocked": ("Blocked", "stop"),
+    "completed": ("Erased and asked again", "done"),
+    "stale": ("Overtaken by another plan", "ended"),
+    "declined": ("Left for now", "ended"),
 }
 VERDICTS: Mapping[str, str] = {
     "upheld": "upheld",

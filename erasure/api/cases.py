@@ -228,7 +228,9 @@ def carried_out(
     does: Callable[..., object], case: ErasureRequest, by: Actor, given: Mapping[str, Any]
 ) -> Response:
     """Do it, let the worker go on, and show the request."""
-    does(case, by=by, **given)
+    done = does(case, by=by, **given)
+    if isinstance(done, ErasureRequest):
+        case = done  # a case may go on as another one
     enqueue(Job("advance", case.id))
     for wanted in case.exports.filter(state="ordered"):
         enqueue(Job("gather", wanted.id))

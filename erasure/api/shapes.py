@@ -30,7 +30,7 @@ class CaseShape(serializers.ModelSerializer[ErasureRequest]):
             "id", "state", "right", "law", "channel", "subject", "received_at", "due_at",
             "extended_at", "acknowledge_by", "acknowledged_at", "closed_at", "asked_by", "child",
             "opened_by",
-            "ground", "refused_for", "blocked_because", "duplicate_of", "replay_of",
+            "ground", "refused_for", "blocked_because", "duplicate_of", "follows", "replay_of",
             "reopened_at", "reopened_for", "record_ended_at",
         ]  # fmt: skip
         read_only_fields = fields
@@ -222,6 +222,7 @@ class ModelEvidenceShape(ModelJobShape):
     class Meta(ModelJobShape.Meta):
         fields: ClassVar[list[str]] = [
             *ModelJobShape.Meta.fields, "decisions", "report", "accepted_by", "window_until",
+            "filtered_until", "cost", "cost_forecast", "due_at", "due_why",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from erasure.api import care, cases, exports, letters, others, schema, trained
+from erasure.api import care, cases, exports, letters, others, retention, schema, trained
 
 
 class Nowhere(APIView):
@@ -61,9 +61,16 @@ urlpatterns: list[URLPattern] = [
     path("catalogue/datasets", others.Datasets.as_view()),
     path("catalogue/datasets/<str:address>", others.Dataset.as_view()),
     path("models", others.Models.as_view()),
+    path("models/signals", trained.Signal.as_view()),
     path("models/<uuid:pk>", trained.OneModel.as_view()),
     path("models/<uuid:pk>/accept", trained.Accept.as_view()),
     path("models/<uuid:pk>/decline", trained.Decline.as_view()),
+    path("retention", retention.Expiries.as_view()),
+    path("retention/datasets", retention.Looks.as_view()),
+    path("retention/standing", retention.Standings.as_view()),
+    path("retention/standing/<uuid:pk>/revoke", retention.Revoke.as_view()),
+    path("retention/<uuid:pk>", retention.OneExpiry.as_view()),
+    *(path(f"retention/<uuid:pk>/{n}", v.as_view()) for n, v in retention.DEEDS.items()),
     path("backups", others.Backups.as_view()),
     path("statistics", others.Figures.as_view()),
     re_path("", Nowhere.as_view()),

@@ -29,7 +29,7 @@ _ROW_GROUP = 128
 def write(folder: Path, orders: list[Order], tick: Callable[[], None]) -> None:
     """``dt=YYYY-MM-DD.parquet`` per day with orders, in order of ``order_id``; each carries the
     time of the night it was exported in."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for day, group in groupby(orders, key=lambda o: o.day):
         path = folder / f"dt={day.isoformat()}.parquet"
         pq.write_table(_table(list(group)), path, row_group_size=_ROW_GROUP, compression="zstd")

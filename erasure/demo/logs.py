@@ -44,16 +44,17 @@ def _access(population: Population, dice: Dice, day: date) -> Iterator[str]:
     leaver = population.leaver
     for number, person in enumerate(_visitors(population, dice, day)):
         if person.id == LEAVER:
-            yield _line(day, number, None, leaver.email, leaver.ip, "/login")
-        yield _line(day, number, person.id, person.email, person.ip, f"/orders?page={number % 7}")
+            yield line(day, number, None, leaver.email, leaver.ip, "/login")
+        yield line(day, number, person.id, person.email, person.ip, f"/orders?page={number % 7}")
         if person.id == NEIGHBOUR:
             gift = f"/gift/for/{leaver.email}"
-            yield _line(day, number, person.id, person.email, person.ip, gift)
+            yield line(day, number, person.id, person.email, person.ip, gift)
 
 
-def _line(
+def line(
     day: date, number: int, customer: int | None, email: str | None, ip: str, path: str
 ) -> str:
+    """One line of the access log."""
     plain = {
         "ts": f"{day.isoformat()}T{_clock(number)}Z",
         "customer_id": customer,

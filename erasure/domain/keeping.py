@@ -45,7 +45,7 @@ _WHOLE = frozenset({"expire", "notify", "manual", "retrain", "unlearn", "retire"
 
 _OWN = frozenset({"deep", "refcount"})
 # Found by value and object, not by a key that outlives the change.
-_NOT_BY_ROW = frozenset({"files", "logs", "backups", "model_registry", "manual"})
+_NOT_BY_ROW = frozenset({"files", "logs", "backups", "model_registry", "mlflow", "manual"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,14 +160,15 @@ def kept(drafts: Sequence[Draft], edges: Iterable[Edge], keeps: Iterable[Keep]) 
     whole = [keep for keep in keeps if keep.dataset and not keep.fields]
     exceptions = {keep.dataset: keep for keep in whole if not keep.since}
     holds = {keep.dataset: keep for keep in whole if keep.since}
-    _spread(holds, [(e.reference.holder, e.reference.target) for e in edges])
+    spread(holds, [(e.reference.holder, e.reference.target) for e in edges])
     return [
         _standing(_standing(draft, exceptions.get(address)), holds.get(address))
         for draft, address in ((d, d.step.dataset.address) for d in drafts)
     ]
 
 
-def _spread(holds: dict[str, Keep], references: Sequence[tuple[str, str]]) -> None:
+def spread(holds: dict[str, Keep], references: Sequence[tuple[str, str]]) -> None:
+    """Let the holds, by dataset, reach what the rows there refer to; (holder, target) pairs."""
     grown = True
     while grown:
         grown = False
@@ -251,5 +252,8 @@ def checked_fields(dataset: Dataset, kind: str, fields: Sequence[str]) -> tuple[
         if "." in name:
             raise UsageError(f"fields: {name} is inside a document; except the whole dataset")
     if fields and kind in _NOT_BY_ROW:
-        raise UsageError(f"fields: a store of {kind} has no rows to keep a field of")
+        raise UsageError(
+            f"fields: of a store of {kind} no field is kept alone: what is left could not be found "
+            "again on its day; except the whole dataset, or keep that field in a database"
+        )
     return tuple(sorted(set(fields)))

@@ -28,6 +28,7 @@ _EARLY = _OPEN & {
     "identity_required",
     "identified",
     "planned",
+    "gathering",
     "reopened",
 }
 # The live data are gone and that was verified.

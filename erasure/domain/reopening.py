@@ -16,17 +16,19 @@ WHYS: Mapping[str, str] = {
 }
 
 
-def refuse_reopening(state: str, *, waits: bool) -> None:
-    """Raises WrongState for a case that is not closed, or in which something goes by a date of its
-    own: the keys kept for that are the only way to those rows."""
-    if "reopened" not in REQUEST[state]:
-        raise WrongState(f"is {state}; only a closed case can be reopened")
-    if waits:
-        raise WrongState(
-            "rows or copies of it still go on their dates, to which only this case leads, upheld "
-            "complaint or not; record a new request for what was seen since, and reopen it after "
-            "the last date"
-        )
+# These wait for copies or a re-scan: what is reopened goes on beside them.
+_BESIDE = frozenset({"awaiting_copies"})
+
+
+def may_reopen(state: str) -> bool:
+    """Whether a case in that state is closed."""
+    return "reopened" in REQUEST[state] or state in _BESIDE
+
+
+def refuse_reopening(place: str, state: str) -> None:
+    """Raises WrongState for a case that is not closed."""
+    if not may_reopen(state):
+        raise WrongState(f"{place}: is {state}; only a closed case can be reopened")
 
 
 def checked_why(why: str, verdicts: Collection[str]) -> None:

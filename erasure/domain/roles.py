@@ -53,6 +53,9 @@ DEEDS: Mapping[str, Deed] = {
     "complain": _deed("decide", "officer"),
     "reopen": _deed("decide", "officer"),
     "retry": _deed("operate", "officer", "operator"),
+    # Data past their retention, about which nobody has asked.
+    "stand": _deed("decide", "approver"),
+    "decline": _deed("decide", "officer", "approver"),
     "restore": _deed("operate", "operator"),
     "record_training": _deed("operate", "officer"),
     # Models.

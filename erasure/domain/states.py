@@ -18,9 +18,10 @@ REQUEST = _table(
     received="confirmed identity_required identified refused withdrawn duplicate forwarded",
     confirmed="identity_required identified refused withdrawn duplicate forwarded",
     identity_required="identified unidentifiable refused withdrawn duplicate forwarded",
-    identified="planned no_data blocked awaiting_rescan identity_required refused withdrawn "
-    "duplicate forwarded",
+    identified="planned gathering no_data blocked awaiting_rescan identity_required refused "
+    "withdrawn duplicate forwarded",
     planned="approved identified no_data identity_required refused withdrawn duplicate forwarded",
+    gathering="answered identified no_data identity_required refused withdrawn duplicate forwarded",
     approved="executing identified blocked withdrawn",
     executing="verifying identified blocked",
     verifying="completed partly_granted awaiting_copies awaiting_rescan awaiting_window executing "
@@ -33,6 +34,7 @@ REQUEST = _table(
     awaiting_copies="partly_granted completed blocked",
     partly_granted="completed awaiting_copies reopened",
     completed="reopened",
+    answered="reopened",
     no_data="reopened",
     refused="reopened",
     unidentifiable="reopened",
@@ -81,6 +83,17 @@ EXPORT = _table(
     destroyed="",
 )
 
+# Rows whose retention has run out, without a request.
+EXPIRY = _table(
+    planned="approved stale declined",
+    approved="executing stale blocked declined",
+    executing="completed blocked stale",
+    blocked="approved executing declined",
+    completed="",
+    stale="",
+    declined="",
+)
+
 COMPLAINT = _table(
     received="acknowledged answered withdrawn",
     acknowledged="answered withdrawn",
@@ -96,6 +109,7 @@ SETTLED = frozenset(
         "awaiting_copies",
         "awaiting_rescan",
         "no_data",
+        "answered",
         "refused",
         "unidentifiable",
         "withdrawn",

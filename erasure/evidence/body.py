@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict, get_args
 from erasure.stores.base import Residue
 
 VERSION = 1
-KINDS = ("certificate", "addendum", "replay")
+KINDS = ("certificate", "addendum", "replay", "retention")
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RESIDUE_WORDS = frozenset(get_args(Residue))
 # A copy in one of these states still holds something of the person: it must be owned up to.
@@ -207,7 +207,8 @@ class Record(TypedDict):
 
 class Body(TypedDict):
     """A certificate of erasure. An addendum or a replay record (``amends`` names the certificate)
-    needs only the first eight sections and the ones it adds."""
+    needs only the first eight sections and the ones it adds; one of data past their date has no
+    person, and so no ``subject``."""
 
     id: str
     version: int
@@ -216,7 +217,7 @@ class Body(TypedDict):
     issuer: Issuer
     tool: Tool
     request: Request
-    subject: Subject
+    subject: NotRequired[Subject]
     amends: NotRequired[str]
     identity_check: NotRequired[IdentityCheck]
     decision: NotRequired[Decision]
@@ -234,9 +235,14 @@ class Body(TypedDict):
 
 
 ALWAYS = frozenset(Body.__required_keys__)
+_PERSON = frozenset({"subject"})
 # Of these a certificate has what there is to say.
 _AT_WILL = frozenset({"amends", "limits"})
 _CERTIFICATE_TOO = frozenset(Body.__optional_keys__) - _AT_WILL
+_NEEDED: Mapping[str, frozenset[str]] = {
+    "certificate": _CERTIFICATE_TOO,
+    "retention": frozenset({"decision", "locations", "residual"}),
+}
 _ONE: Mapping[str, type] = {
     "issuer": Issuer,
     "tool": Tool,
@@ -273,7 +279,7 @@ def faults(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _frame(body: Mapping[str, Any]) -> Iterator[str]:
-    needed = ALWAYS | (_CERTIFICATE_TOO if body.get("kind") == "certificate" else {"amends"})
+    needed = ALWAYS | _NEEDED.get(str(body.get("kind")), _PERSON | {"amends"})
     for section in sorted(needed - set(body)):
         yield f"the section {section} is missing."
     for section in sorted(set(body) - ALWAYS - _CERTIFICATE_TOO - _AT_WILL):

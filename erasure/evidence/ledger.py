@@ -23,6 +23,7 @@ from erasure.evidence import keys
 from erasure.evidence.canonical import canonical, commit, timestamp
 from erasure.evidence.signing import signer
 from erasure.models.evidence import LedgerHead, LedgerLeaf, LedgerTip
+from erasure.models.requests import Event
 
 __all__ = [
     "SignedHead",
@@ -31,6 +32,7 @@ __all__ = [
     "append_shown",
     "commit",
     "head",
+    "note",
     "prove",
     "prove_growth",
     "record",
@@ -88,6 +90,7 @@ class _Gathered:
 
     depth: int
     entries: list[_Entry] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 _gathered: ContextVar[_Gathered | None] = ContextVar("gathered", default=None)
@@ -128,10 +131,24 @@ def record_many(
         gathered.entries.extend([_Entry.of(kind, payload, moment) for kind, payload in entries])
 
 
+def note(events: Sequence[Event]) -> None:
+    """Add what is told of moves beside the ledger, at the same time as its entries."""
+    gathered = _open()
+    if gathered is None:
+        Event.objects.bulk_create(events)
+    else:
+        gathered.events.extend(events)
+
+
 def write_down() -> None:
     """Write what this transaction has recorded so far: for whoever needs it in its place."""
     gathered = _open()
-    if gathered is not None and gathered.entries:
+    if gathered is None:
+        return
+    if gathered.events:
+        Event.objects.bulk_create(gathered.events)
+        gathered.events.clear()
+    if gathered.entries:
         _write(gathered.entries)
         gathered.entries.clear()
 

@@ -27,6 +27,7 @@ _KINDS = {
     "certificate": "Certificate of erasure",
     "addendum": "Addendum to a certificate of erasure",
     "replay": "Record of an erasure repeated after a restore",
+    "retention": "Certificate of data erased after their retention",
 }
 
 
@@ -60,14 +61,14 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _asked(body: Mapping[str, Any]) -> Iterator[str]:
-    request, subject = body["request"], body["subject"]
+    request, subject = body["request"], body.get("subject", {})
     yield "## What was asked"
     yield from _facts(
         [
             ("Request", request["id"]),
             ("Law", request.get("law")),
             ("Channel", request.get("channel")),
-            ("Person (keyed pseudonym)", subject["pseudonym"]),
+            ("Person (keyed pseudonym)", subject.get("pseudonym")),
             ("Identified by", ", ".join(map(str, subject.get("identifier_kinds", [])))),
             ("Amends", body.get("amends")),
             ("Issued", body["issued_at"]),

@@ -14,7 +14,7 @@ from erasure.models import ErasureRequest
 from erasure.runs import clock, reasoning
 
 EARLY = frozenset(
-    {"received", "confirmed", "identity_required", "identified", "planned", "reopened"}
+    {"received", "confirmed", "identity_required", "identified", "planned", "gathering", "reopened"}
 )
 
 

@@ -107,7 +107,7 @@ def remembered(plan: Plan) -> dict[str, dict[str, str]]:
 def plan_again(request: ErasureRequest, *, by: Actor) -> ErasureRequest:
     """A plan that nobody approved yet is made anew, as the catalogue and the stores are now.
     Raises WrongState where there is none: nobody comes past the check of identity like this."""
-    if request.state != "planned":
+    if request.state not in ("planned", "gathering"):
         raise WrongState(f"request {request.id}: is {request.state}; no plan waits to be made anew")
     return move(request, "identified", by=by, because="to be planned again")
 

@@ -40,7 +40,22 @@ def end_records(now: datetime) -> int:
         if holds := list(records.holds_over(now, cases).values_list("pk", flat=True)):
             reasoning.empty_holds(holds)
             ledger.append_many(("hold_ended", {"hold": str(hold)}) for hold in sorted(holds))
-    return len(cases) + len(complaints)
+    return len(cases) + len(complaints) + _empty_left()
+
+
+def _empty_left() -> int:
+    """Records that ended before reasons in clear were emptied with them; so many at once."""
+    with transaction.atomic():
+        left = ErasureRequest.objects.filter(record_ended_at__isnull=False, reasons_emptied=False)
+        cases = [case.pk for case in left.select_for_update().order_by("record_ended_at")[:AT_ONCE]]
+        if not cases:
+            return 0
+        emptied = reasoning.typed_of(cases).update(because=reasoning.ENDED)
+        ErasureRequest.objects.filter(pk__in=cases).update(reasons_emptied=True)
+        if emptied:
+            told = [("reasons_emptied", {"request": str(case)}) for case in cases]
+            ledger.append_many(told)
+    return len(cases)
 
 
 def _end_cases(cases: Sequence[UUID], now: datetime) -> None:
@@ -49,7 +64,7 @@ def _end_cases(cases: Sequence[UUID], now: datetime) -> None:
     Identifier.objects.filter(request__in=cases).exclude(sealed=b"").update(sealed=b"")
     reasoning.typed_of(cases).update(because=reasoning.ENDED)
     destroyed = vault.destroy_keys(cases, "record")
-    ErasureRequest.objects.filter(pk__in=cases).update(record_ended_at=now)
+    ErasureRequest.objects.filter(pk__in=cases).update(record_ended_at=now, reasons_emptied=True)
     keys = [
         ("key_destroyed", {"request": str(case), "purpose": "record"}) for case in sorted(destroyed)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
 
 from erasure.connect import open_store
@@ -20,8 +20,9 @@ from erasure.domain.plan import MODEL_ACTIONS
 from erasure.domain.steps import step_from_json
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep, Run, StoreRun
-from erasure.runs import acting, case, explaining, exporting, holding, journal, opening
+from erasure.runs import acting, case, explaining, exporting, holding, journal, modelling, opening
 from erasure.runs.lease import Fence, lease
+from erasure.runs.once import looked_up_once
 from erasure.runs.rounds import search_again
 from erasure.runs.searching import Stores
 from erasure.transitions import move, move_all
@@ -32,6 +33,7 @@ ROUNDS = 3
 _BY = "run"
 
 
+@looked_up_once()
 def start_run(request: ErasureRequest) -> Run | None:
     """Open a run for an approved request and everybody approved with the same plan shape.
 
@@ -70,7 +72,7 @@ def start_run(request: ErasureRequest) -> Run | None:
         found = opening.search(task, steps, given, stores, packed={s.store for s in steps})
         sets = opening.set_entries(steps, set(given), stores)
     entries = opening.entries_of(found, steps)
-    stale = opening.stale_members(requests, plans, found, entries)
+    stale = opening.stale_members(requests, plans, given, found, entries)
     if stale:
         for member in requests:
             if member.id in stale:
@@ -82,19 +84,17 @@ def start_run(request: ErasureRequest) -> Run | None:
 
 def _on_hold(request: ErasureRequest, plan: Plan) -> bool:
     """Whether a hold stands in the way; one that makes it another plan sends the request back."""
-    if holding.waits(request, plan):
-        return True
-    why = holding.changed(request, plan)
-    if why:
-        _send_back([request], why)
-    return bool(why)
+    waits, changed = holding.hinders(request, plan)
+    if changed and not waits:
+        _send_back([request], changed)
+    return bool(waits or changed)
 
 
 def _same_shape(
     request: ErasureRequest, plan: Plan
 ) -> tuple[list[ErasureRequest], dict[UUID, Plan]]:
     """Everybody approved whose plan has the same steps, oldest first, with their plans."""
-    plans = (
+    plans = list(
         Plan.objects.filter(
             state="approved",
             shape=plan.shape,
@@ -104,20 +104,17 @@ def _same_shape(
         .exclude(request__exports__state__in=exporting.AWAITED)
         .select_related("request")
         .defer("edges", "seeds", "warnings", "findings", "accepted", "fingerprints")
-        .prefetch_related(
-            Prefetch("steps", PlanStep.objects.only("plan_id", "ordinal", "dataset", "ceiling"))
-        )
         .order_by("request__received_at")[:COALESCED]
     )
-    some = holding.active().exists()  # asked once: a thousand people may be waiting
-    by_request = {p.request_id: p for p in plans if p.pk == plan.pk or not (some and _held(p))}
-    return [p.request for p in by_request.values()], by_request
-
-
-def _held(plan: Plan) -> bool:
-    """Whether a hold keeps this one of the others waiting, or makes it another plan."""
-    request = plan.request
-    return bool(holding.waits(request, plan) or holding.changed(request, plan))
+    others = [other for other in plans if other.pk != plan.pk]
+    if others:
+        read = ("plan_id", "ordinal", "dataset", "action", "ceiling")
+        prefetch_related_objects(others, Prefetch("steps", PlanStep.objects.only(*read)))
+        if holding.active().exists():  # asked once: a thousand people may be waiting
+            held = {p.pk for p in others if any(holding.hinders(p.request, p))}
+            plans = [p for p in plans if p.pk not in held]
+    by_request = {p.request_id: plan if p.pk == plan.pk else p for p in plans}
+    return [p.request for p in plans], by_request
 
 
 def _approved_plan(request: ErasureRequest) -> Plan:
@@ -139,8 +136,9 @@ def act_on_store(run_id: UUID, store_name: str) -> None:
     BLOCKED with its reason; a passing fault is raised as StoreError with ``permanent`` False, for
     the caller to retry."""
     with lease(run_id, store_name) as fence:
-        run = Run.objects.get(pk=run_id)
-        store_run = run.stores.get(store=store_name)
+        parts = StoreRun.objects.select_related("run")
+        store_run = parts.get(run=run_id, store=store_name)
+        run = store_run.run
         if store_run.state != "pending" or run.state not in ("acting", "models"):
             return
         try:
@@ -173,34 +171,44 @@ def settle_run(run: Run) -> Run:
             return run
         if any(s.state == "blocked" for s in stores):
             return block_run(run, "; ".join(s.error for s in stores if s.state == "blocked"))
-        move(run, "settling", by=_BY)
         return _search_settling(run, fence)
 
 
 def _search_settling(run: Run, fence: Fence) -> Run:
-    new = search_again(run, journal.run_steps(run), fence)
-    if new and run.rounds >= ROUNDS:
-        return block_run(run, "still active: rows keep being added; pause the writers and retry")
-    if new:
-        return move(run, "acting", by=_BY, also={"rounds": run.rounds + 1})
-    return move(run, "models", by=_BY)
+    """Killed before what it found was written down, it searches once more."""
+    steps = journal.run_steps(run)
+    new = search_again(run, steps, fence)
+    with ledger.together():
+        fence.free()
+        if run.state == "acting":
+            move(run, "settling", by=_BY)
+        if new and run.rounds >= ROUNDS:
+            return block_run(
+                run, "still active: rows keep being added; pause the writers and retry"
+            )
+        if new:
+            return move(run, "acting", by=_BY, also={"rounds": run.rounds + 1})
+        move(run, "models", by=_BY)
+        if not any(s.step.action in MODEL_ACTIONS for s in steps):
+            modelling.verify(run)
+    return run
 
 
 def resume_settling(run: Run) -> Run:
-    """A worker died while it searched again: search once more."""
+    """A worker died between the two: search once more."""
     with lease(run.id) as fence:
         run.refresh_from_db()
         return _search_settling(run, fence) if run.state == "settling" else run
 
 
 def _acting_stores(run: Run) -> list[StoreRun]:
-    later = {s.store for s in journal.run_steps(run) if s.step.action in MODEL_ACTIONS}
+    later = {s["store"] for s in run.steps if s["spec"]["action"] in MODEL_ACTIONS}
     return [s for s in run.stores.order_by("store") if s.store not in later]
 
 
-def due_stores(run: Run) -> list[str]:
+def due_stores(run: Run) -> list[StoreRun]:
     """Stores of an acting run that wait to be acted on."""
-    return [s.store for s in _acting_stores(run) if s.state == "pending"]
+    return [s for s in _acting_stores(run) if s.state == "pending"]
 
 
 def block_run(run: Run, why: str) -> Run:

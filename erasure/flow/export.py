@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
+from erasure.domain.identity import GATHERED
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Export
-from erasure.runs import archive, exporting, gathering
+from erasure.runs import archive, case, exporting, gathering
 from erasure.runs.lease import export_lease
 from erasure.transitions import move
 
@@ -28,12 +29,13 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read for another
 @deed("export")
 def order_export(request: ErasureRequest, *, by: Actor) -> Export:
     """Gather the person's data before they are erased; the erasure waits until they were handed
-    over or the time for that has passed. It is gathered as soon as there is a plan.
+    over or the time for that has passed. Where a copy is all that is asked for, the case closes
+    with handing it over. It is gathered as soon as there is a plan.
 
-    Raises UsageError where there is one already or a right other than erasure is asked for, and
-    WrongState once the erasure has begun.
+    Raises UsageError where there is one already or another right is asked for, and WrongState once
+    the erasure has begun.
     """
-    if request.right != "erasure":
+    if request.right not in {"erasure", *GATHERED}:
         raise UsageError(f"request {request.id}: asks for {request.right}; answer that by itself")
     with transaction.atomic():
         request = ErasureRequest.objects.select_for_update().get(pk=request.pk)
@@ -129,11 +131,20 @@ def read_export(export: Export, *, by: Actor) -> Iterator[bytes]:
 
 @deed("export")
 def hand_over(export: Export, *, by: Actor) -> Export:
-    """The person has it: the erasure goes on. Raises WrongState where it is not ready."""
+    """The person has it: the erasure goes on, or the case that asked for no more is answered.
+    Raises WrongState where it is not ready."""
+    now = timezone.now()
     with transaction.atomic():
-        handed = {"handed_by": by, "handed_at": timezone.now()}
-        move(export, "handed_over", by=by, also=handed)
+        request = ErasureRequest.objects.select_for_update().get(pk=export.request_id)
+        move(export, "handed_over", by=by, also={"handed_by": by, "handed_at": now})
         _note("export_handed_over", export, by)
+        if request.right in GATHERED:
+            for plan in request.plans.filter(state="draft"):
+                move(plan, "stale", by=by, because="nothing was to be erased")
+            because = "a copy of their data was handed over"
+            move(request, "answered", by=by, because=because, also={"closed_at": now})
+    if request.state == "answered":
+        case.forget_identifiers(request)
     return export
 
 

@@ -87,7 +87,7 @@ def _identified(
     if not method.strip():
         raise UsageError(f"{place}: say how identity was checked")
     refuse_without_mandate(request.asked_by, mandate)
-    if any(case.repeats_identifier(request, text) for text in (method, mandate)):
+    if case.repeats_identifier(request, f"{method}\n{mandate}"):
         raise UsageError(f"{place}: the words repeat what the person is known by; leave that out")
     with ledger.together():
         also = {"identity_check": method, "mandate": mandate}

@@ -52,7 +52,7 @@ def open_request(
         existing = _open_case(subject, only_store, right)
         if existing:
             return existing
-        request = ErasureRequest.objects.create(
+        request = ErasureRequest(
             law=law,
             right=right,
             channel=channel,
@@ -64,9 +64,11 @@ def open_request(
             only_store=only_store,
             replay_of=replay_of,
         )
-        clock.wind(request)
-        vault.make_key(request.id, "deferred")  # so that sealing row keys later cannot fail
-        given.seal(request, cleaned)
+        clock.start(request)
+        request.save(force_insert=True)
+        # The second so that sealing row keys later cannot fail.
+        key, _ = vault.new_keys(request.id, ("identifiers", "deferred"))
+        given.seal(request, cleaned, key)
         kinds = sorted({kind for kind, _ in cleaned})
         ledger.record(
             "intake", {"request": str(request.id), "law": law, "by": by, "identifier_kinds": kinds}

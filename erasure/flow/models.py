@@ -14,10 +14,11 @@ from uuid import UUID
 from django.utils import timezone
 
 from erasure.connect import open_store
+from erasure.domain.models import policy_of
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.evidence import ledger
 from erasure.models import ModelJob, Run
-from erasure.runs import journal, modelling
+from erasure.runs import deciding, journal, modelling
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import lease
 from erasure.stores.trained import TrainsModels
@@ -63,7 +64,7 @@ def advance_models(run: Run) -> Pending:
             if blocked := [s.error for s in stores if s.state == "blocked"]:
                 _block(run, "; ".join(blocked))
             else:
-                _verify(run)
+                modelling.verify(run)
         return Pending()
 
 
@@ -97,6 +98,7 @@ def _forecast(job: ModelJob, now: datetime) -> None:
         job.refresh_from_db()
         return
     modelling.schedule(job, planned, of=current.people, seconds=current.seconds or 0.0)
+    deciding.forecast(job, modelling.inferred_from(job.dataset, facts), policy_of(dataset.model))
 
 
 def _due(jobs: Sequence[ModelJob], now: datetime) -> list[UUID]:
@@ -108,8 +110,3 @@ def _block(run: Run, why: str) -> None:
         move(run, "blocked", by=_BY, because=why)
         requests = list(run.requests.filter(state="executing"))
         move_all(requests, "blocked", by=_BY, because=why, also={"blocked_because": why})
-
-
-def _verify(run: Run) -> None:
-    move(run, "verifying", by=_BY)
-    move_all(list(run.requests.filter(state="executing")), "verifying", by=_BY)

@@ -20,6 +20,7 @@ from erasure.transitions import move
 
 _AFRESH = {
     "closed_at": None, "extended_at": None, "acknowledged_at": None, "record_ended_at": None,
+    "reasons_emptied": False,
     "run": None, "refused_for": "", "blocked_because": "", "identity_check": "", "mandate": "",
     "undoable": False,
 }  # fmt: skip
@@ -38,7 +39,9 @@ def reopen_case(
     """Take a closed case up again. What the person gave then was destroyed: ``identifiers`` are
     what they give now, and one of them must be known to the case as a keyed pseudonym. Nothing is
     searched before identity was checked anew; the time to answer counts from now, and there is no
-    undo window. ``why``: one of WHYS; ``because`` is sealed with the record.
+    undo window. Where rows or copies of it still go on their dates, the case goes on with those
+    alone, and what was reopened is another case, which follows it and is returned. ``why``: one
+    of WHYS; ``because`` is sealed with the record.
 
     Raises UsageError by field, and WrongState for a case that cannot be reopened. Nothing was
     changed then.
@@ -52,24 +55,52 @@ def reopen_case(
     now = at or timezone.now()
     with transaction.atomic():
         fresh = ErasureRequest.objects.select_for_update().get(pk=request.pk)
-        try:
-            refuse_reopening(fresh.state, waits=_waits(fresh))
-        except WrongState as error:
-            raise WrongState(f"request {request.id}: {error}") from None
+        refuse_reopening(f"request {request.id}", fresh.state)
         if windows.is_unfinished(fresh):
             raise WrongState(
                 f"request {request.id}: its undo is just being finished; try again in a minute"
             )
-        case.forget_identifiers(fresh)  # if whoever closed it was killed before that
-        _reopen(fresh, why, now, by)
-        given.seal(fresh, cleaned)
+        if _waits(fresh):
+            # Only that case leads to what goes by a date of its own: it goes on with that.
+            fresh = _following(fresh, why, now, by, sorted(keyed for _, keyed in pairs))
+        else:
+            case.forget_identifiers(fresh)  # if whoever closed it was killed before that
+            _reopen(fresh, why, now, by)
+        given.seal(fresh, cleaned, vault.make_key(fresh.id, "identifiers"))
         reasoning.write_down(fresh, "reopening", because, by=by, verdict=why)
         clock.wind(fresh)
         kinds = sorted({kind for kind, _ in cleaned})
         told = {"request": str(fresh.id), "why": why, "by": by, "identifier_kinds": kinds}
-        ledger.record("reopened", told)
+        follows = {"follows": str(fresh.follows)} if fresh.follows else {}
+        ledger.record("reopened", {**told, **follows})
+    if fresh.pk != request.pk:
+        return fresh
     request.refresh_from_db()
     return request
+
+
+def _following(
+    old: ErasureRequest, why: str, now: datetime, by: str, hashes: Sequence[str]
+) -> ErasureRequest:
+    """Another case of the same person, in which the reopened one goes on."""
+    made = ErasureRequest.objects.create(
+        law=old.law,
+        right=old.right,
+        channel=old.channel,
+        opened_by=by,
+        subject=vault.keyed_hash("|".join(hashes)),
+        received_at=now,
+        asked_by=old.asked_by,
+        child=old.child,
+        ground=old.ground,
+        undoable=False,
+        follows=old.pk,
+        reopened_at=now,
+        reopened_by=by,
+        reopened_for=why,
+    )
+    vault.make_key(made.id, "deferred")
+    return made
 
 
 def _reopen(request: ErasureRequest, why: str, now: datetime, by: str) -> None:

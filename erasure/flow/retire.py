@@ -1,12 +1,12 @@
 """Retiring a model for another reason than a person: obsolete, no good any more, not safe.
 
-The order is that of every retirement: assess, dependants told, record kept, taken out of service,
-deleted, tried to be got back, listed again, ledger.
+The order is that of every retirement: assess, dependants handled as decided, record kept, taken out
+of service, deleted, tried to be got back, listed again, ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,23 +15,29 @@ from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.roles import deed
 from erasure.evidence import ledger
 from erasure.models import ModelJob
-from erasure.runs import owners
+from erasure.runs import copies, owners, quarantining
 from erasure.stores.trained import TrainsModels
 from lineage import selectors
 from lineage.graph import Dataset
 
+WAYS = ("retire", "retrain", "keep")
+_SUBJECTS = {"retire": "is retired", "retrain": "is out of service", "keep": "is kept"}
 REASONS = ("obsolete", "underperforming", "security", "unlawful")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
     """What a retirement is about to do: ``versions`` that go, ``left`` that stay, and who depends
-    on the model: derived datasets and the places where it is ``deployed``."""
+    on the model: derived datasets, of those the ``models`` that somebody has to decide on, and the
+    places where it is ``deployed``. ``backups``: copies of its registry that no retirement
+    reaches, with the day on which each goes."""
 
     dataset: Dataset
     versions: tuple[str, ...]
     left: tuple[str, ...]
     derived: tuple[str, ...]
+    models: tuple[str, ...]
+    backups: tuple[Mapping[str, str], ...]
     deployed: tuple[str, ...]
     serves: str
 
@@ -56,26 +62,44 @@ def assess(address: str, versions: Sequence[str] = ()) -> Assessment:
         dataset=dataset,
         versions=gone,
         left=tuple(v for v in present if v not in gone),
-        derived=tuple(d.downstream for d in selectors.derivations() if d.upstream == address),
+        derived=tuple(selectors.made_from([address])),
+        models=tuple(d.address for d in quarantining.downstream(address)),
+        backups=tuple(copies.backups_of(dataset)),
         deployed=tuple(dataset.model.get("deployed") or ()),
         serves=next((v for v in serving if v in gone), ""),
     )
 
 
 @deed("retire")
-def retire_model(found: Assessment, *, reason: str, because: str, by: str) -> dict[str, Any]:
-    """Carry it out; returns the proof, which also stands in the ledger. Raises UsageError without
-    a reason, WrongState while a job is at work on the model, StoreError where a version comes
-    back."""
+def retire_model(
+    found: Assessment,
+    *,
+    reason: str,
+    because: str,
+    by: str,
+    derived: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Carry it out; returns the proof, which also stands in the ledger. ``derived``: what becomes
+    of each model that was made from it, one of ``retire``, ``retrain`` and ``keep: WHY``.
+
+    Raises UsageError without a reason or a decision, WrongState while a job is at work on one of
+    the models, StoreError where a version comes back; what was retired by then stays so, and a
+    second call goes on.
+    """
     address = found.dataset.address
     if reason not in REASONS:
         raise UsageError(f"{address}: the reason must be one of {', '.join(REASONS)}")
     if not because.strip():
         raise UsageError(f"{address}: say why it is retired")
-    if ModelJob.objects.filter(dataset=address, state="running").exists():
-        raise WrongState(f"{address}: a job is at work on it; wait for it, or cancel it")
+    ways = _decided(found, derived or {})
+    touched = [address, *(model for model, (way, _) in ways.items() if way != "keep")]
+    busy = ModelJob.objects.filter(dataset__in=touched, state="running").order_by("dataset")
+    if (job := busy.first()) is not None:
+        raise WrongState(f"{job.dataset}: a job is at work on it; wait for it, or cancel it")
     words = f"versions {', '.join(found.versions)} are retired ({reason}): {because.strip()}"
     told = owners.tell(found.dataset, "is retired", words)
+    # what was made from it first: cut short, it still stands there to be decided on
+    handled = [_derivative(address, model, *way) for model, way in ways.items()]
     with open_store(found.dataset.store) as store:
         assert isinstance(store, TrainsModels)  # noqa: S101 - it was when it was assessed
         done = store.retire(found.dataset, found.versions)
@@ -86,9 +110,53 @@ def retire_model(found: Assessment, *, reason: str, because: str, by: str) -> di
         "because": because.strip(),
         "by": by,
         "derived": list(found.derived),
+        "derived_models": handled,
         "deployed": list(found.deployed),
+        "backups": [dict(copy) for copy in found.backups],
         "owner_told": told,
         **done,
     }
     ledger.record("model_retired", proof)
     return proof
+
+
+def _decided(found: Assessment, derived: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What becomes of each model made from it, and why where it is kept."""
+    address = found.dataset.address
+    if strangers := sorted(set(derived) - set(found.models)):
+        raise UsageError(f"{address}: {', '.join(strangers)} is no model that was made from it")
+    if open_ := [model for model in found.models if not derived.get(model, "").strip()]:
+        told = f"decide what becomes of {', '.join(open_)}, which was made from it"
+        raise UsageError(f"{address}: {told}: {', '.join(WAYS)}, the last with its reason")
+    ways = {}
+    for model in found.models:
+        way, _, why = (part.strip() for part in derived[model].partition(":"))
+        if way not in WAYS or (way == "keep") != bool(why):
+            raise UsageError(f"{model}: must be retire, retrain, or keep: and why")
+        ways[model] = (way, why)
+    return ways
+
+
+def _derivative(of: str, model: str, way: str, why: str) -> dict[str, Any]:
+    """``retrain``: out of service, so that nothing made from it is served, until there is a version
+    that was not; a model's owner trains it, since only they know from what."""
+    dataset = selectors.dataset(model)
+    said = {
+        "retire": f"retired with {of}, which it was made from",
+        "retrain": f"was made from {of}, which is retired; train it again without it",
+        "keep": f"was made from {of}, which is retired; kept: {why}",
+    }[way]
+    done: dict[str, Any] = {"model": model, "decided": way, **({"because": why} if why else {})}
+    with open_store(dataset.store) as store:
+        if not isinstance(store, TrainsModels):
+            raise UsageError(f"{model}: is no model of a registry that can retire it")
+        versions = [str(r["version"]) for r in store.records(dataset)]
+        if way == "retire" and versions:
+            done |= store.retire(dataset, versions)
+        elif way == "retrain" and versions:
+            out = quarantining.out_of_service(store, dataset, versions, said)
+            done |= {"out_of_service": versions, **({"loads": out} if out else {})}
+    if way != "keep":
+        done["backups"] = copies.backups_of(dataset)
+    done["owner_told"] = owners.tell(dataset, _SUBJECTS[way], f"{model}: {said}")
+    return done

@@ -17,7 +17,6 @@ from erasure.models import ErasureRequest, Run, ScanResult, StoreScan
 from erasure.runs import case, journal, rescanning
 from erasure.runs.knowing import RunKnowledge
 from erasure.runs.lease import Fence
-from erasure.runs.opening import task_of
 from erasure.runs.searching import Stores, find_rows
 from erasure.stores.base import Declared, Hit, Searched
 from lineage import selectors
@@ -87,9 +86,7 @@ def _look(parties: Sequence[_Party], fence: Fence, *, later: bool) -> None:
 def _ask_by_key(party: _Party) -> None:
     """The identities again, by key: a row that still answers to one is residue, unless the law
     keeps it."""
-    knowledge, steps = party.knowledge, journal.run_steps(party.run)
-    plan = case.plan_of(party.requests)
-    task = task_of(plan, steps, case.given_by(party.requests))
+    knowledge, task = party.knowledge, party.knowledge.task
     with Stores() as stores:
         findings = find_rows(task, stores)
     for address, text, row in findings.walk():
@@ -143,19 +140,20 @@ def _by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:
 
 def declared_in(store: str) -> list[Declared]:
     """A store's datasets, each with the fields that tell whose a row is."""
-    references = selectors.references()
-    return [
-        Declared(dataset=d, owners=_owners(d, references))
-        for d in selectors.datasets(store).values()
-    ]
+    datasets = selectors.datasets(store)
+    held: dict[str, list[Reference]] = {}
+    for reference in selectors.around(datasets).references:
+        held.setdefault(reference.holder, []).append(reference)
+    return [Declared(dataset=d, owners=_owners(d, held.get(a, ()))) for a, d in datasets.items()]
 
 
 def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...]:
+    """``references``: those that it holds."""
     names = [f.name for f in dataset.identities]
     names += [
         r.holder_field
         for r in references
-        if r.holder == dataset.address and r.direction in (None, "from") and not r.also
+        if r.direction in (None, "from") and not r.also
     ]
     return tuple(dict.fromkeys(names))
 

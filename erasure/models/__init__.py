@@ -5,6 +5,7 @@ from erasure.models.canaries import CanaryRound
 from erasure.models.complaints import Complaint
 from erasure.models.decisions import HeldPerson, Hold, KeptDataset
 from erasure.models.evidence import Certificate, LedgerHead, LedgerLeaf
+from erasure.models.expiries import Expiry, RetentionLook, StandingApproval, StayingRow
 from erasure.models.exports import Export
 from erasure.models.letters import Letter
 from erasure.models.model_jobs import ModelJob, ModelWait
@@ -43,6 +44,7 @@ __all__ = [
     "DateDue",
     "ErasureRequest",
     "Event",
+    "Expiry",
     "Export",
     "HeldPerson",
     "Hold",
@@ -61,10 +63,13 @@ __all__ = [
     "Plan",
     "PlanStep",
     "Reasoning",
+    "RetentionLook",
     "Run",
     "ScanResult",
     "SealedNeedles",
     "StaffTraining",
+    "StandingApproval",
+    "StayingRow",
     "StoreRun",
     "StoreScan",
     "SuppressionEntry",

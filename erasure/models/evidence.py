@@ -20,7 +20,7 @@ KEY_ID_TEXT = 16
 # Kinds of leaves that say who looked at what names a person.
 LOOKS = (
     "identifiers_seen", "reasons_seen", "letter_seen", "complaint_seen", "looked_up",
-    "export_read", "export_passphrase_shown",
+    "export_read", "export_passphrase_shown", "letter_previewed",
 )  # fmt: skip
 
 
@@ -172,6 +172,7 @@ class Certificate(AppendOnly):
         CERTIFICATE = "certificate"
         ADDENDUM = "addendum"
         REPLAY = "replay"
+        RETENTION = "retention"
 
     id = models.CharField(primary_key=True, max_length=100)
     request = models.CharField(max_length=100, db_index=True)

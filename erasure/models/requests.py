@@ -53,6 +53,12 @@ class ErasureRequest(models.Model):
         default=True, help_text="whether the installation's undo window is used, if it has one"
     )
     duplicate_of = models.UUIDField(null=True, blank=True)
+    follows = models.UUIDField(
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text="the case that was reopened as this one, and waits for its own dates",
+    )
     reopened_at = models.DateTimeField(
         null=True, blank=True, help_text="the time to answer counts from here then"
     )
@@ -66,6 +72,10 @@ class ErasureRequest(models.Model):
     record_ended_at = models.DateTimeField(
         null=True, blank=True, help_text="since when nothing of it can be read any more"
     )
+    reasons_emptied = models.BooleanField(
+        default=False,
+        help_text="whether the reasons in clear were, too: earlier versions left them",
+    )
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-received_at"]
@@ -77,6 +87,11 @@ class ErasureRequest(models.Model):
                 fields=["closed_at"],
                 condition=models.Q(record_ended_at=None),
                 name="requests_with_a_record",
+            ),
+            models.Index(
+                fields=["record_ended_at"],
+                condition=models.Q(record_ended_at__isnull=False, reasons_emptied=False),
+                name="requests_with_reasons_left",
             ),
         ]
         verbose_name = "request"

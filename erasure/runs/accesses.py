@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "identifiers_seen": "identifiers",
     "reasons_seen": "reasons",
     "letter_seen": "a letter",
+    "letter_previewed": "a letter before it was written",
     "complaint_seen": "a complaint",
     "export_read": "an export",
     "export_passphrase_shown": "the passphrase of an export",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from erasure import vault
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.finding import Person, key_text
 from erasure.domain.steps import Step, last_day
@@ -16,6 +17,7 @@ from erasure.models import Batch, ErasureRequest, Run, StoreRun
 from erasure.runs import capturing, case, explaining, holding, journal
 from erasure.runs.journal import Opened, RunStep
 from erasure.runs.lease import Fence
+from erasure.runs.once import looked_up_once
 from erasure.runs.rounds import search_again
 from erasure.runs.segments import Entry
 from erasure.stores.base import Receipt, Secrets, Store
@@ -27,17 +29,17 @@ _BY = "run"
 
 def carry_out(run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
     """Act on every batch of the store that is not done, then purge. Raises StoreError."""
-    if store_run.started_at is None:
-        StoreRun.objects.filter(pk=store_run.pk).update(started_at=timezone.now())
-    actor = _Actor(run, store, fence)
+    actor = _Actor(run, store_run, store, fence)
     _refuse_changed(actor.members, store, actor.steps)
-    while (batch := _pending(run, store.name).first()) is not None:
+    batch, more = _next(run, store.name)
+    while batch is not None:
         holding.refuse_held(run, store.name, actor.steps)
         actor.act_on(batch)
+        batch, more = _next(run, store.name) if more else (None, False)
     purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
     with ledger.together():
-        fence.check()
-        Run.objects.select_for_update().get(pk=run.pk)
+        fence.free()
+        Run.objects.select_for_update().only("pk").get(pk=run.pk)
         if _pending(run, store.name).exists():
             return  # another store has found more to do here; it is still pending
         move(
@@ -71,17 +73,28 @@ def _pending(run: Run, store: str) -> QuerySet[Batch]:
     return run.batches.filter(store=store).exclude(state="done").order_by("ordinal")
 
 
+def _next(run: Run, store: str) -> tuple[Batch | None, bool]:
+    """The next that is not done, and whether another follows."""
+    pending = _pending(run, store)
+    later = pending.filter(ordinal__gt=OuterRef("ordinal"))
+    batch = pending.annotate(more=Exists(later)).first()
+    return batch, bool(getattr(batch, "more", False))
+
+
 class _Actor:
     """A store and a run's batches for it. Keys and secrets are opened once for all of them."""
 
-    def __init__(self, run: Run, store: Store, fence: Fence) -> None:
+    def __init__(self, run: Run, store_run: StoreRun, store: Store, fence: Fence) -> None:
         self._run, self._store, self._fence = run, store, fence
+        self._begin = None if store_run.started_at else store_run
         self.steps = journal.run_steps(run)
         self._undoable = run.undo_windows.exists()  # windows are opened with the run, or never
         self._open()
 
+    @looked_up_once()
     def _open(self) -> None:
         self.members = case.members(self._run)
+        vault.look_up([self._run.pk, *(request.pk for request in self.members)])
         people = {str(request.id) for request in self.members}
         self._keys = journal.batch_keys(people)
         needles = journal.matcher_of(journal.open_needles(self._run, people))
@@ -111,12 +124,20 @@ class _Actor:
             self._store.name, "still active: rows keep being added; pause its writers and retry"
         )
 
+    def _begun(self) -> None:
+        """Write down when the store was first touched; with the first intent."""
+        if self._begin is not None:
+            begun = StoreRun.objects.filter(pk=self._begin.pk, started_at=None)
+            begun.update(started_at=timezone.now())
+            self._begin = None
+
     def _act(self, batches: Sequence[Batch]) -> None:
         people = case.people_of(self._run)
         opened = [journal.open_batch(b, people, self._keys) for b in batches]
         works = journal.works_in(opened, self.steps, self._store.name)
         with ledger.together():
             self._fence.check()
+            self._begun()
             for batch in batches:
                 if batch.state == "found":
                     move(batch, "intent", by=_BY)

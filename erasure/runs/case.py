@@ -119,13 +119,14 @@ def destroy_keys_of(cases: Collection[UUID], purposes: Iterable[str]) -> None:
     Those of a case that goes on, or was reopened meanwhile, are left alone, but for its images'.
     """
     ended = ErasureRequest.objects.filter(pk__in=cases, state__in=SETTLED).order_by("pk")
-    for purpose in purposes:
-        with ledger.together():
-            free = ended.select_for_update().values_list("pk", flat=True)
-            gone = vault.destroy_keys(cases if purpose == "undo" else list(free), purpose)
-            if gone:
-                told = [{"request": str(case), "purpose": purpose} for case in sorted(gone)]
-                ledger.append_many(("key_destroyed", entry) for entry in told)
+    wanted = set(purposes)
+    with ledger.together():
+        gone = vault.destroy_all(cases, wanted & {"undo"}) if "undo" in wanted else set()
+        if wanted - {"undo"}:
+            free = list(ended.select_for_update().values_list("pk", flat=True))
+            gone |= vault.destroy_all(free, wanted - {"undo"})
+        told = [{"request": str(case), "purpose": purpose} for case, purpose in sorted(gone)]
+        ledger.record_many(("key_destroyed", entry) for entry in told)
 
 
 def forget_identifiers(request: ErasureRequest) -> None:

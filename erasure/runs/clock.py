@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
 
@@ -21,9 +22,16 @@ def clock_of(request: ErasureRequest) -> clocks.Clock:
     began = request.reopened_at or request.received_at
     pauses = [
         clocks.Pause(why="fee" if p.why == "fee" else "identity", since=p.since, until=p.until)
-        for p in request.pauses.all()
+        # Asked anew: what was read along with the case is from before its last pause ended.
+        for p in request.pauses.order_by("since")
         if not request.reopened_at or p.since >= began
     ]
+    return _clock(request, began, pauses)
+
+
+def _clock(
+    request: ErasureRequest, began: datetime, pauses: Sequence[clocks.Pause]
+) -> clocks.Clock:
     return clocks.clock(
         _rules(request.law),
         began,
@@ -34,14 +42,22 @@ def clock_of(request: ErasureRequest) -> clocks.Clock:
     )
 
 
+def start(request: ErasureRequest) -> None:
+    """By when the answer to a request that is not stored yet is due."""
+    _set(request, _clock(request, request.received_at, ()))
+
+
 def wind(request: ErasureRequest) -> None:
     """Write down by when the answer is due, after something has changed on which that depends;
     joins the caller's transaction."""
-    found = clock_of(request)
+    _set(request, clock_of(request))
+    request.save(update_fields=["due_at", "acknowledge_by"])
+
+
+def _set(request: ErasureRequest, found: clocks.Clock) -> None:
     zone = timezone.get_default_timezone()
     request.due_at = found.answer_by and clocks.last_moment(found.answer_by, zone)
     request.acknowledge_by = found.acknowledge_by and clocks.last_moment(found.acknowledge_by, zone)
-    request.save(update_fields=["due_at", "acknowledge_by"])
 
 
 def pause(request: ErasureRequest, why: str, *, at: datetime) -> None:

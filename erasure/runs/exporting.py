@@ -7,7 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from erasure import vault
 from erasure.evidence import ledger
@@ -17,10 +18,20 @@ from erasure.transitions import move
 
 # As long as the case is in one of these, the data are there to be gathered and given.
 BEFORE = frozenset(
-    {"received", "confirmed", "identity_required", "identified", "planned", "approved", "reopened"}
+    {
+        "received",
+        "confirmed",
+        "identity_required",
+        "identified",
+        "planned",
+        "gathering",
+        "approved",
+        "reopened",
+    }
 )
 # The erasure waits for these.
 AWAITED = ("ordered", "blocked", "ready")
+_PLANNED = ("planned", "gathering", "approved")
 
 
 def waits(request: ErasureRequest) -> str:
@@ -31,6 +42,13 @@ def waits(request: ErasureRequest) -> str:
     if export.state == "ready":
         return "the export has not been handed over yet"
     return "the export is not ready yet"
+
+
+def unordered() -> QuerySet[ErasureRequest]:
+    """Cases that ask for a copy alone, for which none was ordered since they were opened."""
+    since = Coalesce(OuterRef("reopened_at"), OuterRef("opened_at"))
+    made = Export.objects.filter(request=OuterRef("pk"), ordered_at__gte=since)
+    return ErasureRequest.objects.filter(state="gathering").exclude(Exists(made))
 
 
 def over(now: datetime) -> Iterator[Export]:
@@ -64,5 +82,5 @@ def clear_left() -> None:
 
 def due() -> list[UUID]:
     """Exports that were ordered and can be gathered: the plan says where."""
-    found = Export.objects.filter(state="ordered", request__state__in=("planned", "approved"))
+    found = Export.objects.filter(state="ordered", request__state__in=_PLANNED)
     return list(found.order_by("ordered_at").values_list("id", flat=True))

@@ -58,19 +58,22 @@ def readable(request: ErasureRequest) -> QuerySet[Identifier]:
     return request.identifiers.exclude(sealed=b"")
 
 
-def seal(request: ErasureRequest, cleaned: Pairs) -> None:
+def seal(request: ErasureRequest, cleaned: Pairs, key: bytes) -> None:
     """Keep them for a case under its identifiers key; joins the caller's transaction."""
-    key = vault.make_key(request.id, "identifiers")
-    for kind, value in cleaned:
-        Identifier.objects.update_or_create(
-            request=request,
-            kind=kind,
-            keyed_hash=vault.pseudonym(kind, value),
-            defaults={
-                "sealed": vault.seal(key, value.encode(), label=f"identifier:{request.id}:{kind}"),
-                "proved_by": "",
-            },
-        )
+    Identifier.objects.bulk_create(
+        (
+            Identifier(
+                request=request,
+                kind=kind,
+                keyed_hash=vault.pseudonym(kind, value),
+                sealed=vault.seal(key, value.encode(), label=f"identifier:{request.id}:{kind}"),
+            )
+            for kind, value in cleaned
+        ),
+        update_conflicts=True,
+        unique_fields=["request", "kind", "keyed_hash"],
+        update_fields=["sealed", "proved_by"],
+    )
 
 
 def _looks_like_email(text: str) -> bool:

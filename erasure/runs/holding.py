@@ -10,7 +10,7 @@ from django.utils import timezone
 from erasure import vault
 from erasure.domain.errors import StoreError
 from erasure.domain.finding import Person
-from erasure.domain.keeping import Keep, overtaken, stopping
+from erasure.domain.keeping import Keep, overtaken, spread, stopping
 from erasure.domain.needles import Needle
 from erasure.domain.plan import Draft
 from erasure.domain.steps import KEPT, Step
@@ -32,14 +32,19 @@ def holds_on(request: ErasureRequest) -> list[Hold]:
     return list(active().filter(about).order_by("placed_at").distinct())
 
 
-def recognise(request: ErasureRequest, needles: Mapping[Person, set[Needle]]) -> None:
+def recognised(
+    request: ErasureRequest, needles: Mapping[Person, set[Needle]], keeps: list[Keep]
+) -> list[Keep]:
     """Note the holds on people whom the search has found this case to be about: somebody may ask
-    by another identifier than the one a hold knows."""
+    by another identifier than the one a hold knows. Returns what is to be left now, which was
+    ``keeps`` before."""
     if not active().filter(of_people=True).exists():
-        return
+        return keeps
     found = {vault.pseudonym(n.category, n.text) for owned in needles.values() for n in owned}
-    for hold in active().filter(people__keyed_hash__in=found).exclude(cases=request).distinct():
+    about = active().filter(people__keyed_hash__in=found).exclude(cases=request).distinct()
+    for hold in (new := list(about)):
         hold.cases.add(request)
+    return keeps_of(request) if new else keeps
 
 
 def keeps_of(request: ErasureRequest) -> list[Keep]:
@@ -63,27 +68,31 @@ def keeps_of(request: ErasureRequest) -> list[Keep]:
     return keeps
 
 
-def waits(request: ErasureRequest, plan: Plan | None = None) -> str:
+def waits(request: ErasureRequest) -> str:
     """Why an approved case does not start, in words; empty when it may."""
     if not active().exists():
         return ""
-    plan = plan or request.plans.filter(state__in=("draft", "approved")).first()
-    keep = stopping(_actions(plan), keeps_of(request)) if plan else None
-    return keep.words if keep else ""
+    plan = request.plans.filter(state__in=("draft", "approved")).first()
+    return _hinders(request, plan)[0] if plan else ""
 
 
-def changed(request: ErasureRequest, plan: Plan) -> str:
-    """Why an approved plan is not what would be done now: a hold came, or went."""
-    keeps = keeps_of(request)
-    if keep := overtaken(_actions(plan), keeps):
-        return f"a hold was placed since: {keep.dataset} {keep.words}"
-    return ""
+def hinders(request: ErasureRequest, plan: Plan) -> tuple[str, str]:
+    """Why an approved case does not start, and why its plan is not what would be done now (a hold
+    was placed since), in words; empty when it may, and when it is."""
+    return _hinders(request, plan) if active().exists() else ("", "")
 
 
-def warnings_of(request: ErasureRequest, drafts: Sequence[Draft]) -> Iterator[str]:
+def _hinders(request: ErasureRequest, plan: Plan) -> tuple[str, str]:
+    actions, keeps = _actions(plan), keeps_of(request)
+    stop, later = stopping(actions, keeps), overtaken(actions, keeps)
+    since = f"a hold was placed since: {later.dataset} {later.words}" if later else ""
+    return stop.words if stop else "", since
+
+
+def warnings_of(keeps: Sequence[Keep], drafts: Sequence[Draft]) -> Iterator[str]:
     """What a hold does to the plan, in words."""
     actions = {d.step.dataset.address: d.step.action for d in drafts}
-    if keep := stopping(actions, keeps_of(request)):
+    if keep := stopping(actions, keeps):
         yield f"nothing is done before a hold is released: {keep.words}"
     held = sorted({d.step.dataset.address for d in drafts if stands_still(d.step)})
     if held:
@@ -101,9 +110,9 @@ def stands_still(step: Step) -> bool:
 def _actions(plan: Plan) -> dict[str, str]:
     """Per dataset the action of its strongest step: one that changes something, if there is."""
     actions: dict[str, str] = {}
-    for dataset, action in plan.steps.values_list("dataset", "action"):
-        if action not in KEPT or dataset not in actions:
-            actions[dataset] = action
+    for step in plan.steps.all():
+        if step.action not in KEPT or step.dataset not in actions:
+            actions[step.dataset] = step.action
     return actions
 
 
@@ -126,11 +135,14 @@ def released(request: ErasureRequest, steps: Sequence[PlanStep]) -> list[PlanSte
     standing = [step for step in steps if step.on_hold]
     if not standing:
         return []
-    held = {keep.dataset for keep in keeps_of(request) if keep.since}
+    held = {keep.dataset: keep for keep in keeps_of(request) if keep.since}
     if "" in held:
         return []
-    # What a hold took along goes with what it was about.
-    return [] if held & {step.dataset for step in standing} else standing
+    # What a hold has taken along goes with what it was about; what another hold is about, or has
+    # taken along, waits for that one.
+    walked = [edge["reference"] for edge in standing[0].plan.edges]
+    spread(held, [(reference["holder"], reference["target"]) for reference in walked])
+    return [step for step in standing if step.dataset not in held]
 
 
 def is_held(request: ErasureRequest, datasets: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from erasure.domain.values import canonical, each
 from erasure.domain.verdict import Fate, Knowledge, Sighting, Verdict, judge
 from erasure.models import ErasureRequest, Run
 from erasure.runs import case, journal, opening
+from erasure.runs.earlier import Kept, kept_before
 from erasure.runs.journal import RunStep
 from erasure.runs.segments import Entry
 from erasure.stores.base import Hit
@@ -80,7 +81,8 @@ class RunKnowledge:
     ) -> None:
         plan = case.plan_of(requests)
         given = case.given_by(requests)
-        datasets = opening.task_of(plan, list(steps.values()), given).datasets
+        self.task = opening.task_of(plan, list(steps.values()), given)
+        datasets = self.task.datasets
         edges: dict[str, list[Edge]] = {}
         for edge in map(case.edge_from_json, plan.edges):
             edges.setdefault(edge.origin, []).append(edge)
@@ -94,6 +96,16 @@ class RunKnowledge:
                 self._note_fate(person, step, entry)
                 if step.via == "deep":
                     self._own_values(person, entry, edges.get(step.dataset.address, ()), datasets)
+        self._note_earlier(kept_before(given))
+
+    def _note_earlier(self, kept: Kept) -> None:
+        """What earlier cases have left there stays there."""
+        for (person, address), rows in kept.rows.items():
+            place = self._fates.setdefault((person, address), {})
+            for text, step in rows.items():
+                place[text] = "stays" if step.kept else "retained"
+                if step.kept:
+                    self._excepted[address] = step.kept
 
     def _note_fate(self, person: Person, step: Step, entry: Entry) -> None:
         place = self._fates.setdefault((person, step.dataset.address), {})

@@ -15,52 +15,73 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced
 from erasure.models import Lease
 
+_FREE: dict[str, Any] = {"holder": "", "until": None}
 
-@dataclass(frozen=True)
+
+@dataclass
 class Fence:
     """The epoch under which this worker may write."""
 
     lease_id: int
     epoch: int
+    freed: bool = False
 
     def check(self) -> None:
         """Renew the lease, or raise Fenced when somebody else has taken over. Call it inside the
         transaction whose writes it protects."""
-        renewed = Lease.objects.filter(pk=self.lease_id, epoch=self.epoch).update(until=_end())
-        if not renewed:
+        if not self._mine().update(until=_end()):
             raise Fenced(f"lease {self.lease_id}: taken over by another worker")
+
+    def free(self) -> None:
+        """Instead of :meth:`check`, with the last writes: the lease ends with their transaction."""
+        if not self._mine().update(**_FREE):
+            raise Fenced(f"lease {self.lease_id}: taken over by another worker")
+        transaction.on_commit(self._freed)
+
+    def end(self) -> None:
+        """Free it, where that has not been done."""
+        if not self.freed:
+            self._mine().update(**_FREE)
+
+    def _mine(self) -> QuerySet[Lease]:
+        return Lease.objects.filter(pk=self.lease_id, epoch=self.epoch)
+
+    def _freed(self) -> None:
+        self.freed = True
 
 
 @contextmanager
 def lease(run_id: UUID, store: str = "") -> Iterator[Fence]:
     """Hold the lease of a run's store. Raises Fenced while somebody else alive holds it."""
-    record, _ = Lease.objects.get_or_create(run_id=run_id, store=store)
-    with _taken(record, store or "run") as fence:
+    record, new = Lease.objects.get_or_create(run_id=run_id, store=store, defaults=_held_by_me())
+    with _taken(record, new, store or "run") as fence:
         yield fence
 
 
 @contextmanager
 def job_lease(job_id: UUID) -> Iterator[Fence]:
     """Hold the lease of a model's job. Raises Fenced while somebody else alive holds it."""
-    record, _ = Lease.objects.get_or_create(job_id=job_id)
-    with _taken(record, "model job") as fence:
+    record, new = Lease.objects.get_or_create(job_id=job_id, defaults=_held_by_me())
+    with _taken(record, new, "model job") as fence:
         yield fence
 
 
 @contextmanager
 def export_lease(export_id: UUID) -> Iterator[Fence]:
     """Hold the lease of an export. Raises Fenced while somebody else alive holds it."""
-    record, _ = Lease.objects.get_or_create(export_id=export_id)
-    with _taken(record, "export") as fence:
+    record, new = Lease.objects.get_or_create(export_id=export_id, defaults=_held_by_me())
+    with _taken(record, new, "export") as fence:
         yield fence
 
 
@@ -71,20 +92,28 @@ def job_is_held(job_id: UUID) -> bool:
 
 
 @contextmanager
-def _taken(record: Lease, what: str) -> Iterator[Fence]:
-    if _held(record):
-        raise Fenced(f"{what}: another worker is at it")
-    taken = Lease.objects.filter(pk=record.pk, epoch=record.epoch).update(
-        epoch=record.epoch + 1, holder=_me(), until=_end()
-    )
-    if not taken:
-        raise Fenced(f"{what}: another worker was faster")
-    fence = Fence(record.pk, record.epoch + 1)
+def _taken(record: Lease, new: bool, what: str) -> Iterator[Fence]:
+    fence = Fence(record.pk, record.epoch if new else _take(record, what))
     try:
         with _beating(fence):
             yield fence
     finally:
-        Lease.objects.filter(pk=fence.lease_id, epoch=fence.epoch).update(holder="", until=None)
+        fence.end()
+
+
+def _take(record: Lease, what: str) -> int:
+    """The next epoch of a lease that nobody alive holds."""
+    if _held(record):
+        raise Fenced(f"{what}: another worker is at it")
+    epoch = record.epoch + 1
+    free = Lease.objects.filter(pk=record.pk, epoch=record.epoch)
+    if not free.update(epoch=epoch, **_held_by_me()):
+        raise Fenced(f"{what}: another worker was faster")
+    return epoch
+
+
+def _held_by_me() -> dict[str, Any]:
+    return {"holder": _me(), "until": _end()}
 
 
 @contextmanager

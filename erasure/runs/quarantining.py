@@ -37,18 +37,28 @@ def derived(job: ModelJob, decisions: Sequence[Decision]) -> dict[str, Any]:
             if not isinstance(store, TrainsModels):
                 raise StoreError(dataset.address, "its store cannot take a model out of service")
             versions = [f.version for f in store.facts(dataset, ())]
-            told = store.carry_out(
-                Order(
-                    dataset=dataset,
-                    people=frozenset(),
-                    actions=dict.fromkeys(versions, "quarantine"),
-                    policy=policy_of(dataset.model),
-                    reasons=dict.fromkeys(versions, _WHY),
-                )
-            )
-        owners.tell(dataset, "is out of service", f"{dataset.address}: {_WHY}{still(told)}")
+            loads = out_of_service(store, dataset, versions, _WHY)
+        words = f"{dataset.address}: {_WHY}{still({'loads': loads})}"
+        owners.tell(dataset, "is out of service", words)
         done[dataset.address] = versions
     return {"derived_out_of_service": done} if done else {}
+
+
+def out_of_service(
+    store: TrainsModels, dataset: Dataset, versions: Sequence[str], why: str
+) -> dict[str, str]:
+    """Take versions out of service, whoever is in them. Returns which can be had all the same, and
+    how. Raises StoreError."""
+    told = store.carry_out(
+        Order(
+            dataset=dataset,
+            people=frozenset(),
+            actions=dict.fromkeys(versions, "quarantine"),
+            policy=policy_of(dataset.model),
+            reasons=dict.fromkeys(versions, why),
+        )
+    )
+    return dict(told.get("loads") or {})
 
 
 def still(report: Mapping[str, Any]) -> str:
@@ -60,14 +70,9 @@ def still(report: Mapping[str, Any]) -> str:
 
 def downstream(address: str) -> Iterator[Dataset]:
     """Models derived from it, and from those; each once."""
-    edges = [(d.upstream, d.downstream) for d in selectors.derivations()]
-    seen, front = {address}, [address]
-    known = selectors.datasets()
+    seen, front = {address}, {address}
     while front:
-        here = front.pop()
-        for upstream, downstream in edges:
-            if upstream == here and downstream not in seen:
-                seen.add(downstream)
-                front.append(downstream)
-                if downstream in known and known[downstream].model:
-                    yield known[downstream]
+        front = set(selectors.made_from(front)) - seen
+        seen |= front
+        found = selectors.entries(front)
+        yield from (found[name] for name in sorted(found) if found[name].model)

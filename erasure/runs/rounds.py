@@ -22,6 +22,7 @@ from erasure.domain.steps import KEPT, Step
 from erasure.domain.values import Scalar, holds
 from erasure.models import ErasureRequest, Run, StoreRun
 from erasure.runs import case, journal, opening
+from erasure.runs.earlier import kept_before
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.pieces import Pieces
@@ -60,7 +61,12 @@ def _search(
             needles.setdefault(person, set()).update(found)
         mentions = find_mentions([s.step for s in steps], needles, fresh, stores)
     return opening.Search(
-        task=task, findings=findings, pieces=Pieces({}, {}), mentions=mentions, needles=needles
+        task=task,
+        findings=findings,
+        pieces=Pieces({}, {}),
+        mentions=mentions,
+        needles=needles,
+        kept=kept_before({str(r.id) for r in requests}),
     )
 
 

@@ -94,7 +94,7 @@ class InfluenceLogistic(CertifiedLogistic):
             measure=MEASURE,
             bound=norms[1] / norms[0] if norms[0] > 0 else 0.0,
             tolerance=0.5,
-            left=len(loss.rows),
+            left=len(loss),
             people=people,
             rows=rows,
             numbers={"before": norms[0], "after": norms[1]},

@@ -42,6 +42,7 @@ FORMAT = 1
 SPILL = 200_000  # people held in memory
 _ENTRY = struct.Struct(">32sI")
 _CHUNK = 1 << 16
+_MAPPED = 1 << 20  # bytes of people, beyond which they stay on disk
 _TYPE = np.dtype([("hash", "V32"), ("rows", ">u4")])
 Entry = tuple[bytes, int]
 
@@ -284,11 +285,12 @@ def read(path: str | os.PathLike[str]) -> TrainingManifest:
         whole, left = divmod(size, _ENTRY.size)
         if left or head["format"] != FORMAT or head["people"] != whole:
             raise ValueError
-        body = (
-            np.memmap(where, dtype=_TYPE, mode="r", offset=start, shape=(whole,))
-            if whole
-            else (np.zeros(0, dtype=_TYPE))
-        )
+        if size > _MAPPED:
+            body: NDArray[Any] = np.memmap(
+                where, dtype=_TYPE, mode="r", offset=start, shape=(whole,)
+            )
+        else:  # to map a small file takes longer than to read it
+            body = np.fromfile(where, dtype=_TYPE, offset=start, count=whole)
     except OSError as error:
         raise EvidenceError(f"{where.name}: cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError):

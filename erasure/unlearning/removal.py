@@ -119,7 +119,7 @@ class RemovalLogistic(CertifiedLogistic):
             measure=MEASURE,
             bound=math.fsum([*before, spent]),
             tolerance=self.epsilon,
-            left=len(loss.rows),
+            left=len(loss),
             people=people,
             rows=rows,
             numbers={"gradient": slope, "epsilon": spent, "delta": self.delta},

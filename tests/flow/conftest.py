@@ -76,5 +76,5 @@ def inbox(settings: LazySettings) -> Iterator[Inbox]:
     """A mail server on this machine, and the settings that lead to it."""
     port = free_port()
     mail_through(settings, port)
-    with serving(port) as kept:
+    with serving(port, Inbox()) as kept:
         yield kept

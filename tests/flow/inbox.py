@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiosmtpd.controller import Controller
 from django.conf import LazySettings
@@ -50,11 +50,13 @@ def mail_through(settings: LazySettings, port: int) -> None:
     settings.EMAIL_PORT = port
 
 
+Kept = TypeVar("Kept", bound=Inbox)
+
+
 @contextmanager
-def serving(port: int) -> Iterator[Inbox]:
+def serving(port: int, kept: Kept) -> Iterator[Kept]:
     """The server runs on that port."""
-    kept = Inbox()
-    controller = Controller(kept, hostname="127.0.0.1", port=port)
+    controller = Controller(kept, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     try:
         yield kept

@@ -302,8 +302,8 @@ def test_only_officers_order_see_and_hand_over_and_a_denied_one_changes_nothing(
 
 def test_what_cannot_be_ordered_is_refused() -> None:
     other = planned(NEIGHBOUR)
-    other.right = "access"
-    with pytest.raises(UsageError, match="access"):
+    other.right = "rectification"
+    with pytest.raises(UsageError, match="rectification"):
         export.order_export(other, by=OFFICER)
     request = planned(SUBJECT)
     decide.approve_plan(request, digest=request.plans.get().digest, by=APPROVER)

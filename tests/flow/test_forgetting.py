@@ -121,7 +121,7 @@ def test_what_a_crash_left_of_the_keys_is_destroyed_by_the_sweep(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("erasure.runs.case.vault.destroy_keys", die)
+        patched.setattr("erasure.runs.case.vault.destroy_all", die)
         with pytest.raises(KeyboardInterrupt):
             work_off(end(EMPLOYEE) if end is approved else end(shop))
     request = ErasureRequest.objects.get()

@@ -339,3 +339,26 @@ def test_a_hold_keeps_no_readable_identifier(memory_shop: Shop) -> None:
     request = identified(("email", SUBJECT))
     placed(request=request)
     assert SUBJECT not in str([list(Hold.objects.values()), list(LedgerLeaf.objects.values())])
+
+
+def test_of_two_holds_in_one_case_each_lets_its_own_dataset_go(shop: Shop) -> None:
+    orders, messages = placed(datasets=["shop.orders"]), placed(datasets=["shop.message"])
+    request = approved(SUBJECT)
+    before = shop.everything()
+    work_off(request)
+    sweep()
+    assert shop.rows("orders") == before["shop_db.orders"]
+    hold.release_hold(orders, by=OFFICER, because="settled")
+    sweep()
+    assert [row["customer_id"] for row in shop.rows("orders")] == [BEN]
+    # The messages stay, and whom they refer to.
+    assert shop.row("customer", ANN) == before["shop_db.customer"][ANN]
+    assert [row["author_id"] for row in shop.rows("message")].count(ANN) == 1
+    request.refresh_from_db()
+    assert request.state == "partly_granted"
+    hold.release_hold(messages, by=OFFICER, because="settled")
+    sweep()
+    assert [row["author_id"] for row in shop.rows("message")].count(ANN) == 0
+    ann = shop.row("customer", ANN)
+    assert ann is not None
+    assert ann["email"] is None

@@ -169,7 +169,7 @@ def test_a_mail_server_that_is_away_is_tried_again(settings: LazySettings) -> No
     letter = flow.send_letter(drafted(received()), by=OFFICER)
     assert (letter.state, letter.tries) == ("sending", 1)
     assert "cannot be reached" in letter.error
-    with serving(port) as inbox:
+    with serving(port, Inbox()) as inbox:
         swept()
         assert inbox.mails == []
         swept(timedelta(minutes=2))

@@ -15,6 +15,7 @@ from erasure.models import (
     Complaint,
     ErasureRequest,
     Event,
+    Expiry,
     LedgerLeaf,
     Letter,
     ModelJob,
@@ -36,6 +37,7 @@ ENDS = {
     ModelJob: {"done"},
     Letter: {"sent", "by_hand"},
     Complaint: {"answered", "withdrawn"},
+    Expiry: {"completed", "stale", "declined"},
 }
 FIRST = {
     ErasureRequest: "received",
@@ -44,6 +46,7 @@ FIRST = {
     StoreRun: "pending",
     Batch: "found",
     ModelJob: "queued",
+    Expiry: "planned",
     Letter: "drafted",
     Complaint: "received",
 }
@@ -74,6 +77,7 @@ def made(model: type[models.Model]) -> Any:
     own: dict[Any, dict[str, Any]] = {
         StoreRun: {"store": "s", "kind": "memory"},
         Batch: {"store": "s", "ordinal": 0, "sealed": b""},
+        Expiry: {"dataset": "d", "rows": 0, "sealed_keys": b""},
     }
     return model._default_manager.create(run=run, **own[model])
 

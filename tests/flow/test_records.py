@@ -77,6 +77,21 @@ def left_of(request: ErasureRequest) -> tuple[object, ...]:
     return Reasoning.objects.count(), [bytes(one) for one in sealed], bool(request.record_ended_at)
 
 
+def test_reasons_that_an_earlier_version_left_in_clear_are_emptied_by_the_sweep(
+    memory_shop: Shop, settings: LazySettings
+) -> None:
+    old, fresh = over(settings), planned(NEIGHBOUR)
+    decide.refuse_request(fresh, by=OFFICER, because="a reason of today")
+    ErasureRequest.objects.filter(pk=old.pk).update(record_ended_at=timezone.now())
+    finish_keys()
+    words = dict(Event.objects.filter(to_state="refused").values_list("subject_id", "because"))
+    assert words == {str(old.pk): reasoning.ENDED, str(fresh.pk): "a reason of today"}
+    leaves = LedgerLeaf.objects.filter(kind="reasons_emptied")
+    assert [leaf.request for leaf in leaves] == [str(old.pk)]
+    finish_keys()
+    assert leaves.count() == 1
+
+
 @pytest.mark.parametrize("place", ["before the key", "after the key", "in the ledger"])
 def test_a_record_ends_alike_wherever_the_sweep_is_killed(
     memory_shop: Shop, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, place: str

@@ -230,17 +230,6 @@ def test_a_case_that_is_not_closed_cannot_be_reopened(memory_shop: Shop, state: 
     assert everything() == before
 
 
-def test_keys_that_wait_for_a_date_are_not_lost_by_reopening(memory_shop: Shop) -> None:
-    request = approved(SUBJECT)
-    work_off(request)
-    finish_keys()
-    assert request.state == "partly_granted"
-    before = everything()
-    with pytest.raises(WrongState, match="new request"):
-        reopen.reopen_case(request, identifiers=ANN_NOW, by=OFFICER, **WHY)
-    assert everything() == before
-
-
 def test_a_complaint_reopens_a_case_only_when_it_was_upheld(memory_shop: Shop) -> None:
     request = refused()
     complaint = complain.open_complaint(request=request, because="x", by=OFFICER)

@@ -17,7 +17,15 @@ from erasure.access import actor_of
 from erasure.domain.errors import Denied, LetheError
 from erasure.domain.roles import DEEDS, ROLES, SCOPES, SYSTEM, THE_PERSON, Actor, refuse
 from erasure.flow import disclose, intake
-from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Letter, Notice
+from erasure.models import (
+    Complaint,
+    ErasureRequest,
+    Expiry,
+    LedgerLeaf,
+    Letter,
+    Notice,
+    StandingApproval,
+)
 from lineage.errors import LineageError
 from tests.flow.cast import OFFICER, SUBJECT, MemoryShop
 from tests.flow.deeds import planned
@@ -40,7 +48,7 @@ def doors() -> dict[str, Callable[..., object]]:
 
 
 # A question, not a deed.
-QUESTIONS = frozenset({"decide.needs_another"})
+QUESTIONS = frozenset({"decide.needs_another", "dispose.needs_another"})
 DOORS = {name: f for name, f in doors().items() if name not in QUESTIONS}
 
 
@@ -62,6 +70,8 @@ def arguments(function: Callable[..., object]) -> dict[str, Any]:
         "letter": Letter(request=case),
         "notice": Notice(request=case),
         "complaint": Complaint(request=case),
+        "expiry": Expiry(dataset="shop.orders"),
+        "standing": StandingApproval(dataset="shop.orders"),
         "identifiers": [("email", "somebody.else@example.com")],
     }
     return {

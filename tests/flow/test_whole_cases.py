@@ -208,7 +208,7 @@ def test_another_right_is_recorded_clocked_and_handed_on_but_never_erased(
 ) -> None:
     erasure = identified(("email", SUBJECT))
     access = intake.open_request(
-        [("email", SUBJECT)], by=OFFICER, right="access", received_at=RECEIVED
+        [("email", SUBJECT)], by=OFFICER, right="rectification", received_at=RECEIVED
     )
     assert access.pk != erasure.pk
     assert timezone.localdate(access.due_at) == date(2026, 4, 2)
@@ -221,7 +221,7 @@ def test_another_right_is_recorded_clocked_and_handed_on_but_never_erased(
         planning.make_plan(access, by=OFFICER)
     with pytest.raises(UsageError, match="to:"):
         route.forward_request(access, to=SUBJECT, because="theirs", by=OFFICER)
-    route.forward_request(access, to="customer service", because="they answer access", by=OFFICER)
+    route.forward_request(access, to="customer service", because="they answer those", by=OFFICER)
     assert (access.state, shredded(access), untouched(memory_shop)) == ("forwarded", True, True)
     with pytest.raises(UsageError, match="right:"):
         intake.open_request([("email", SUBJECT)], by=OFFICER, right="everything")

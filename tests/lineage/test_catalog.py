@@ -348,7 +348,9 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(catalogues(), catalogues())
 def test_any_catalogue_comes_back_as_it_was_and_an_import_twice_is_one(
     one: Catalogue, other: Catalogue

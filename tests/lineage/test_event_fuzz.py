@@ -95,7 +95,9 @@ def test_whatever_is_read_is_refused_with_a_place_or_heard(plain: Any) -> None:
 @pytest.mark.django_db
 @given(events=st.lists(CHANGED, min_size=1, max_size=3))
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_whatever_is_stored_is_learnt_from_without_an_error(events: list[Any]) -> None:
     StoredEvent.objects.all().delete()

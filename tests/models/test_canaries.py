@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,7 +18,7 @@ from erasure.canaries import DOMAIN, Canary
 from erasure.domain.errors import UsageError
 from erasure.domain.roles import SYSTEM
 from erasure.flow import training
-from erasure.models import CanaryRound, ErasureRequest, LedgerLeaf, ModelJob
+from erasure.models import CanaryRound, ErasureRequest, LedgerLeaf, ModelJob, PlanStep
 from erasure.tasks import canaries_of_the_hour
 from tests.models.cast import PEOPLE, World, visits
 
@@ -113,6 +114,26 @@ def test_a_round_that_waits_for_a_models_day_goes_on_later(planted: World) -> No
     canaries.go_on()
     current.refresh_from_db()
     assert (current.state, current.findings) == ("clean", [])
+
+
+@pytest.mark.parametrize(("days", "state"), [(1, "clean"), (0, "clean"), (-1, "alarm")])
+def test_a_copy_that_waits_for_its_announced_day_is_no_alarm(
+    planted: World, days: int, state: str
+) -> None:
+    COPIES.append("nightly")  # a copy that nobody can reach, in a set that expires
+    current = canaries.plant()
+    current.places = [p for p in current.places if p != "shop.nightly"]
+    current.save()
+    canaries._asked(current)
+    until = timezone.localdate() + timedelta(days=days)
+    ErasureRequest.objects.filter(pk__in=current.requests).update(state="awaiting_copies")
+    PlanStep.objects.filter(store="shop_db").update(residue="expires_on", until=until)
+    ended = canaries.look(current)
+    assert ended.state == state, ended.findings
+    (leaf,) = LedgerLeaf.objects.filter(kind="canaries")
+    assert json.loads(leaf.payload)["copies_until"] == (
+        {"shop_db": until.isoformat()} if state == "clean" else {}
+    )
 
 
 def test_what_fails_while_planting_is_an_alarm_without_values(

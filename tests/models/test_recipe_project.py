@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from erasure.domain.errors import StoreError
-from tests.models.test_recipes import SCRIPT, carry_out
+from tests.models.test_recipes import HANGS, SCRIPT, carry_out, runs
 from tests.stores.registry_cast import JONAS, MARA, files_of, keys_of, make_root
 
 PROJECT = """name: churn
@@ -66,3 +67,22 @@ def test_a_project_that_fails_leaves_the_old_model(root: Path, tmp_path: Path) -
     assert "mara" not in str(error.value)
     left = {n: d for n, d in files_of(root).items() if n != "churn/group"}
     assert left == before
+
+
+def test_a_project_that_hangs_is_ended_with_everything_it_started(
+    root: Path, tmp_path: Path
+) -> None:
+    before = files_of(root)
+    recipe = project(tmp_path, "good")
+    (tmp_path / "a project" / "train.py").write_text(HANGS)
+    child, seconds = root / "churn" / "child", 20
+    while not child.exists():  # on a busy machine the project may not have begun by then
+        with pytest.raises(StoreError, match="was ended"):
+            carry_out(root, {**recipe, "seconds": seconds})
+        seconds *= 2
+    pid, until = int(child.read_text()), time.monotonic() + 60
+    while runs(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not runs(pid)
+    child.unlink()
+    assert files_of(root) == before

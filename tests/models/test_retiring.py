@@ -8,11 +8,17 @@ import shutil
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
+from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 
+from erasure.connect import derived_key
 from erasure.domain.errors import StoreError, UsageError, WrongState
 from erasure.flow import retire
 from erasure.models import LedgerLeaf, ModelJob
+from erasure.stores.model_registry import Training, publish
+from lineage import catalog
+from lineage.importers import fideslang
 from tests.flow.cast import OPERATOR
 from tests.models.cast import SUBJECT, World
 
@@ -25,9 +31,138 @@ def served(world: World) -> World:
     return world
 
 
-def retired(*versions: str, because: str = "nobody asks it") -> dict[str, Any]:
+def retired(
+    *versions: str, because: str = "nobody asks it", derived: dict[str, str] | None = None
+) -> dict[str, Any]:
     found = retire.assess("models.forecast", versions)
-    return retire.retire_model(found, reason="obsolete", because=because, by=OPERATOR)
+    return retire.retire_model(
+        found, reason="obsolete", because=because, by=OPERATOR, derived=derived
+    )
+
+
+TUNED = """      - name: tuned
+        erasure:
+          derived_from: [{dataset: models.forecast, kind: derived}]
+          model: {person_key: customer_id, recipe: "tests.models.cast:forecast"}
+        fields:
+          - name: customer_id
+            fides_meta: {references: [{dataset: shop, field: customer.id, direction: from}]}
+"""
+VAULT = """  - fides_key: backups
+    erasure: {store: vault}
+    collections:
+      - name: models
+        erasure: {derived_from: [{dataset: models.forecast, kind: backed_up}]}
+        fields: [{name: object}]
+"""
+
+
+def tuned(world: World) -> None:
+    """A model that was made from it, and a backup of the registry."""
+    vault = world.folder / "vault"
+    vault.mkdir()
+    (vault / "models-20260901.tar").write_bytes(b"a copy")
+    path = world.folder / "catalogue.yml"
+    text = path.read_text() + TUNED + VAULT
+    store = f"  - {{name: vault, kind: backups, url: '{vault.as_uri()}', "
+    store += "options: {covers: [models], retention: 1y}}\n"
+    path.write_text(text.replace("dataset:\n", f"{store}dataset:\n", 1))
+    catalog.upsert(fideslang.read([str(path)]), prune=True)
+    how = Training(
+        recipe="tests.models.cast:forecast", source={"shop": "../shop.sqlite3"}, seed=1,
+        person_key="customer_id", params={"kind": "neighbours"},
+    )  # fmt: skip
+    publish(world.models, "tuned", how, hash_key=derived_key("models"))
+
+
+@pytest.mark.parametrize(
+    "derived",
+    [
+        {},
+        {"models.tuned": ""},
+        {"models.tuned": "burn"},
+        {"models.tuned": "keep"},
+        {"models.tuned": "keep: "},
+        {"models.tuned": "retire: x"},
+        {"models.tuned": "retire", "shop.visit": "retire"},
+    ],
+)
+def test_without_a_decision_about_what_was_made_from_it_nothing_happens(
+    served: World, derived: dict[str, str]
+) -> None:
+    tuned(served)
+    with pytest.raises(UsageError, match=r"tuned|visit"):
+        retired(derived=derived)
+    assert served.versions() == ["1", "2"]
+    assert served.store().load("tuned") is not None
+    assert not LedgerLeaf.objects.filter(kind="model_retired").exists()
+
+
+def test_what_was_made_from_it_is_retired_too_where_that_is_decided(served: World) -> None:
+    tuned(served)
+    (handled,) = retired(derived={"models.tuned": "retire"})["derived_models"]
+    assert (handled["model"], handled["decided"], handled["left"]) == ("models.tuned", "retire", [])
+    assert handled["record"][0]["version"] == "1"
+    with pytest.raises(StoreError):
+        served.store().load("tuned", "1")
+    assert served.versions() == []
+
+
+def test_what_is_to_be_trained_again_is_served_only_after_that(
+    served: World, mailoutbox: list[EmailMessage], settings: LazySettings
+) -> None:
+    settings.LETHE_DIGEST_TO = ["officers@example.com"]
+    tuned(served)
+    (handled,) = retired(derived={"models.tuned": "retrain"})["derived_models"]
+    assert handled["out_of_service"] == ["1"]
+    with pytest.raises(StoreError):
+        served.store().load("tuned")
+    assert "train it again without it" in str([m.body for m in mailoutbox])
+
+
+def test_what_is_kept_is_kept_with_its_reason(served: World) -> None:
+    tuned(served)
+    proof = retired(derived={"models.tuned": "keep: learnt nothing from it: frozen layers only"})
+    (handled,) = proof["derived_models"]
+    assert handled["because"] == "learnt nothing from it: frozen layers only"
+    assert served.store().load("tuned") is not None
+    assert served.versions() == []
+    leaf = LedgerLeaf.objects.get(kind="model_retired")
+    assert "frozen layers only" in json.dumps(leaf.payload)
+
+
+def test_copies_of_the_registry_in_backups_are_named_with_their_last_day(served: World) -> None:
+    tuned(served)
+    out = io.StringIO()
+    given = ["models.forecast", "--reason", "security", "--because", "leaked"]
+    call_command("retire_model", *given, "--dry-run", stdout=out)
+    assert "stays in backups: vault, models of 2026-09-01 until 2027-09-01" in out.getvalue()
+    assert "to be decided on: models.tuned" in out.getvalue()
+    with pytest.raises(CommandError, match="decide what becomes of") as error:
+        call_command("retire_model", *given, "--yes", stdout=out)
+    assert error.value.returncode == 2
+    call_command("retire_model", *given, "--yes", "--derived", "models.tuned=retire", stdout=out)
+    proof = json.loads(LedgerLeaf.objects.get(kind="model_retired").payload)
+    assert proof["backups"] == [
+        {"store": "vault", "set": "models", "taken_at": "2026-09-01", "expires_on": "2027-09-01"}
+    ]
+    assert proof["derived_models"][0]["backups"] == proof["backups"]
+
+
+def test_a_vault_that_is_away_is_named_in_the_proof(served: World) -> None:
+    tuned(served)
+    shutil.rmtree(served.folder / "vault")
+    (told,) = retired(derived={"models.tuned": "retire"})["backups"]
+    assert told["store"] == "vault"
+    assert "the backup folder is not there" in told["not_known"]
+
+
+def test_a_job_at_work_on_what_was_made_from_it_is_waited_for(served: World) -> None:
+    tuned(served)
+    ModelJob.objects.create(store="models", dataset="models.tuned", state="running")
+    with pytest.raises(WrongState, match=r"models\.tuned: a job is at work"):
+        retired(derived={"models.tuned": "retire"})
+    assert served.versions() == ["1", "2"]
 
 
 def test_all_versions_go_and_do_not_come_back(served: World) -> None:

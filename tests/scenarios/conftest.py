@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests import migrated
+from tests.warm import carry_out
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -28,7 +31,7 @@ class Installation:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``manage.py ARGUMENTS``."""
-        return self.python(str(ROOT / "manage.py"), *arguments)
+        return carry_out([str(ROOT / "manage.py"), *arguments], self.variables(), timeout=240)
 
     def python(self, *arguments: str, timeout: int = 240) -> subprocess.CompletedProcess[str]:
         """The interpreter with these arguments, in this installation's environment."""
@@ -78,9 +81,7 @@ class Installation:
 @pytest.fixture(scope="session")
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated home, made once and copied for every test."""
-    made = Installation(home=tmp_path_factory.mktemp("fresh") / "home")
-    made.must("migrate", "--verbosity", "0")
-    return made.home
+    return migrated.home(tmp_path_factory)
 
 
 @pytest.fixture

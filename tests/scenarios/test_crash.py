@@ -1,74 +1,37 @@
-"""The process may die at any statement; the same command again ends in the same state."""
+"""Really killed in the middle; ``test_every_crash`` counts every point, and kills nobody."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
-import sqlite3
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.scenarios.conftest import Installation
 from tests.scenarios.small_shop import EMAIL, NAME, dump, make_shop
+from tests.scenarios.test_every_crash import assert_closed_once
 
-PARTS = 4
 
-
-@pytest.fixture
-def installations(
+def test_killed_in_the_middle_and_started_again_it_ends_in_the_same_state(
     tmp_path: Path, catalogued: Callable[[str], Path]
-) -> Callable[[str], tuple[Installation, Path]]:
-    """Fresh installations with a small shop, by name."""
-
-    def make(name: str) -> tuple[Installation, Path]:
+) -> None:
+    def erase(name: str, statement: int) -> tuple[Installation, Path, int, str]:
         home = tmp_path / name / "home"
         shutil.copytree(catalogued("small_shop.yml"), home)
         shop = make_shop(tmp_path / name / "shop.sqlite3")
-        return Installation(home=home, environment={"SHOP_URL": f"sqlite:///{shop}"}), shop
-
-    return make
-
-
-def erase_until(made: Installation, statement: int) -> subprocess.CompletedProcess[str]:
-    return made.python(
-        "-m", "tests.crash", str(statement), "erase", f"email={EMAIL}", "--yes", "--json"
-    )
-
-
-def test_killed_anywhere_and_started_again_it_ends_in_the_same_state(
-    installations: Callable[[str], tuple[Installation, Path]],
-) -> None:
-    whole, shop = installations("whole")
-    done = erase_until(whole, 0)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["outcome"] == "partly_granted"
-    expected = dump(shop)
-    statements = int(done.stderr.rpartition("statements: ")[2])
-    assert statements > PARTS * 4
-    for part in range(1, PARTS + 1):
-        point = statements * part // (PARTS + 1)
-        made, shop = installations(f"at-{point}")
-        assert erase_until(made, point).returncode == -signal.SIGKILL
-        again = made.run("erase", f"email={EMAIL}", "--yes", "--json")
-        assert again.returncode == 0, (point, again.stderr, again.stdout)
-        assert dump(shop) == expected, point
-        assert_one_certificate(made)
-        assert made.bytes_holding(EMAIL, NAME) == [], point
-        made.must("verify_evidence")
-
-
-def assert_one_certificate(made: Installation) -> None:
-    """One case was closed with a certificate; a case opened after that found nobody."""
-    with sqlite3.connect(made.home / "control.sqlite3") as control:
-        states = control.execute("select state from erasure_erasurerequest").fetchall()
-        assert sorted(states) in ([("partly_granted",)], [("no_data",), ("partly_granted",)])
-        assert control.execute("select count(*) from erasure_certificate").fetchone() == (1,)
-        left = control.execute(
-            "select count(*) from erasure_datakey "
-            "where destroyed_at is null and purpose = 'identifiers'"
+        made = Installation(home=home, environment={"SHOP_URL": f"sqlite:///{shop}"})
+        done = made.python(
+            "-m", "tests.crash", str(statement), "erase", f"email={EMAIL}", "--yes", "--json"
         )
-        assert left.fetchone() == (0,)
+        return made, shop, done.returncode, done.stderr
+
+    _, whole, code, told = erase("whole", 0)
+    assert code == 0, told
+    statements = int(told.rpartition("statements: ")[2])
+    made, shop, code, told = erase("half", statements // 2)
+    assert code == -signal.SIGKILL, told
+    made.must("erase", f"email={EMAIL}", "--yes", "--json")
+    assert dump(shop) == dump(whole)
+    assert_closed_once(made)
+    assert made.bytes_holding(EMAIL, NAME) == []
+    made.must("verify_evidence")

@@ -48,9 +48,9 @@ def serving(installation: Installation) -> Iterator[str]:
 def send(url: str, key: str) -> int:
     """Until the server is up; then the status."""
     request = Request(f"{url}/api/v1/lineage", EVENT, {"Authorization": f"Bearer {key}"})
-    for _ in range(300):
+    for _ in range(1200):
         try:
-            with urlopen(request, timeout=10) as answer:
+            with urlopen(request, timeout=60) as answer:
                 return int(answer.status)
         except URLError as error:
             if not isinstance(error.reason, ConnectionError):
@@ -60,7 +60,7 @@ def send(url: str, key: str) -> int:
 
 
 def wait_for(count: Callable[[], int], wanted: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while count() < wanted:
         assert time.monotonic() < deadline, "nobody learnt from the event"
         time.sleep(0.1)

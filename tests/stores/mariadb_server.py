@@ -75,7 +75,11 @@ class MariadbServer:
         self.url = f"{self.address}/test"
         self._options = options
         user = ["--user=root"] if os.geteuid() == 0 else []
-        self._home = ["--no-defaults", f"--datadir={folder / 'data'}", *user, *layout]
+        # Of its own: a server that starts deletes whatever temporary tables lie there.
+        scratch = folder / "tmp"
+        scratch.mkdir()
+        places = [f"--datadir={folder / 'data'}", f"--tmpdir={scratch}"]
+        self._home = ["--no-defaults", *places, *user, *layout]
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:

@@ -70,9 +70,7 @@ def test_a_value_is_found_whatever_the_column_holds_it_as(
     assert left.schema == table.schema
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     ids=st.lists(st.none() | st.integers(-3, 3) | st.sampled_from([2**31, -(2**63)]), max_size=40),
     wanted=st.sets(st.integers(-3, 3) | st.just(2**31), max_size=3),

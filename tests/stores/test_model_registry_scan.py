@@ -80,7 +80,9 @@ def test_a_broken_file_does_not_stop_the_search(root: Path, content: bytes) -> N
     assert _hits(root) == {("churn", "1/card.md", "mara@example.com")}
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(before=st.integers(0, 300), after=st.integers(0, 100))
 def test_a_value_is_found_wherever_the_pieces_of_a_file_are_cut(
     before: int, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

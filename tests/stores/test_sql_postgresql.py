@@ -103,11 +103,11 @@ def test_a_shared_row_is_counted_only_once_it_is_locked(harness: PostgresqlHarne
         acting = pool.submit(store.act, works[-1:], SECRETS)
         harness.execute("UPDATE person SET address_id = NULL WHERE id = 0")
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        deadline = monotonic() + 10
+        deadline = monotonic() + 60
         while harness.execute(waiting) == [(0,)] and not acting.done() and monotonic() < deadline:
             sleep(0.01)
         other.commit()
-        (receipt,) = acting.result(10)
+        (receipt,) = acting.result(60)
     assert (receipt.done, receipt.kept) == (1, ())
     assert [r["id"] for r in harness.read("address")] == [11]
     store.close()
@@ -134,8 +134,9 @@ def test_a_statement_that_takes_too_long_is_cancelled(harness: PostgresqlHarness
     harness.execute(
         "CREATE TRIGGER slow BEFORE DELETE ON post FOR EACH ROW EXECUTE FUNCTION slow()"
     )
-    store = harness.store(statement_timeout="100ms")
-    works = whole_case(store)
+    works = whole_case(finder := harness.store())
+    finder.close()
+    store = harness.store(statement_timeout="1s")
     with pytest.raises(StoreError, match="statement_timeout") as caught:
         store.act(works, SECRETS)
     assert not caught.value.permanent

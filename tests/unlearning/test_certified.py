@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
@@ -20,6 +21,7 @@ from erasure.domain.errors import (
     UnknownPerson,
     UsageError,
 )
+from erasure.unlearning import people as roster
 from erasure.unlearning.certified import CertifiedLogistic
 from erasure.unlearning.guarantee import Guarantee
 from tests.unlearning.cast import (
@@ -200,3 +202,29 @@ def test_a_saved_model_forgets_like_the_one_that_was_saved(way: int) -> None:
         each.forget([SUBJECT], *rows.less(SUBJECT).all())
     assert coefficients(copy).tobytes() == coefficients(model).tobytes()
     assert copy.roster_ == model.roster_
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        np.array([-128, 127, 127, 0, -1] * 80, dtype=np.int8),
+        np.array([2**64 - 1, 2**64 - 2, 2**64 - 1], dtype=np.uint64),
+        np.array([10**12, 5, 5], dtype=np.int64),
+        np.array(["a", "b", "a"]),
+        np.array([3], dtype=np.int32),
+    ],
+)
+def test_people_are_counted_alike_whatever_their_numbers_are(people: NDArray[Any]) -> None:
+    counted = roster.counted(roster.pseudonyms(people.tolist(), len(people), KEY))
+    assert roster.row_counts(people, len(people), KEY) == counted
+
+
+def test_with_features_beyond_single_precision_the_certificate_still_holds() -> None:
+    rows = classes()
+    wide = Rows(rows.X * 1e-3, rows.y, rows.people)
+    model = CertifiedLogistic(C=1e6).fit(wide.X, wide.y, wide.people, KEY)
+    person = wide.people[0]
+    keep = wide.people != person
+    certificate = model.forget([person], wide.X[keep], wide.y[keep], wide.people[keep], KEY)
+    assert certificate.holds
+    assert model.certify(wide.X[keep], wide.y[keep]).holds

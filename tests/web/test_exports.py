@@ -145,3 +145,27 @@ def test_the_console_writes_it_to_a_file_and_never_over_one(
         call_command("export_data", str(planned.pk))
     kinds = set(LedgerLeaf.objects.values_list("kind", flat=True))
     assert {"export_read", "export_passphrase_shown", "export_destroyed"} <= kinds
+
+
+def test_a_copy_alone_is_asked_for_by_the_api_and_answered_at_the_desk(
+    olga: Caller, officer: Person, shop: Path
+) -> None:
+    before = shop.read_bytes()
+    new = {"identifiers": NEW["identifiers"], "right": "access"}
+    case = olga.post("/requests", new).json()
+    olga.post(f"/requests/{case['id']}/identify", {"method": "rang back"})
+    perform(Job("advance", case["id"]))
+    made = Export.objects.get()
+    perform(Job("gather", made.id))
+    assert olga.get(f"/requests/{case['id']}").json()["state"] == "gathering"
+    digest = made.request.plans.get().digest
+    arne = caller("approver")
+    assert arne.post(f"/requests/{case['id']}/approve", {"digest": digest}).status_code == 409
+    shown = officer.case(made.request)
+    assert "Copy to be handed over" in shown
+    assert "Handing it over closes the case" in shown
+    assert "Approve plan" not in shown
+    officer.post(page(made.request, f"exports/{made.pk}/hand-over"))
+    assert olga.get(f"/requests/{case['id']}").json()["state"] == "answered"
+    assert "Copy handed over" in officer.case(made.request)
+    assert shop.read_bytes() == before

@@ -14,11 +14,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from erasure import canaries
 from erasure.demo import story
 from erasure.demo.company import Company, forget_cast
 from erasure.demo.stage import Stage
 from erasure.management.console import FAILED, one_line_errors
-from erasure.models import ErasureRequest, PlanStep, StoreScan
+from erasure.models import CanaryRound, ErasureRequest, PlanStep, StoreScan
 from erasure.runs import report, statement
 from erasure.tasks import embedded_worker
 
@@ -55,10 +56,15 @@ class Command(BaseCommand):
         self._tell("checking the model")
         model = story.look_at_model(company, request)
         restored = story.restore_and_replay(company, self._tell)
+        self._tell("sending a canary through everything")
+        canary = canaries.go_on() or CanaryRound.objects.first()
         self._status.stop()
         self._print(request, model, restored)
+        if canary is not None:
+            self._say(f"Canary: {canary.count} made up, planted in {len(canary.places)} places, "
+                      f"forgotten, looked for everywhere: {canary.state}")  # fmt: skip
         self._verify(request)
-        wrong = _wrong(model, restored)
+        wrong = _wrong(model, restored, canary)
         if wrong:
             raise CommandError("; ".join(wrong), returncode=FAILED)
         forget_cast(company)
@@ -172,8 +178,10 @@ def _deed(step: PlanStep) -> str:
     return str(step.action)
 
 
-def _wrong(model: story.ModelShown, restored: story.Restored) -> list[str]:
-    wrong = []
+def _wrong(
+    model: story.ModelShown, restored: story.Restored, canary: CanaryRound | None
+) -> list[str]:
+    wrong = [] if canary is None else list(canary.findings)
     if not model.equals_independent:
         wrong.append("the new model is not what an independent retrain gives")
     if model.old_loads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ class Command(BaseCommand):
         )
         parser.add_argument("--reason", required=True, choices=retire.REASONS)
         parser.add_argument("--because", required=True, help="why; it is kept in the ledger")
+        parser.add_argument(
+            "--derived", action="append", default=[], metavar="MODEL=WAY",
+            help="of a model made from it: retire, retrain, or 'keep: WHY'; repeatable",
+        )  # fmt: skip
         parser.add_argument("--archive", metavar="FILE", help="write the record there, too")
         parser.add_argument("--dry-run", action="store_true", help="only say what would go")
         parser.add_argument("--yes", action="store_true", help="without asking, on record")
@@ -39,7 +44,11 @@ class Command(BaseCommand):
             if options["dry_run"] or not self._agreed(options["yes"]):
                 return
             proof = retire.retire_model(
-                found, reason=options["reason"], because=options["because"], by=operator()
+                found,
+                reason=options["reason"],
+                because=options["because"],
+                by=operator(),
+                derived=dict(_pair(text) for text in options["derived"]),
             )
         if options["archive"]:
             Path(options["archive"]).write_text(json.dumps(proof, indent=1, sort_keys=True))
@@ -57,9 +66,15 @@ class Command(BaseCommand):
             self.stdout.write(f"  version {found.serves} is served; nothing takes its place")
         if found.left:
             self.stdout.write(f"  stays: {', '.join(found.left)}")
-        for name, places in (("derived from it", found.derived), ("deployed", found.deployed)):
+        kept = tuple(_words(copy) for copy in found.backups)
+        for name, places in (
+            ("derived from it", found.derived),
+            ("made from it, to be decided on", found.models),
+            ("deployed", found.deployed),
+            ("stays in backups", kept),
+        ):
             if places:
-                self.stdout.write(f"  {name}, to be dealt with: {', '.join(places)}")
+                self.stdout.write(f"  {name}: {', '.join(places)}")
 
     def _agreed(self, yes: bool) -> bool:
         if yes:
@@ -67,3 +82,14 @@ class Command(BaseCommand):
         if not sys.stdin.isatty():
             raise CommandError("nobody to ask here; say --yes", returncode=USAGE)
         return input("Retire? Type yes: ").strip() == "yes"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    model, _, way = text.partition("=")
+    return model.strip(), way.strip()
+
+
+def _words(copy: Mapping[str, str]) -> str:
+    if "not_known" in copy:
+        return copy["not_known"]
+    return f"{copy['store']}, {copy['set']} of {copy['taken_at']} until {copy['expires_on']}"

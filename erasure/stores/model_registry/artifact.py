@@ -126,16 +126,23 @@ class _Renumber:
 
 def load(place: str, path: Path, digest: str) -> Any:
     """The estimator at ``path``, made of trusted types and our own only. Raises StoreError where
-    the file is gone, is not the one the manifest names, or holds a type that nobody trusts."""
+    the file is gone, is not the one the manifest names, holds a type that nobody trusts, or is no
+    artifact at all."""
     skops = _skops(place)
     if not path.is_file():
         raise StoreError(place, "the artifact is gone")
     if sha256(path) != digest:
         raise StoreError(place, "the artifact is not the one its manifest names")
-    held = skops.get_untrusted_types(file=path)
-    if unknown := [name for name in held if name not in _TRUSTED]:
-        raise StoreError(place, f"the artifact holds untrusted types: {', '.join(unknown)}")
-    return skops.load(path, trusted=held)
+    try:
+        held = skops.get_untrusted_types(file=path)
+        if unknown := [name for name in held if name not in _TRUSTED]:
+            raise StoreError(place, f"the artifact holds untrusted types: {', '.join(unknown)}")
+        return skops.load(path, trusted=held)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file that is no artifact may raise anything
+        told = f"the artifact cannot be loaded ({type(error).__name__})"
+        raise StoreError(place, told) from None
 
 
 def sha256(path: Path) -> str:

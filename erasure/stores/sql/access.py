@@ -101,7 +101,8 @@ def _statement(
     try:
         next(find(connection, store, schema, search, [value]), None)
     except _Caught as one:
-        return one.statement if isinstance(one.statement, sa.Select) else None
+        # Without the bound of a first, short answer: which index serves is the same.
+        return one.statement.limit(None) if isinstance(one.statement, sa.Select) else None
     finally:
         sa.event.remove(connection, "before_execute", catch)
     return None

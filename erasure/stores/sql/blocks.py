@@ -15,12 +15,12 @@ from erasure.stores.sql.find import (
     batches_of,
     condition_for,
     part_of,
-    partitions,
     reading_of,
     test_of,
 )
 from erasure.stores.sql.membership import batch_size
 from erasure.stores.sql.reflect import Schema
+from erasure.stores.sql.streaming import SHORT, partitions
 
 BLOCK = 5_000  # rows of keys alone
 TEXTS = 500  # rows of which anything may be read
@@ -51,7 +51,8 @@ def find_blocks(
         if not test.wanted:
             continue
         statement = reading.statement().where(condition_for(connection, reading, name, test))
-        for rows in partitions(connection, statement, TEXTS if also else BLOCK):
+        size, short = TEXTS if also else BLOCK, len(batch) <= SHORT
+        for rows in partitions(connection, statement, size, short=short):
             matched = test.all_matched(rows)
             if not all(matched):
                 rows = list(compress(rows, matched))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import re
+import select
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
@@ -24,7 +26,7 @@ from erasure.stores.sql.kinds import Bpchar, Xml
 from lineage.errors import suggestion
 
 OPTIONS = frozenset(
-    {"schema", "lock_timeout", "statement_timeout", "purge", "max_concurrent", "rescan"}
+    {"schema", "lock_timeout", "statement_timeout", "purge", "refresh", "max_concurrent", "rescan"}
 )
 Purge = Literal["none", "vacuum", "vacuum_full"]
 PURGES: tuple[Purge, ...] = ("none", "vacuum", "vacuum_full")
@@ -50,16 +52,22 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 # An execution option: this connection will write, so take the lock at once (SQLite).
 WRITING = "lethe_writing"
+# This connection only reads: on PostgreSQL each statement by itself, outside a transaction.
+READING = "lethe_reading"
+# A connection that was used so many seconds ago is asked whether it still leads anywhere.
+IDLE = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of a store of kind ``sql``, checked; times in seconds, 0 for no limit."""
+    """Options of a store of kind ``sql``, checked; times in seconds, 0 for no limit. ``refresh``:
+    materialised views that are built anew after rows were deleted, in this order."""
 
     schema: str | None = None
     lock_timeout: float = LOCK_TIMEOUT
     statement_timeout: float = 0.0
     purge: Purge = "vacuum"
+    refresh: tuple[str, ...] = ()
     rescan: str | None = None
 
 
@@ -75,6 +83,7 @@ def read_options(place: str, given: Mapping[str, Any]) -> Options:
         lock_timeout=_seconds(place, "lock_timeout", given.get("lock_timeout", LOCK_TIMEOUT)),
         statement_timeout=_seconds(place, "statement_timeout", given.get("statement_timeout", 0)),
         purge=given.get("purge", "vacuum"),
+        refresh=_names(place, "refresh", given.get("refresh", ())),
         rescan=given.get("rescan"),
     )
 
@@ -82,6 +91,13 @@ def read_options(place: str, given: Mapping[str, Any]) -> Options:
 def _one_of(place: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise StoreError(place, f"option '{name}' must be one of: {', '.join(allowed)}")
+
+
+def _names(place: str, name: str, value: object) -> tuple[str, ...]:
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, str) and one for one in listed):
+        raise StoreError(place, f"option '{name}' must be a list of names")
+    return tuple(map(str, listed))
 
 
 def _seconds(place: str, name: str, value: object) -> float:
@@ -117,6 +133,20 @@ def release(engine: sa.Engine) -> None:
         engine.dispose()
 
 
+def reading(engine: sa.Engine) -> sa.Engine:
+    """The engine for what only reads, which needs no transaction: every statement sees what is
+    committed (READ COMMITTED), and beginning and ending one took two messages more than the
+    statement itself."""
+    if engine.dialect.name != "postgresql":
+        return engine
+    return engine.execution_options(isolation_level="AUTOCOMMIT", **{READING: True})
+
+
+def is_reading(connection: sa.Connection) -> bool:
+    """Whether it came from :func:`reading` and is in no transaction."""
+    return bool(connection.get_execution_options().get(READING))
+
+
 def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -> sa.Engine:
     """An engine that connects lazily. Raises StoreError for an address it cannot read, and
     DriverMissing."""
@@ -138,7 +168,7 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
         engine = sa.create_engine(
             parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername)),
             isolation_level="READ COMMITTED",
-            pool_pre_ping=pooled,
+            pool_pre_ping=pooled and kind != "postgresql",
             connect_args=_MYSQL_SESSION if kind in _MYSQL else {},
             **settings,
         )
@@ -152,8 +182,33 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
         # Built-in types that SQLAlchemy does not know by name.
         dialect: Any = engine.dialect
         dialect.ischema_names = {**dialect.ischema_names, "bpchar": Bpchar, "xml": Xml}
+        event.listen(engine, "checkout", _alive(dialect))
+        event.listen(engine, "checkin", _used)
     event.listen(engine, "connect", _session(kind, options))
     return engine
+
+
+def _alive(dialect: Any) -> Callable[[Any, Any, Any], None]:
+    """A connection out of the pool still leads to its server. One that was closed can be read from
+    (its end); only then, or after a while, is the server asked, which costs a message."""
+
+    def test(connection: Any, record: Any, _fairy: Any) -> None:
+        used = record.info.get("used")
+        if used is None:
+            return  # just opened
+        try:
+            poll = select.poll()
+            poll.register(connection.fileno(), select.POLLIN)
+            if poll.poll(0) or time.monotonic() - used > IDLE:
+                dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error:
+            raise DisconnectionError from None
+
+    return test
+
+
+def _used(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
 
 
 def _session(kind: str, options: Options) -> Callable[[Any, Any], None]:

@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher
 from erasure.stores.base import Key, Secrets, SideEffect, SideEffectKind, Step
@@ -19,7 +17,7 @@ from erasure.stores.sql.along import code_of, is_named, kind_of, named_fields
 from erasure.stores.sql.cycles import cycles_of
 from erasure.stores.sql.references import links_to
 from erasure.stores.sql.reflect import Child, Schema
-from erasure.stores.sql.triggers import Event, Trigger, Triggers, read_triggers
+from erasure.stores.sql.triggers import Event, Trigger, Triggers
 
 _NOTHING = Secrets(seed=b"", needles=Matcher(()))
 _DEEDS: Mapping[SideEffectKind, str] = {
@@ -113,12 +111,11 @@ def besides(
 
 
 def side_effects(
-    connection: sa.Connection, store: str, schema: Schema, steps: Sequence[Step]
+    dialect: str, store: str, schema: Schema, steps: Sequence[Step], triggers: Triggers
 ) -> list[tuple[SideEffect, ...]]:
     """The same as the protocol has it."""
     resolved = [resolve(store, schema, step) for step in steps]
-    triggers = read_triggers(connection, schema)
-    found = besides(store, connection.dialect.name, schema, triggers, resolved)
+    found = besides(store, dialect, schema, triggers, resolved)
     return [(*one.cascades, *one.triggers) for one in found]
 
 

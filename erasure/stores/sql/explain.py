@@ -29,7 +29,7 @@ from erasure.stores.sql.effects import (
 from erasure.stores.sql.membership import mailbox_indexes
 from erasure.stores.sql.references import links_to
 from erasure.stores.sql.reflect import Schema, Shape
-from erasure.stores.sql.triggers import read_triggers
+from erasure.stores.sql.triggers import Triggers
 from erasure.stores.sql.wording import locks_of, statement_of, stays_of
 
 # What is read in a moment, whether an index serves or not: no warning.
@@ -57,13 +57,13 @@ def explain(
     schema: Schema,
     options: Options,
     approaches: Sequence[Approach],
+    triggers: Triggers,
 ) -> list[Explanation]:
     """One explanation per approach, in order. Raises StoreError for a table that is missing."""
     resolved = [resolve(store, schema, approach.step) for approach in approaches]
     dialect = engine.dialect.name
     searches = _searches(schema, approaches)
     with engine.connect() as connection:
-        triggers = read_triggers(connection, schema)
         prepared = {
             collection: caught(connection, store, schema, listed)
             for collection, listed in searches.items()

@@ -24,6 +24,7 @@ from erasure.stores.sql.address import Address, address_of
 from erasure.stores.sql.documents import PLAIN, Asked, condition, kind_of
 from erasure.stores.sql.membership import batch_size, mailbox_in, member_of
 from erasure.stores.sql.reflect import Schema
+from erasure.stores.sql.streaming import SHORT, partitions
 from lineage.graph import Dataset
 from lineage.schema import Inside
 
@@ -279,7 +280,8 @@ def _by_value(
         return
     conditions = [condition_for(connection, reading, name, test) for name, test in tests.items()]
     inside = {name: test for name, test in tests.items() if isinstance(test, _TestInside)}
-    rows = _stream(connection, reading.statement().where(sa.or_(*conditions)))
+    statement = reading.statement().where(sa.or_(*conditions))
+    rows = _stream(connection, statement, short=len(values) <= SHORT)
     first, *others = tests.values()
     for row in rows:
         matched = first.matched(row)
@@ -360,15 +362,8 @@ def read(
         yield values
 
 
-def _stream(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:
-    for part in partitions(connection, statement, CHUNK):
+def _stream(
+    connection: sa.Connection, statement: sa.Select[Any], *, short: bool = False
+) -> Iterator[Sequence[Any]]:
+    for part in partitions(connection, statement, CHUNK, short=short):
         yield from part
-
-
-def partitions(
-    connection: sa.Connection, statement: sa.Select[Any], size: int
-) -> Iterator[Sequence[Sequence[Any]]]:
-    """The rows, streamed, so many together."""
-    streaming = connection.execution_options(stream_results=True, max_row_buffer=size)
-    with streaming.execute(statement) as result:
-        yield from result.partitions(size)

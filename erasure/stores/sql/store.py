@@ -36,7 +36,14 @@ from erasure.stores.sql.address import address_of
 from erasure.stores.sql.along import count_along
 from erasure.stores.sql.blocks import block_reading, find_blocks
 from erasure.stores.sql.check import check
-from erasure.stores.sql.connection import OPTIONS, WRITING, engine_of, read_options, release
+from erasure.stores.sql.connection import (
+    OPTIONS,
+    WRITING,
+    engine_of,
+    read_options,
+    reading,
+    release,
+)
 from erasure.stores.sql.effects import side_effects
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.explain import explain
@@ -58,12 +65,14 @@ from erasure.stores.sql.scan import scan
 from erasure.stores.sql.schema.automatic import automatic, automatic_and_version
 from erasure.stores.sql.schema.memory import Remembered, address_key
 from erasure.stores.sql.staying import refuse_staying
+from erasure.stores.sql.triggers import Triggers, read_triggers
 from erasure.stores.sql.views import read_views
 from lineage.graph import Dataset
 from lineage.schema import Inspection, Sample, View
 
 GATHERED = 1_000
 _SCHEMAS = Remembered[Schema]()
+_TRIGGERS = Remembered[Triggers]()
 
 
 class SqlStore:
@@ -77,20 +86,21 @@ class SqlStore:
         self._url = url
         self._options = read_options(name, options)
         self._engine = engine_of(name, url, self._options)
+        self._key = (address_key(url), self._options)  # under which its schema is remembered
         self._schema: Schema | None = None
         self._seen = ""  # what acted by itself when the schema was read
+        self._version: str | None = None  # of both; None where nobody knows
         self._told = ""  # the same, as side_effects() has told it
 
     def inspect(self) -> Inspection:
         """The live schema, read anew where it has changed. Raises StoreUnreachable."""
-        with translated(self.name), self._engine.connect() as connection:
+        with translated(self.name), self._reading().connect() as connection:
             # First: what comes later is seen by _refuse_moved, whichever of the two it changes.
             databases = self._schema.databases if self._schema else ()
             self._seen, version = automatic_and_version(connection, databases)
+            self._version = version and f"{version} {self._seen}"
             self._schema = _SCHEMAS.get(
-                (address_key(self._url), self._options),
-                version,
-                lambda: read_schema(connection, self._options),
+                self._key, version, lambda: read_schema(connection, self._options)
             )
         return self._schema.inspection
 
@@ -104,7 +114,7 @@ class SqlStore:
         """Stream the keys of rows that match any value; a row matching several comes once."""
         schema = self._known()
         place = self._place(schema, selector.dataset)
-        with translated(place), self._engine.connect() as connection:
+        with translated(place), self._reading().connect() as connection:
             yield from find(connection, self.name, schema, selector, values)
 
     def find_blocks(
@@ -137,7 +147,7 @@ class SqlStore:
         wanted = list(by_values)
         insides = insides_of(address.shape.table, names)
         columns = roots(names, insides)
-        with translated(address.place), self._engine.connect() as connection:
+        with translated(address.place), self._reading().connect() as connection:
             for start in range(0, len(wanted), GATHERED):
                 batch = wanted[start : start + GATHERED]
                 for values, row in keyed_for(connection).rows(address, batch, columns):
@@ -220,7 +230,7 @@ class SqlStore:
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew; empty when all hold."""
         schema = self._known()
-        with translated(self.name), self._engine.connect() as connection:
+        with translated(self.name), self._reading().connect() as connection:
             return list(check(connection, self.name, schema, works, secrets))
 
     def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
@@ -253,24 +263,38 @@ class SqlStore:
         """How each step would be carried out here; reads no row's value."""
         schema = self._known()
         with translated(self.name):
-            return explain(self._engine, self.name, schema, self._options, approaches)
+            triggers = self._triggers(schema)
+            return explain(self._engine, self.name, schema, self._options, approaches, triggers)
 
     def side_effects(self, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
         """What each step would set off beside itself, as the schema is now."""
         self._told = self._look()
         schema = self._known()
-        with translated(self.name), self._engine.connect() as connection:
-            return side_effects(connection, self.name, schema, steps)
+        with translated(self.name):
+            triggers = self._triggers(schema)
+            return side_effects(self._engine.dialect.name, self.name, schema, steps, triggers)
 
     def along(self, works: Sequence[Work]) -> Mapping[str, int]:
         """How many rows would go along with the works now, by code."""
         schema = self._known()
-        with translated(self.name), self._engine.connect() as connection:
+        with translated(self.name), self._reading().connect() as connection:
             return count_along(connection, keyed_for(connection), self.name, schema, works)
 
     def close(self) -> None:
         """Release the connections."""
         release(self._engine)
+
+    def _triggers(self, schema: Schema) -> Triggers:
+        """As they were when the schema was looked at: _refuse_moved sees what has changed since."""
+
+        def read() -> Triggers:
+            with self._reading().connect() as connection:
+                return read_triggers(connection, schema)
+
+        return _TRIGGERS.get(self._key, self._version, read)
+
+    def _reading(self) -> sa.Engine:
+        return reading(self._engine)
 
     def _writing(self) -> sa.Engine:
         return self._engine.execution_options(**{WRITING: True})

@@ -1,0 +1,193 @@
+"""Data past their date at the desk: plans to decide on, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from erasure.admin import words
+from erasure.admin.readonly import ReadOnly
+from erasure.admin.roles import allowed, at_desk, required
+from erasure.advance import Job
+from erasure.domain.errors import Denied, LetheError, UsageError
+from erasure.domain.roles import Actor
+from erasure.flow import dispose, expire
+from erasure.models import Certificate, Expiry, RetentionLook, StandingApproval
+from erasure.tasks import enqueue
+from lineage.errors import LineageError
+
+_FOLDER = "admin/erasure/expiry"
+Deed = Callable[[Expiry, Actor], object]
+
+
+@admin.register(Expiry)
+class ExpiryAdmin(ReadOnly):
+    """Plans for data past their date, the newest first."""
+
+    list_display = ("status", "dataset", "rows", "rule", "since", "made_at", "approved_by")
+    list_display_links = ("status", "dataset")
+    list_filter = ("state", "dataset")
+    ordering = ("-made_at",)
+    change_form_template = f"{_FOLDER}/expiry.html"
+
+    @admin.display(description="State", ordering="state")
+    def status(self, row: Expiry) -> SafeString:
+        """As everywhere at the desk."""
+        return badge(row)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Each deed a POST of its own."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path(f"<uuid:pk>/{name}/", wrap(view), name=f"expiry_{name}")
+            for name, view in (
+                ("approve", self.approve),
+                ("decline", self.decline),
+                ("retry", self.retry),
+            )
+        ]
+        look = path("look/<uuid:pk>/", wrap(self.look), name="expiry_look")
+        revoke = path("standing/<uuid:pk>/revoke/", wrap(self.revoke), name="expiry_revoke")
+        return [*own, look, revoke, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A plan with its steps and reasons, and what can be done."""
+        plan = self.get_object(request, object_id)
+        extra = {} if plan is None else self._shown(request, plan)
+        return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    def _shown(self, request: HttpRequest, plan: Expiry) -> dict[str, Any]:
+        by = at_desk(request)
+        return {
+            "plan": plan,
+            "badge": badge(plan),
+            "steps": plan.steps,
+            "may": allowed(by),
+            "own": dispose.needs_another(plan, by=by),
+            "most_rows": dispose.MOST_ROWS,
+            "standing": StandingApproval.objects.filter(
+                dataset=plan.dataset, revoked_at=None
+            ).first(),
+            "certificates": Certificate.objects.filter(request=str(plan.pk)),
+            "title": plan.dataset,
+            "subtitle": None,
+        }
+
+    def approve(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Exactly the plan that was looked at; and beforehand those like it, if that was said."""
+        typed = request.POST
+        given: dict[str, Any] = {
+            "digest": typed.get("digest", ""),
+            "accept": typed.getlist("accept"),
+        }
+
+        def deed(plan: Expiry, by: Actor) -> object:
+            if "standing" not in typed:
+                return dispose.approve_expired(plan, by=by, **given)
+            return dispose.approve_standing(
+                plan,
+                by=by,
+                most_rows=_number(typed.get("most_rows", "")),
+                because=typed.get("because", ""),
+                **given,
+            )
+
+        return self._deed(request, pk, deed, "Approved. The rows go next.")
+
+    def decline(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Leave them."""
+        because, day = request.POST.get("because", ""), request.POST.get("not_before", "")
+        return self._deed(
+            request,
+            pk,
+            lambda plan, by: dispose.decline_expired(
+                plan, because=because, not_before=_day(day), by=by
+            ),
+            "Declined. Nothing is planned there before that day.",
+        )
+
+    def retry(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Go on."""
+        return self._deed(
+            request, pk, lambda plan, by: dispose.retry_expired(plan, by=by), "It goes on."
+        )
+
+    def revoke(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """An officer approves each plan again."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        by = required(request, "decline")
+        try:
+            dispose.revoke_standing(get_object_or_404(StandingApproval, pk=pk), by=by)
+        except LetheError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, "Revoked. Each plan is approved by an officer again.")
+        return redirect("admin:erasure_expired")
+
+    def look(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Look at a dataset now, and plan what is over."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        by, look = required(request, "plan"), get_object_or_404(RetentionLook, pk=pk)
+        try:
+            plan = expire.plan_expired(look.dataset, by=by)
+        except (LetheError, LineageError) as error:
+            messages.error(request, str(error))
+            return redirect("admin:erasure_expired")
+        if plan is None:
+            messages.info(request, f"{look.dataset}: nothing is over that may go.")
+            return redirect("admin:erasure_expired")
+        return redirect("admin:erasure_expiry_change", plan.pk)
+
+    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        by, plan = required(request, "see_cases"), get_object_or_404(Expiry, pk=pk)
+        try:
+            deed(plan, by)
+        except Denied:
+            raise PermissionDenied from None
+        except LetheError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, said)
+            if plan.state in ("approved", "executing"):
+                enqueue(Job("expire", plan.id))
+        return redirect("admin:erasure_expiry_change", pk)
+
+
+def badge(plan: Expiry) -> SafeString:
+    """A state in words, with the tone that says whose turn it is."""
+    said, tone = words.EXPIRIES[plan.state]
+    return format_html('<span class="badge badge-{}">{}</span>', tone, said)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError("most_rows: write a whole number") from None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise UsageError("not_before: write a day as 2027-01-31") from None

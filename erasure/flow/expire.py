@@ -1,0 +1,296 @@
+"""Data past their date go, although nobody has asked: planned by the sweep, approved by an officer
+or beforehand, carried out and asked again. No person stands behind these plans."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from erasure import vault
+from erasure.domain.errors import StalePlan, UsageError
+from erasure.domain.roles import SYSTEM, Actor, deed
+from erasure.evidence import certificate, ledger
+from erasure.models import DataKey, Expiry, RetentionLook, Run, StandingApproval
+from erasure.runs import expiries, expiry_statement, explaining, journal, opening, over
+from erasure.runs.journal import RunStep
+from erasure.runs.lease import lease
+from erasure.runs.searching import Stores
+from erasure.runs.segments import Entry
+from erasure.transitions import move
+from lineage import selectors
+from lineage.graph import Dataset
+
+OPEN = ("planned", "approved", "executing", "blocked")
+CLOSED = ("completed", "stale", "declined")
+AT_ONCE = journal.ONE_TRANSACTION
+_CHUNK = 1000
+# The rows of a plan are those approved; of what goes along with them a few more may be there.
+_GROWTH, _SLACK = 2, 100
+_BY = SYSTEM
+# A plan, and what is written down of the rows that it is about: none where nothing may go.
+Made = tuple[Expiry, list[Entry]]
+
+
+def looks_due(today: date) -> list[UUID]:
+    """The datasets with a retention that were not looked at today."""
+    wanted = {
+        address
+        for address, dataset in selectors.datasets().items()
+        if dataset.retention and dataset.has_personal_fields and dataset.action != "ignore"
+    }
+    known = dict(RetentionLook.objects.values_list("dataset", "on"))
+    fresh = [RetentionLook(dataset=address) for address in sorted(wanted - known.keys())]
+    RetentionLook.objects.bulk_create(fresh, ignore_conflicts=True)
+    due = [address for address in wanted if (known.get(address) or date.min) < today]
+    return list(RetentionLook.objects.filter(dataset__in=due).values_list("id", flat=True))
+
+
+@deed("plan")
+def plan_expired(address: str, *, by: Actor) -> Expiry | None:
+    """Plan what is over in one dataset; None where nothing is, or nothing may go. A plan that was
+    not approved yet is made anew where the rows are others; any other that is open stays.
+
+    Raises UsageError, StoreError or StalePlan where it cannot be told: nothing is planned then.
+    """
+    today = timezone.localdate()
+    dataset = selectors.dataset(address)
+    if not dataset.retention:
+        raise UsageError(f"{address}: has no retention in the catalogue")
+    look, _ = RetentionLook.objects.get_or_create(dataset=address)
+    open_now = Expiry.objects.filter(dataset=address, state__in=OPEN).exclude(state="planned")
+    declined = Expiry.objects.filter(dataset=address, state="declined", not_before__gt=today)
+    made = None
+    if not open_now.exists() and not declined.exists():
+        made = _look(dataset, today, by)
+    with transaction.atomic():
+        RetentionLook.objects.select_for_update().get(pk=look.pk)
+        plan = _put(address, made)
+        told = {"left": made[0].left} if made else {}
+        RetentionLook.objects.filter(pk=look.pk).update(on=today, error="", **told)
+    if plan is not None and plan.state == "planned":
+        _approve_standing(plan)
+    return plan
+
+
+def look(look_id: UUID) -> None:
+    """What the sweep does with a dataset that is due; raises as :func:`plan_expired`."""
+    plan_expired(RetentionLook.objects.get(pk=look_id).dataset, by=_BY)
+
+
+def note_trouble(look_id: UUID, why: str) -> None:
+    """Why a dataset could not be looked at today, where a person sees it."""
+    RetentionLook.objects.filter(pk=look_id).update(on=timezone.localdate(), error=why)
+
+
+def _look(dataset: Dataset, today: date, by: str) -> Made:
+    expiry = Expiry(dataset=dataset.address, store=dataset.store, made_by=by)
+    catalogue = selectors.snapshot()
+    with Stores() as stores:
+        survey = over.Survey(dataset, catalogue, stores, today)
+        keys = survey.stream()
+        while (chunk := list(islice(keys, _CHUNK))) and len(survey.free) < AT_ONCE:
+            survey.take(chunk)
+        entries = _entries(survey, expiry.id)
+        expiry.left = survey.left_over()
+        if not entries:
+            return expiry, []
+        steps, findings, explained = _explained(survey.steps, entries, stores)
+        expiry.fingerprints = _fingerprints(steps, stores)
+    rule = dataset.retention
+    expiry.rule = f"{rule.get('period', '')} after {rule.get('starts', '')}"
+    expiry.basis, expiry.since = str(rule.get("basis", "")), survey.since
+    expiry.rows = sum(e.ordinal == survey.root.ordinal for e in entries)
+    expiry.steps = _told(steps, entries, explained)
+    expiry.findings = findings
+    expiry.limits = over.limits(survey.addresses, catalogue)
+    expiry.shape = _shape(expiry)
+    keyed = sorted("|".join(e.text) for e in entries if e.ordinal == survey.root.ordinal)
+    ceilings = [step["ceiling"] for step in expiry.steps]
+    expiry.digest = _digest([expiry.shape, ceilings, vault.keyed_hash("\n".join(keyed))])
+    return expiry, [e for e in entries if e.ordinal == survey.root.ordinal]
+
+
+def _entries(survey: over.Survey, expiry_id: UUID) -> list[Entry]:
+    """As much as goes in one transaction of each store."""
+    most, stores = AT_ONCE, {s.ordinal: s.store for s in survey.steps}
+    while True:
+        entries = survey.entries(str(expiry_id), most)
+        largest = max(Counter(stores[e.ordinal] for e in entries).values(), default=0)
+        if largest <= journal.ONE_TRANSACTION or most == 1:
+            return entries
+        most = max(1, most // 2)
+
+
+def _explained(
+    steps: Sequence[RunStep], entries: Sequence[Entry], stores: Stores
+) -> tuple[list[RunStep], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The steps with what they let happen, what has to be accepted, and how each is done."""
+    told = explaining.explain_steps(steps, (), {}, stores)
+    steps = [
+        replace(s, step=replace(s.step, along=explaining.codes_along(told[s.ordinal], steps)))
+        if s.ordinal in told
+        else s
+        for s in steps
+    ]
+    explaining.refuse_values(steps, entries, {}, stores)
+    rows = explaining.rows_along(steps, entries, told, stores)
+    shown = [explaining.shown(s.ordinal, told, {}, steps) for s in steps]
+    return list(steps), explaining.findings_of(told, steps, rows), shown
+
+
+def _fingerprints(steps: Sequence[RunStep], stores: Stores) -> dict[str, str]:
+    names = {s.store for s in steps}
+    return opening.relied_on(steps, {name: stores.get(name).inspect() for name in names})
+
+
+def _told(
+    steps: Sequence[RunStep], entries: Sequence[Entry], explained: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    counts = Counter(entry.ordinal for entry in entries)
+    return [
+        {
+            "ordinal": s.ordinal,
+            "store": s.store,
+            "kind": s.kind,
+            "dataset": s.step.dataset.address,
+            "action": s.step.action,
+            "spec": s.step.to_json(),
+            "counted": counts[s.ordinal],
+            "ceiling": counts[s.ordinal] * _GROWTH + _SLACK,
+            "explained": how,
+        }
+        for s, how in zip(steps, explained, strict=True)
+    ]
+
+
+def _shape(expiry: Expiry) -> str:
+    effects = sorted([found["code"], found["mark"]] for found in expiry.findings)
+    specs = [step["spec"] for step in expiry.steps]
+    return _digest([expiry.rule, specs, effects, expiry.fingerprints])
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _put(address: str, made: Made | None) -> Expiry | None:
+    """Store the plan, unless the one that waits is the same, or another is under way."""
+    made = made if made and made[1] else None
+    standing = Expiry.objects.filter(dataset=address, state__in=OPEN).first()
+    if standing is not None and (
+        standing.state != "planned" or (made is not None and made[0].digest == standing.digest)
+    ):
+        return standing
+    if standing is not None:
+        move(standing, "stale", by=_BY, because="made anew", also={"closed_at": timezone.now()})
+        vault.destroy_key(standing.id, "deferred")
+    if made is None:
+        return None
+    plan, roots = made
+    plan.sealed_keys = expiries.seal_keys(plan.id, roots)
+    plan.save(force_insert=True)
+    told = {"expiry": str(plan.id), "dataset": address, "digest": plan.digest}
+    ledger.append("expiry_planned", {**told, "rows": plan.rows, "by": plan.made_by})
+    return plan
+
+
+def _approve_standing(expiry: Expiry) -> None:
+    """What was approved beforehand goes on by itself, under the name of who approved it."""
+    found = StandingApproval.objects.filter(
+        dataset=expiry.dataset, shape=expiry.shape, revoked_at=None, most_rows__gte=expiry.rows
+    ).first()
+    if found is None:
+        return
+    now = timezone.now()
+    codes = sorted({finding["code"] for finding in expiry.findings})
+    also = {
+        "approved_by": found.approved_by,
+        "approved_at": now,
+        "standing": found,
+        "accepted": [{"code": c, "by": found.approved_by, "at": now.isoformat()} for c in codes],
+    }
+    because = f"standing approval of {found.approved_at:%Y-%m-%d}"
+    move(expiry, "approved", by=_BY, because=because, also=also)
+
+
+def due() -> list[UUID]:
+    """Plans that go on by themselves."""
+    waiting = Expiry.objects.filter(state__in=("approved", "executing")).order_by("made_at")
+    return list(waiting.values_list("id", flat=True))
+
+
+def carry_out(expiry_id: UUID) -> None:
+    """Go on with an approved plan where it stopped. Raises StoreError, Fenced and WrongState."""
+    expiry = Expiry.objects.select_related("run").get(pk=expiry_id)
+    if expiry.state == "approved":
+        try:
+            _start(expiry)
+        except StalePlan as error:
+            closed = {"closed_at": timezone.now()}
+            move(expiry, "stale", by=_BY, because=str(error), also=closed)
+            vault.destroy_key(expiry.id, "deferred")
+    if expiry.state != "executing" or expiry.run is None:
+        return
+    stores = sorted(expiry.run.stores.all(), key=lambda s: (s.store == expiry.store, s.store))
+    for part in stores:  # what refers to a row goes before it
+        if part.state == "pending":
+            expiries.act_on(expiry, expiry.run, part)
+    _finish(expiry, expiry.run)
+
+
+def _start(expiry: Expiry) -> None:
+    """Find again what was approved; what is no longer over is left out. Raises StalePlan."""
+    with Stores() as stores:
+        survey = expiries.survey_of(expiry, stores)
+        entries = survey.entries(str(expiry.id), AT_ONCE)
+        steps, findings, _ = _explained(survey.steps, entries, stores)
+        now = Expiry(
+            rule=expiry.rule, steps=_told(steps, entries, [{}] * len(steps)), findings=findings
+        )
+        now.fingerprints = _fingerprints(steps, stores)
+    if _shape(now) != expiry.shape:
+        raise StalePlan("the catalogue, the schema or a side effect is not what was approved")
+    ceilings = {step["ordinal"]: step["ceiling"] for step in expiry.steps}
+    for step in now.steps:
+        if step["counted"] > ceilings[step["ordinal"]]:
+            raise StalePlan(f"{step['dataset']} holds many more rows than were approved")
+    expiries.open_run(expiry, steps, entries)
+
+
+def _finish(expiry: Expiry, run: Run) -> None:
+    with lease(run.id) as fence:
+        expiry.refresh_from_db()
+        if expiry.state != "executing" or run.stores.exclude(state="done").exists():
+            return
+        counts = expiries.outcome_of(expiry, run)
+        results = expiry_statement.results(expiry, run, counts)
+        with transaction.atomic():
+            closed = {"closed_at": timezone.now(), "steps": results, "blocked_because": ""}
+            expiries.close_run(run, fence)
+            move(expiry, "completed", by=_BY, also=closed)
+            certificate.seal(expiry_statement.body_of(expiry))
+            vault.destroy_key(expiry.id, "deferred")
+
+
+def block(expiry_id: UUID, why: str) -> None:
+    """It cannot go on: a person sees why, and tries again or declines it."""
+    expiry = Expiry.objects.get(pk=expiry_id)
+    if expiry.state in ("approved", "executing"):
+        move(expiry, "blocked", by=_BY, because=why, also={"blocked_because": why})
+
+
+def clear() -> None:
+    """Destroy keys that a crash has left of plans that are closed, or were never stored."""
+    closed = Expiry.objects.filter(state__in=CLOSED).values("id")
+    left = DataKey.objects.filter(owner__in=closed, purpose="deferred", destroyed_at=None)
+    vault.destroy_keys(set(left.values_list("owner", flat=True)), "deferred")

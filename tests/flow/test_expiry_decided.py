@@ -1,0 +1,144 @@
+"""Who decides on data past their date, and what they decided: by digest, beforehand, not at all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from erasure.domain.errors import Denied, StalePlan, StoreError, UsageError, WrongState
+from erasure.flow import dispose, expire
+from erasure.models import Expiry, RetentionLook, StandingApproval
+from tests.flow.aging import OLD, RULE, aging, approve, catalogue, orders, plan, sweep
+from tests.flow.cast import APPROVER, AUDITOR, CONSOLE, OFFICER, OLGA, Spied, SqliteShop
+
+
+@pytest.fixture
+def aged(sqlite_shop: SqliteShop) -> SqliteShop:
+    """Orders go three years after they were placed: Ann's first and Ben's are over."""
+    return aging(sqlite_shop)
+
+
+def test_a_plan_is_approved_by_its_digest_by_somebody_else(aged: SqliteShop) -> None:
+    made = plan(by=OLGA)
+    with pytest.raises(UsageError, match="another officer"):
+        approve(made, by=OLGA)
+    with pytest.raises(StalePlan):
+        dispose.approve_expired(made, digest="0" * 64, by=APPROVER)
+    with pytest.raises(UsageError, match="accept"):
+        approve(made, accept=["trigger:shop_db.orders.audit"])
+    for nobody in (OFFICER, AUDITOR):
+        with pytest.raises(Denied):
+            approve(made, by=nobody)
+    made.refresh_from_db()
+    assert made.state == "planned"
+    aged.execute("shop_db", "update orders set placed_on = ? where id = 2", [OLD])
+    assert plan(by=OLGA).rows == 3  # made anew
+    made.refresh_from_db()
+    assert made.state == "stale"
+    with pytest.raises(WrongState):
+        approve(made)
+    assert orders(aged) == [1, 2, 3]
+
+
+def test_a_plan_is_stale_when_the_catalogue_says_something_else_by_then(aged: SqliteShop) -> None:
+    made = approve(plan())
+    aged.describe(catalogue(RULE.replace("action: delete", "action: anonymize")))
+    sweep()
+    made.refresh_from_db()
+    assert made.state == "stale"
+    assert orders(aged) == [1, 2, 3]
+
+
+def test_what_was_approved_beforehand_goes_without_another_look(aged: SqliteShop) -> None:
+    made = plan()
+    because = "warranty is over: decided by the board"
+    standing = dispose.approve_standing(
+        made, digest=made.digest, most_rows=10, because=because, by=APPROVER
+    )
+    sweep()
+    assert orders(aged) == [2]
+    aged.execute("shop_db", "update orders set placed_on = ?", [OLD])
+    second = plan()
+    assert (second.state, second.approved_by, second.standing) == ("approved", "approver", standing)
+    dispose.revoke_standing(standing, by=OFFICER)
+    with pytest.raises(WrongState):
+        dispose.revoke_standing(standing, by=OFFICER)
+    sweep()
+    assert orders(aged) == []
+    aged.insert("orders", {"id": 5, "customer_id": 2, "wish": None, "placed_on": OLD})
+    assert plan().state == "planned"
+
+
+def test_a_standing_approval_covers_no_other_steps_and_no_more_rows(aged: SqliteShop) -> None:
+    made = plan()
+    with pytest.raises(UsageError, match="because"):
+        dispose.approve_standing(made, digest=made.digest, most_rows=1, because=" ", by=APPROVER)
+    with pytest.raises(UsageError, match="most_rows"):
+        dispose.approve_standing(made, digest=made.digest, most_rows=0, because="x", by=APPROVER)
+    with pytest.raises(Denied):
+        dispose.approve_standing(made, digest=made.digest, most_rows=1, because="x", by=OFFICER)
+    assert not StandingApproval.objects.exists()
+    dispose.approve_standing(made, digest=made.digest, most_rows=1, because="small", by=APPROVER)
+    sweep()
+    aged.execute("shop_db", "update orders set placed_on = ? where id = 2", [OLD])
+    for number in (6, 7):
+        aged.insert("orders", {"id": number, "customer_id": 2, "wish": None, "placed_on": OLD})
+    assert plan().state == "planned"  # three rows are more than one
+    aged.describe(catalogue(RULE.replace("3y", "2y")))
+    aged.execute("shop_db", "delete from orders where id > 2")
+    assert plan().state == "planned"  # another rule
+
+
+def test_declined_rows_are_left_until_the_day_that_was_said(aged: SqliteShop) -> None:
+    made, today = plan(), timezone.localdate()
+    with pytest.raises(UsageError, match="because"):
+        dispose.decline_expired(made, because="", by=OFFICER)
+    for day in (today, today + timedelta(days=400)):
+        with pytest.raises(UsageError, match="not_before"):
+            dispose.decline_expired(made, because="audit", not_before=day, by=OFFICER)
+    dispose.decline_expired(made, because="an audit is going on", by=OFFICER)
+    assert made.state == "declined"
+    assert expire.plan_expired("shop.orders", by=OFFICER) is None
+    Expiry.objects.update(not_before=today)
+    assert plan().state == "planned"
+    assert orders(aged) == [1, 2, 3]
+
+
+def test_what_cannot_go_on_is_blocked_and_tried_again(aged: SqliteShop) -> None:
+    made = approve(plan())
+
+    def refuse() -> None:
+        raise StoreError("shop_db.orders", "the table is read-only; ask its owner")
+
+    Spied.before["shop_db", "act"] = refuse
+    sweep()
+    made.refresh_from_db()
+    assert (made.state, made.blocked_because) == (
+        "blocked",
+        "shop_db.orders: the table is read-only; ask its owner",
+    )
+    assert orders(aged) == [1, 2, 3]
+    Spied.before.clear()
+    with pytest.raises(Denied):
+        dispose.retry_expired(made, by=AUDITOR)
+    dispose.retry_expired(made, by=OFFICER)
+    sweep()
+    assert orders(aged) == [2]
+
+
+def test_a_rule_that_nothing_can_go_by_is_told_and_nothing_is_planned(aged: SqliteShop) -> None:
+    aged.describe(catalogue(RULE.replace("starts: placed_on", "starts: warranty_end")))
+    sweep()
+    look = RetentionLook.objects.get(dataset="shop.orders")
+    assert look.error.startswith("shop.orders: its retention starts with 'warranty_end'")
+    assert not Expiry.objects.exists()
+
+
+def test_the_console_may_do_both_and_is_recorded_as_such(aged: SqliteShop) -> None:
+    made = approve(plan(by=CONSOLE), by=CONSOLE, four_eyes=False)
+    sweep()
+    made.refresh_from_db()
+    assert made.state == "completed"
+    assert made.approved_by.startswith("console operator")
