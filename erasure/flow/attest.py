@@ -146,7 +146,7 @@ def _close(
 ) -> None:
     _give_notice(request, facts.run, steps)
     move(request, outcome, by=_BY, because=why, also={"closed_at": timezone.now()})
-    certificate.seal(statement.body_of(request, facts, outcome))
+    certificate.seal(statement.body_of(request, facts, outcome, steps))
 
 
 def destroy_keys(request: ErasureRequest) -> None:
