@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from django.db import transaction
 
-from lineage import decisions, hearing, overlay, reading, selectors
+from lineage import decisions, hearing, overlay, parts, reading, selectors
 from lineage.errors import CatalogueError
 from lineage.event_models import HeardDataset, Revision
 from lineage.snapshot import Snapshot
@@ -47,6 +47,20 @@ def test_what_was_read_inside_a_transaction_goes_with_it() -> None:
     assert list(selectors.datasets()) == ["k.a"]
     write([table("k.c")])
     assert list(selectors.datasets()) == ["k.a", "k.c"]
+
+
+@pytest.mark.parametrize("small", [0, parts.SMALL], ids=["in parts", "whole"])
+def test_what_is_looked_up_once_is_not_taken_for_what_came_later(
+    monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    monkeypatch.setattr(parts, "SMALL", small)
+    write([person("k.a")])
+    selectors.snapshot()
+    with selectors.steady():
+        selectors.stores()  # from here on it is as it was
+        write([person("k.b")])
+        selectors.part(["email"])
+    assert sorted(selectors.part(["email"]).catalogue.datasets) == ["k.a", "k.b"]
 
 
 def learn() -> None:
