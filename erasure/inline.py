@@ -98,6 +98,11 @@ def run_inline(request: ErasureRequest, tell: Tell = silent) -> ErasureRequest:
             raise WrongState(
                 f"request {request.id}: waits for {kept.dataset}, {what}; a worker goes on then"
             )
+        if (away := run.model_jobs.exclude(pipeline={}).first()) is not None:
+            raise WrongState(
+                f"request {request.id}: waits for {away.dataset}, whose pipeline is at work; "
+                "a worker goes on then"
+            )
         job = run.model_jobs.filter(state="queued").order_by("due_at").first()
         if job is not None and job.due_at is not None:
             raise WrongState(

@@ -6,18 +6,19 @@ what the files no longer say stays, unless it is pruned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from django.db import transaction
-from django.db.models import CharField, Model, QuerySet
+from django.db.models import CharField, F, Model, Q, QuerySet
 
 from lineage import graph, models, revision
+from lineage.batches import batched, in_batches
 from lineage.errors import CatalogueError
 from lineage.implied import imply_through_ignored
 from lineage.importers.entries import Catalogue
-from lineage.importers.resolution import Known, covered, resolve
+from lineage.importers.resolution import Known, covered, named, resolve
 
 M = TypeVar("M", bound=Model)
 Key = tuple[str, ...]
@@ -41,13 +42,17 @@ def upsert(catalogue: Catalogue, *, prune: bool = False) -> Changes:
     """
     changes = Changes()
     with transaction.atomic():
-        resolved = resolve(catalogue, Known() if prune else _known())
+        resolved = _resolved(catalogue, prune=prune)
         stores = _Rows(_STORES, changes)
-        stores.write(_stores(resolved))
+        stores.write(_stores(resolved), also={d.value.store for d in resolved.datasets})
         datasets = _Rows(_DATASETS, changes)
-        datasets.write(_datasets(resolved, stores.by_key))
+        ends = {d.value.upstream for d in resolved.derivations}
+        ends |= {d.value.downstream for d in resolved.derivations}
+        datasets.write(_datasets(resolved, stores.by_key), also=ends)
         fields = _Rows(_FIELDS, changes)
-        fields.write(_fields(resolved, datasets.by_key))
+        ends = {r.value.target for r in resolved.references}
+        ends |= {r.value.holder for r in resolved.references}
+        fields.write(_fields(resolved, datasets.by_key), also=ends)
         references = _Rows(_REFERENCES, changes)
         references.write(_references(resolved, fields.by_key))
         derivations = _Rows(_DERIVATIONS, changes)
@@ -62,29 +67,45 @@ def upsert(catalogue: Catalogue, *, prune: bool = False) -> Changes:
     return changes
 
 
-def _known() -> Known:
-    fields: dict[str, set[str]] = {}
-    after: dict[str, tuple[str, ...]] = {}
-    for address, names in models.Dataset.objects.values_list("address", "after"):
-        fields[address] = set()
-        after[address] = tuple(names)
-    for address, name in models.Field.objects.values_list("dataset__address", "name"):
+def _resolved(catalogue: Catalogue, *, prune: bool) -> Catalogue:
+    """With every name found, here or among what the database has: only what is named is read, all
+    of it where a name is not there, to say which is the nearest."""
+    if prune:
+        return resolve(catalogue, Known())
+    try:
+        return resolve(catalogue, _known(named(catalogue)))
+    except CatalogueError:
+        return resolve(catalogue, _known(None))
+
+
+def _known(addresses: set[str] | None) -> Known:
+    """What the database has at these addresses; everything where none are given."""
+    rows, columns = models.Dataset.objects.order_by(), models.Field.objects.order_by()
+    if addresses is None:
+        there: Iterable[tuple[str]] = rows.values_list("address").iterator()
+        names = columns.values_list("dataset__address", "name").iterator()
+    else:
+        there = in_batches(rows, "address", addresses, ("address",))
+        names = in_batches(columns, "dataset__address", addresses, ("dataset__address", "name"))
+    fields: dict[str, set[str]] = {address: set() for (address,) in there}
+    for address, name in names:
         fields[address].add(name)
     return Known(
         stores=frozenset(models.Store.objects.values_list("name", flat=True)),
-        fields={address: frozenset(names) for address, names in fields.items()},
-        after=after,
+        fields={address: frozenset(found) for address, found in fields.items()},
+        after={a: tuple(n) for a, n in rows.exclude(after=[]).values_list("address", "after")},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind(Generic[M]):
-    """One table: its rows, what names a row, and how the name reads."""
+    """One table: its rows, the columns that name a row, and how the name reads. The first of
+    them says which rows are read for a write."""
 
     rows: Callable[[], QuerySet[M]]
-    key: Callable[[M], Key]
+    key: tuple[str, ...]
     label: Callable[[Key], str]
-    prunable: Callable[[M], bool] = lambda row: True
+    prunable: Q = field(default_factory=Q)
 
 
 class _Rows(Generic[M]):
@@ -93,13 +114,15 @@ class _Rows(Generic[M]):
     def __init__(self, kind: _Kind[M], changes: Changes) -> None:
         self._kind = kind
         self._changes = changes
-        self._before = {kind.key(row): row for row in kind.rows()}
+        self._before: dict[Key, M] = {}
         self._wanted: Wanted = {}
-        self.by_key = dict(self._before)
+        self.by_key: dict[Key, M] = {}
 
-    def write(self, wanted: Wanted) -> None:
-        """Add what is missing, change what differs."""
+    def write(self, wanted: Wanted, also: Collection[str] = ()) -> None:
+        """Add what is missing, change what differs. ``also``: what rows that others refer to begin
+        with."""
         self._wanted = wanted
+        self._read({key[0] for key in wanted} | set(also))
         model = self._kind.rows().model
         changed: list[M] = []
         for key, values in wanted.items():
@@ -117,17 +140,22 @@ class _Rows(Generic[M]):
         if changed:
             manager.bulk_update(changed, list(next(iter(wanted.values()))), batch_size=500)
 
+    def _read(self, beginnings: Collection[str]) -> None:
+        """Rows with their names beside them: no other object is made for a row."""
+        names = {f"key_{n}": F(column) for n, column in enumerate(self._kind.key)}
+        for part in batched(self._kind.rows().annotate(**names), self._kind.key[0], beginnings):
+            for row in part.iterator(chunk_size=2_000):
+                self._before[tuple(getattr(row, name) for name in names)] = row
+        self.by_key = dict(self._before)
+
     def prune(self) -> None:
         """Remove the rows that were there and are not wanted."""
-        gone = {
-            key: row
-            for key, row in self._before.items()
-            if key not in self._wanted and self._kind.prunable(row)
-        }
+        rows = self._kind.rows().filter(self._kind.prunable).values_list("pk", *self._kind.key)
+        gone = {key: pk for pk, *told in rows.iterator() if (key := (*told,)) not in self._wanted}
         self._changes.removed.extend(self._kind.label(key) for key in gone)
-        for start in range(0, len(gone), 1000):
-            part = [row.pk for row in list(gone.values())[start : start + 1000]]
-            self._kind.rows().filter(pk__in=part).delete()
+        keys = list(gone.values())
+        for start in range(0, len(keys), 1000):
+            self._kind.rows().filter(pk__in=keys[start : start + 1000]).delete()
 
     def _checked(self, key: Key, row: M) -> M:
         # bulk writes do not validate, and SQLite takes texts of any length
@@ -141,38 +169,35 @@ class _Rows(Generic[M]):
 
 _STORES = _Kind(
     rows=models.Store.objects.all,
-    key=lambda row: (row.name,),
+    key=("name",),
     label=lambda key: f"store {key[0]}",
 )
 _DATASETS = _Kind(
     rows=models.Dataset.objects.all,
-    key=lambda row: (row.address,),
+    key=("address",),
     label=lambda key: f"dataset {key[0]}",
 )
 _FIELDS = _Kind(
-    rows=lambda: models.Field.objects.select_related("dataset"),
-    key=lambda row: (row.dataset.address, row.name),
+    rows=models.Field.objects.all,
+    key=("dataset__address", "name"),
     label=lambda key: f"field {key[0]}.{key[1]}",
 )
 _REFERENCES = _Kind(
-    rows=lambda: models.Reference.objects.select_related("holder__dataset", "target__dataset"),
-    key=lambda row: (
-        *(row.holder.dataset.address, row.holder.name),
-        *(row.target.dataset.address, row.target.name),
-    ),
+    rows=models.Reference.objects.all,
+    key=("holder__dataset__address", "holder__name", "target__dataset__address", "target__name"),
     label=lambda key: f"reference {key[0]}.{key[1]} → {key[2]}.{key[3]}",
 )
 _DERIVATIONS = _Kind(
-    rows=lambda: models.Derivation.objects.select_related("upstream", "downstream"),
-    key=lambda row: (row.upstream.address, row.downstream.address, row.kind),
+    rows=models.Derivation.objects.all,
+    key=("upstream__address", "downstream__address", "kind"),
     label=lambda key: f"derivation {key[0]} ⇒ {key[1]} ({key[2]})",
-    prunable=lambda row: not row.implied,
+    prunable=Q(implied=False),
 )
 
 
 def _stores(catalogue: Catalogue) -> Wanted:
     return {
-        (entry.name,): {**vars(entry), "options": dict(entry.options)}
+        (entry.name,): {**graph.plain(entry), "options": dict(entry.options)}
         for entry in (placed.value for placed in catalogue.stores)
     }
 
@@ -202,11 +227,11 @@ def _fields(catalogue: Catalogue, datasets: Mapping[Key, models.Dataset]) -> Wan
 
 def _field(entry: graph.Field) -> dict[str, Any]:
     return {
-        **vars(entry),
+        **graph.plain(entry),
         "data_type": entry.data_type or "",
         "identity": entry.identity or "",
         "categories": list(entry.categories),
-        "method": dict(vars(entry.method)) if entry.method else {},
+        "method": graph.plain(entry.method) if entry.method else {},
         "personal": entry.personal,
     }
 

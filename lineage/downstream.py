@@ -16,15 +16,18 @@ Open = tuple[str, str, str, str]
 def left_open(catalogue: Snapshot) -> Iterator[Open]:
     """Datasets nobody decided, suggestions to confirm, fields nobody knows, and what was merely
     influenced."""
-    made_of: dict[str, str] = {}
+    undecided = [a for a, dataset in catalogue.datasets.items() if is_undecided(dataset)]
+    made_of = dict.fromkeys(undecided, "")
     for derivation in catalogue.derivations:
-        made_of.setdefault(derivation.downstream, derivation.upstream)
+        if made_of.get(derivation.downstream) == "":
+            made_of[derivation.downstream] = derivation.upstream
     keyed = {
         r.holder: f"{r.target}.{r.target_field} is in its '{r.holder_field}'"
         for r in catalogue.references
+        if r.holder in made_of
     }
-    for address, dataset in catalogue.datasets.items():
-        if is_undecided(dataset) and address in made_of:
+    for address in undecided:
+        if made_of[address]:
             yield _undecided(address, made_of[address], keyed.get(address))
     for holder, mine, target, theirs in catalogue.suggestions:
         yield (

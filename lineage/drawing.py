@@ -109,19 +109,20 @@ def draw(
         in_order = sorted(
             column, key=lambda s: (s.address not in trail, s.store, _above(s, boxes), s.address)
         )
+        most_below = _rows(len(column), rows)
         for n, spot in enumerate(in_order):
-            column_x = x + (n // rows) * (WIDTH + GAP // 4)
+            column_x = x + (n // most_below) * (WIDTH + GAP // 4)
             box = Box(
                 spot=spot,
                 x=column_x,
-                y=HEAD + (n % rows) * (height + (6 if dense else 12)),
+                y=HEAD + (n % most_below) * (height + (6 if dense else 12)),
                 height=height,
                 hue=hues[spot.store],
                 state="" if shown is None else "lit" if spot.address in shown else "dim",
                 label=_short(spot.name, 16 if dense else 20),
             )
             boxes[spot.address] = box
-        x += WIDTH + GAP + (max(len(column) - 1, 0) // rows) * (WIDTH + GAP // 4)
+        x += WIDTH + GAP + (max(len(column) - 1, 0) // most_below) * (WIDTH + GAP // 4)
     bottom = max((b.y + b.height for b in boxes.values()), default=HEAD)
     people = _people(charted, boxes)
     return Drawing(
@@ -149,6 +150,13 @@ def _columns(spots: Iterable[Spot]) -> Iterator[tuple[str, list[Spot]]]:
         found.setdefault((lanes.index(spot.lane), distance), []).append(spot)
     for (lane, distance), column in sorted(found.items()):
         yield LANES[lanes[lane]] or _steps(distance), column
+
+
+def _rows(number: int, usual: int) -> int:
+    """How many stand below each other: a column that is split is split evenly, and a few too many
+    are no reason to."""
+    parts = -(-number // (usual + usual // 5))
+    return -(-number // max(parts, 1))
 
 
 def _steps(distance: int) -> str:

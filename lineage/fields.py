@@ -19,7 +19,7 @@ def in_category(categories: Iterable[str], roots: Sequence[str]) -> bool:
     return any(c == root or c.startswith(root + ".") for c in categories for root in roots)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
     """How anonymising fills a field: a strategy and its argument, e.g. ``generalize: year``."""
 
@@ -27,7 +27,7 @@ class Method:
     argument: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Field:
     """A column, or a dotted path inside a document."""
 

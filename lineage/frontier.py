@@ -7,16 +7,15 @@ What was read is kept: a second walk with the same instance asks for nothing it 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from django.db import connection
-from django.db.models import BigIntegerField, Q, QuerySet, TextField
-from django.db.models.expressions import RawSQL
+from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from lineage import models
+from lineage.batches import BATCH, batched, in_batches
 from lineage.graph import (
     Dataset,
     Derivation,
@@ -28,7 +27,6 @@ from lineage.graph import (
     edges_of_derivation,
 )
 
-BATCH = 20_000
 # What decides about a reference: keys, identities, what is personal.
 _TELLING = Q(primary_key=True) | Q(personal=True) | Q(free_text=True) | ~Q(identity="")
 _FIELD = ("dataset_id", "name", "identity", "primary_key", "free_text", "personal")
@@ -62,7 +60,7 @@ class Frontier:
     def _read(self, fresh: Sequence[str]) -> None:
         ids = self._ids_of(fresh)
         references = _references(ids)
-        derivations = list(_in_batches(models.Derivation.objects.all(), "upstream_id", ids,
+        derivations = list(in_batches(models.Derivation.objects.all(), "upstream_id", ids,
                                        (*_MADE, "kind", "columns")))  # fmt: skip
         ends = {end for row in references for end in row[:2]}
         self._look(ends | {end for row in derivations for end in row[:2]})
@@ -105,7 +103,7 @@ class Frontier:
     def _ids_of(self, addresses: Sequence[str]) -> list[int]:
         unknown = [address for address in addresses if address not in self._ids]
         rows = models.Dataset.objects.all()
-        for address, pk in _in_batches(rows, "address", unknown, ("address", "pk")):
+        for address, pk in in_batches(rows, "address", unknown, ("address", "pk")):
             self._ids[address] = pk
         return [self._ids[address] for address in addresses if address in self._ids]
 
@@ -114,10 +112,10 @@ class Frontier:
         fresh = [pk for pk in ids if pk not in self._light]
         fields: dict[int, list[Field]] = {}
         rows = models.Field.objects.filter(_TELLING)
-        for pk, *told in _in_batches(rows, "dataset_id", fresh, _FIELD):
+        for pk, *told in in_batches(rows, "dataset_id", fresh, _FIELD):
             fields.setdefault(pk, []).append(_field(*told))
         places = models.Dataset.objects.all()
-        for pk, address in _in_batches(places, "pk", fresh, ("pk", "address")):
+        for pk, address in in_batches(places, "pk", fresh, ("pk", "address")):
             self._ids[address], self._addresses[pk] = pk, address
             self._light[pk] = Dataset(
                 address=address, store="", name="", fields=tuple(fields.get(pk, ()))
@@ -144,47 +142,22 @@ def _order(edge: Edge) -> tuple[str, ...]:
     return (edge.origin_field, edge.destination, edge.destination_field, edge.effect)
 
 
-def _in_batches(
-    rows: QuerySet[Any], name: str, values: Sequence[Any], columns: Sequence[str]
-) -> Iterator[tuple[Any, ...]]:
-    for start in range(0, len(values), BATCH):
-        part = rows.filter(**{f"{name}__in": _among(values[start : start + BATCH])}).order_by()
-        yield from part.values_list(*columns)
-
-
-def _among(values: Sequence[Any]) -> Any:
-    """The values as one parameter: thousands of them cost more than the rows they find."""
-    whole = isinstance(values[0], int)
-    field = BigIntegerField() if whole else TextField()
-    if connection.vendor == "postgresql":
-        sql = "SELECT unnest(%s::bigint[])" if whole else "SELECT unnest(%s::text[])"
-        return RawSQL(sql, [list(values)], field)  # noqa: S611 - constants
-    if connection.vendor == "sqlite":
-        sql = "SELECT value FROM json_each(%s)"
-        return RawSQL(sql, [json.dumps(values)], field)  # noqa: S611 - a constant
-    return list(values)
-
-
 def _references(ids: Sequence[int]) -> list[tuple[Any, ...]]:
     """Each once: one that leads in a single direction is read from the end that it leads from."""
     columns = (*_ENDS, "holder__name", "target__name", *models.REFERENCE_COLUMNS[4:7], "said")
     # Hardly any is composite: the rest is not worth parsing.
     rows = models.Reference.objects.annotate(said=Cast("also", TextField()))
     from_target = rows.exclude(direction="to")
-    found = list(_in_batches(from_target, "target__dataset_id", ids, columns))
+    found = list(in_batches(from_target, "target__dataset_id", ids, columns))
     both = {row[:4] for row in found if not row[4]}
     from_holder = rows.exclude(direction="from")
-    rest = _in_batches(from_holder, "holder__dataset_id", ids, columns)
+    rest = in_batches(from_holder, "holder__dataset_id", ids, columns)
     found.extend(row for row in rest if row[:4] not in both)
     return found
 
 
 def dataset_entries(addresses: Iterable[str]) -> Mapping[str, Dataset]:
     """The whole datasets at these addresses, by address."""
-    found: dict[str, Dataset] = {}
-    listed = sorted(set(addresses))
     rows = models.Dataset.objects.select_related("store").prefetch_related("fields")
-    for start in range(0, len(listed), BATCH):
-        for row in rows.filter(address__in=_among(listed[start : start + BATCH])):
-            found[row.address] = row.entry()
-    return found
+    parts = batched(rows, "address", sorted(set(addresses)))
+    return {row.address: row.entry() for part in parts for row in part}

@@ -88,15 +88,13 @@ def findings(
         Finding(code=fault.code, place=name, reason=fault.reason, remedy=_repair(name, fault))
         for name, fault in (broken or {}).items()
     ]
-    links = _links(catalogue.references)
+    compared = [s for s in catalogue.stores if s.name in live and s.kind in _COMPARED]
+    links = _Links(catalogue.references if compared else ())
     gone: set[str] = set()
-    for store in catalogue.stores:
-        if store.name in live and store.kind in _COMPARED:
-            compared = _Compared(
-                catalogue=catalogue, store=store, live=live[store.name], links=links
-            )
-            found += compared.findings()
-            gone |= compared.gone
+    for store in compared:
+        one = _Compared(catalogue=catalogue, store=store, live=live[store.name], links=links)
+        found += one.findings()
+        gone |= one.gone
     found += _gone_references(catalogue, gone)
     found += _undecided(catalogue)
     found += [Finding(code=c, place=p, reason=r, remedy=m) for c, p, r, m in left_open(catalogue)]
@@ -122,7 +120,7 @@ class _Compared:
     catalogue: Snapshot
     store: StoreEntry
     live: Inspection
-    links: frozenset[Link]
+    links: _Links
     gone: set[str] = field(default_factory=set)
 
     def findings(self) -> Iterator[Finding]:
@@ -225,13 +223,14 @@ class _Compared:
                 continue
             holder = by_table[name].address
             link = _link(holder, key.columns, target.address, key.target_columns)
-            if link not in self.links:
+            if not self.links.has(holder, target.address, link):
                 yield self._undeclared(holder, key, target, link)
 
     def _undeclared(self, holder: str, key: ForeignKey, target: Dataset, link: Link) -> Finding:
         place = f"{holder}.{', '.join(key.columns)}"
         together = f"erasure: {{composite: [[{', '.join(key.columns)}]]}}"
-        if any(frozenset({pair}) in self.links for pair in link):
+        parts = (frozenset({pair}) for pair in link)
+        if any(self.links.has(holder, target.address, part) for part in parts):
             return Finding(
                 code="reference-in-parts",
                 place=place,
@@ -255,11 +254,32 @@ class _Compared:
         )
 
 
-def _links(references: Iterable[Reference]) -> frozenset[Link]:
-    """Both ends of every reference, field by field, in either order: fideslang lets either end
-    declare it."""
-    found = [_link(r.holder, r.holder_fields, r.target, r.target_fields) for r in references]
-    return frozenset(found) | frozenset(frozenset((b, a) for a, b in link) for link in found)
+class _Links:
+    """References by the datasets they join, in either order: fideslang lets either end declare
+    one. Only what a live foreign key asks about is looked at field by field."""
+
+    def __init__(self, references: Iterable[Reference]) -> None:
+        self._between: dict[tuple[str, str], Reference | list[Reference]] = {}
+        for reference in references:
+            ends = _ends(reference.holder, reference.target)
+            known = self._between.setdefault(ends, reference)
+            if isinstance(known, list):
+                known.append(reference)
+            elif known is not reference:  # hardly ever: lists for all would cost more
+                self._between[ends] = [known, reference]
+
+    def has(self, holder: str, target: str, link: Link) -> bool:
+        """Whether a reference joins exactly these fields."""
+        known = self._between.get(_ends(holder, target), [])
+        for r in known if isinstance(known, list) else [known]:
+            said = _link(r.holder, r.holder_fields, r.target, r.target_fields)
+            if link in (said, frozenset((b, a) for a, b in said)):
+                return True
+        return False
+
+
+def _ends(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one <= other else (other, one)
 
 
 def _link(holder: str, mine: Sequence[str], target: str, theirs: Sequence[str]) -> Link:
@@ -283,15 +303,15 @@ def _field(column: Column) -> str:
 
 
 def _gone_references(catalogue: Snapshot, gone: set[str]) -> Iterator[Finding]:
-    for holder, target, what in sorted(set(_joins(catalogue))):
-        missing = [end for end in (holder, target) if end in gone]
-        if missing:
-            yield Finding(
-                code="reference-gone",
-                place=f"{holder} → {target}",
-                reason=f"{missing[0]} is not in the store",
-                remedy=f"correct the {what}, or remove it and import with --prune",
-            )
+    joins = _joins(catalogue) if gone else ()
+    for holder, target, what in sorted({j for j in joins if j[0] in gone or j[1] in gone}):
+        missing = holder if holder in gone else target
+        yield Finding(
+            code="reference-gone",
+            place=f"{holder} → {target}",
+            reason=f"{missing} is not in the store",
+            remedy=f"correct the {what}, or remove it and import with --prune",
+        )
 
 
 def _joins(catalogue: Snapshot) -> Iterator[tuple[str, str, str]]:
@@ -307,8 +327,9 @@ def _joins(catalogue: Snapshot) -> Iterator[tuple[str, str, str]]:
 def _undecided(catalogue: Snapshot) -> Iterator[Finding]:
     personal = {a for a, d in catalogue.datasets.items() if d.has_personal_fields}
     made_of = _downstream(personal, catalogue.derivations)
+    kinds = {store.name: store.kind for store in catalogue.stores}
     for address, dataset in catalogue.datasets.items():
-        if dataset.action is not None or catalogue.kind(dataset) in _DECIDED_BY_KIND:
+        if dataset.action is not None or kinds[dataset.store] in _DECIDED_BY_KIND:
             continue  # what only events know is left_open's
         if address in personal:
             code, reason = "undecided", "it has personal fields and no action"

@@ -24,7 +24,7 @@ Effect = Literal["deep", "refcount", "shallow"]
 STRENGTH: Mapping[str, int] = {"deep": 3, "refcount": 2, "shallow": 1}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoreEntry:
     """A store of the catalogue. ``url`` is unresolved: ``${NAME}`` is read at the moment of use."""
 
@@ -35,7 +35,7 @@ class StoreEntry:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
     """One table, file set, log stream, backup set or model, at ``fides_key.collection``."""
 
@@ -92,11 +92,10 @@ class Dataset:
 
     def to_json(self) -> dict[str, Any]:
         """A plain, JSON-serialisable copy that a step's own reader takes back."""
-        plain = {k: v for k, v in vars(self).items() if k != "fields"}
-        plain["fields"] = [
-            {**vars(f), "method": vars(f.method) if f.method else None} for f in self.fields
+        fields = [
+            {**plain(f), "method": plain(f.method) if f.method else None} for f in self.fields
         ]
-        return plain
+        return {**plain(self), "fields": fields}
 
 
 Pairs = tuple[tuple[str, str], ...]

@@ -146,10 +146,12 @@ class _Batch:
         self._register = Register()
         self._flows: dict[tuple[int, int], HeardFlow] = {}
         self._renamed: dict[datetime, list[tuple[str, str]]] = {}
+        self._renamed_by: dict[str, list[tuple[datetime, tuple[str, str]]]] = {}
 
     def learn(self) -> None:
         """Everything these events tell, written."""
         runs = self._merge_runs()
+        self._gather_rings()
         aliases = Aliases(
             (told.address, alias)
             for event in self._events
@@ -169,6 +171,7 @@ class _Batch:
             for address in run.facts.get("jobs", ()):
                 self._kind(address, run.last_at)
             self._flow(run)
+        self._doubt()
         self._write_flows()
         self._register.write()
 
@@ -183,17 +186,31 @@ class _Batch:
             run = known.get(key) or fresh.get(key)
             if run is None:
                 run = fresh[key] = HeardRun(key=key, first_at=event.at, last_at=event.at, facts={})
-            self._note_renames(run, event)
+            self._note_renames(key, run, event)
             _merge(run, event)
         HeardRun.objects.bulk_create(fresh.values(), batch_size=_PART)
         HeardRun.objects.bulk_update(known.values(), _RUN_COLUMNS, batch_size=_PART)
         return [*known.values(), *fresh.values()]
 
-    def _note_renames(self, run: HeardRun, event: Event) -> None:
+    def _note_renames(self, key: str, run: HeardRun, event: Event) -> None:
         """A run tells the same renames when it begins and when it ends: they happened once."""
         heard = run.facts.get("renames", ()) if event.kind == "run" else ()
-        fresh = [pair for pair in _renames(event) if pair not in heard]
-        self._renamed.setdefault(event.at, []).extend((old, new) for old, new in fresh)
+        fresh = [(old, new) for old, new in _renames(event) if [old, new] not in heard]
+        self._renamed.setdefault(event.at, []).extend(fresh)
+        if event.kind == "run":
+            self._renamed_by.setdefault(key, []).extend((event.at, pair) for pair in fresh)
+
+    def _gather_rings(self) -> None:
+        """What a run tells one by one and what goes round happened at once: no table can take a
+        name that another still has."""
+        for told in self._renamed_by.values():
+            pairs = [pair for _, pair in told]
+            last = max((at for at, _ in told), default=None)
+            if last is None or {old for old, _ in pairs} != {new for _, new in pairs}:
+                continue
+            for at, pair in told:
+                self._renamed[at].remove(pair)
+            self._renamed[last] = [*pairs, *self._renamed[last]]
 
     def _hear(self, told: Told, at: datetime) -> None:
         facets = told.facets
@@ -262,6 +279,15 @@ class _Batch:
             take_in(self._flows[pair], flow)
         else:
             self._flows[pair] = flow
+
+    def _doubt(self) -> None:
+        """What a rename may have taken elsewhere is followed there as well."""
+        at = self._events[-1].at
+        for up, down in self._register.doubtful:
+            if up != down:
+                ends = {"upstream_id": up, "downstream_id": down}
+                flow = HeardFlow(**ends, jobs={"rename": False}, first_at=at, last_at=at)
+                self._flows.setdefault((up, down), flow)
 
     def _write_flows(self) -> None:
         known: dict[tuple[int, int], HeardFlow] = {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lineage.errors import CatalogueError
 from lineage.event_models import KeptGraph
 from lineage.graph import plain
+from lineage.part import Part
 from lineage.snapshot import Snapshot
 
 # What names an entry of each part; the rest of it can change.
@@ -30,22 +32,34 @@ _SHORTEST = 8
 Graph = Mapping[str, Mapping[tuple[str, ...], Any]]
 
 
-def keep(snapshot: Snapshot) -> str:
-    """Keep it, once; returns its hash. Addresses of stores are left out: some hold a password."""
-    if not KeptGraph.objects.filter(version=snapshot.version).exists():
-        body = zlib.compress(json.dumps(_plain(snapshot), sort_keys=True).encode(), 6)
-        KeptGraph.objects.get_or_create(version=snapshot.version, defaults={"body": body})
-    return snapshot.version
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A graph that was kept, and whose: people known by these ``kinds``, in one ``store`` or in
+    all (empty). ``kinds`` is None for a whole catalogue."""
+
+    graph: Graph
+    kinds: Sequence[str] | None = None
+    store: str = ""
 
 
-def kept(version: str) -> Graph:
+def keep(version: str, part: Part) -> None:
+    """Keep what a plan was made on, once, under what it rests on. Addresses of stores are left out:
+    some hold a password."""
+    if not KeptGraph.objects.filter(version=version).exists():
+        plain = {**_plain(part.catalogue), "kinds": part.kinds, "store": part.store}
+        body = zlib.compress(json.dumps(plain, sort_keys=True).encode(), 6)
+        KeptGraph.objects.get_or_create(version=version, defaults={"body": body})
+
+
+def kept(version: str) -> Kept:
     """The graph of that hash, or of its first characters. Raises CatalogueError."""
     rows = KeptGraph.objects.filter(version__startswith=version)[:2]
     if len(version) < _SHORTEST or len(rows) != 1:
         raise CatalogueError(
             version[:64], f"no one graph is kept under this; give {_SHORTEST} or more characters"
         )
-    return _graph(json.loads(zlib.decompress(bytes(rows[0].body))))
+    plain = json.loads(zlib.decompress(bytes(rows[0].body)))
+    return Kept(graph=_graph(plain), kinds=plain.get("kinds"), store=plain.get("store", ""))
 
 
 def latest() -> str | None:

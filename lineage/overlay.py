@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from lineage import naming
+from lineage import models, naming
+from lineage.batches import BATCH, in_batches
 from lineage.event_models import Decision, HeardDataset, HeardFlow, HeardName
 from lineage.flowing import HEARD_STORE, Heard, with_heard
 from lineage.graph import Dataset, Derivation, Field, Flow, StoreEntry, walk
@@ -25,6 +27,25 @@ def overlaid(catalogue: Snapshot) -> Snapshot:
         return catalogue
     heard = _Reader(catalogue).read()
     return with_heard(catalogue, heard) if heard else catalogue
+
+
+def known_in_events(stores: Iterable[StoreEntry]) -> set[str]:
+    """Addresses of datasets of the catalogue that events may speak of: those one of whose names
+    was heard. Read past, however many there are; none is held."""
+    entries = {store.name: store for store in stores}
+    found: set[str] = set()
+    columns = ("address", "schema", "name", "store__name")
+    rows = models.Dataset.objects.order_by().values_list(*columns).iterator(chunk_size=BATCH)
+    while part := list(islice(rows, BATCH)):
+        names: dict[str, list[str]] = {}
+        for address, schema, name, store in part:
+            one = Dataset(address=address, store=store, name=name, schema=schema or None)
+            for pair in names_of(one, entries[store]):
+                names.setdefault(naming.canonical(*pair), []).append(address)
+        heard = HeardName.objects.filter(until=None)
+        for (name,) in in_batches(heard, "address", list(names), ("address",)):
+            found.update(names[name])
+    return found
 
 
 def names_of(dataset: Dataset, store: StoreEntry) -> list[tuple[str, str]]:

@@ -1,41 +1,23 @@
 """Reads the whole catalogue, once per revision, as values that everybody shares and nobody changes.
 
 What was read last is held by the process: whoever asks again pays one statement, which tells
-whether it is still true. Texts and fields that are equal are one object, so that hundreds of
-thousands of datasets fit.
+whether it is still true.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
-from operator import attrgetter
 from threading import Lock
-from types import MappingProxyType
-from typing import Any
 
-from django.db.models import F, QuerySet, TextField
-from django.db.models.functions import Cast
-
-from lineage import graph, models, overlay, revision
+from lineage import loading, overlay, revision
 from lineage.errors import CatalogueError
 from lineage.snapshot import Snapshot
 
-_CHUNK = 10_000
 # Writers that are faster than a reader, again and again: what was read then is used, and not held.
-_TRIES = 5
-_FIELD = (
-    *("name", "data_type", "identity", "primary_key", "free_text", "personal_override"),
-    "because",
-)
-_FIELD_JSON = ("categories", "method")
-_DATASET_JSON = ("retention", "after", "model", "quasi_identifiers")
-_DATASET = tuple(name for name in models.DATASET_COLUMNS if name not in _DATASET_JSON)
-_ENDS = ("holder__dataset_id", "holder__name", "target__dataset_id", "target__name")
+TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +69,8 @@ def steady() -> Iterator[None]:
         _steady.reset(token)
 
 
-def _revision() -> tuple[str, str] | None:
+def now() -> tuple[str, str] | None:
+    """The catalogue's revision; inside :func:`steady` what it was when it was first asked for."""
     inside = _steady.get()
     if inside is None:
         return revision.current()
@@ -95,22 +78,27 @@ def _revision() -> tuple[str, str] | None:
     return inside.at
 
 
-def steadily() -> Snapshot | None:
-    """As people wrote it, inside :func:`steady`, where this process has read it."""
-    return _known(_revision(), heard=False) if _steady.get() else None
+def look_again() -> None:
+    """What is steady has gone: ask for the revision anew."""
+    if inside := _steady.get():
+        inside.at = None
 
 
 def held() -> Snapshot | None:
     """The whole, where this process has read it and it is still true; one statement."""
-    return _known(revision.current(), heard=True)
+    return _known(now(), heard=True)
+
+
+def held_written() -> Snapshot | None:
+    """The catalogue as people wrote it, where this process has read it and it is still true."""
+    return _known(now(), heard=False)
 
 
 def _current(*, heard: bool) -> Snapshot:
-    known = _known(_revision(), heard=heard)
+    known = _known(now(), heard=heard)
     if known is not None:
         return known
-    if inside := _steady.get():
-        inside.at = None
+    look_again()
     with _lock:  # one thread reads; the others find it
         return _read(heard=heard)
 
@@ -127,13 +115,13 @@ def _known(at: tuple[str, str] | None, *, heard: bool) -> Snapshot | None:
 def _read(*, heard: bool) -> Snapshot:
     """Again until nobody wrote meanwhile: only what is of one moment is held."""
     found: Snapshot | None = None
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         at = revision.current()
         known = _known(at, heard=heard)
         if known is not None:
             return known
         try:
-            base = _known(at, heard=False) or _read_written()
+            base = _known(at, heard=False) or loading.everything()
             found = overlay.overlaid(base) if heard else base
         except KeyError:
             continue  # a row that refers to one that is not there yet, or any more
@@ -153,132 +141,3 @@ def _hold(at: tuple[str, str] | None, base: Snapshot, found: Snapshot | None) ->
     global _held
     if at is not None:
         _held = _Held(written_at=at[0], written=base, heard_at=at[1], whole=found)
-
-
-def _read_written() -> Snapshot:
-    stores = list(models.Store.objects.order_by("name"))
-    addresses, datasets = _datasets({row.pk: row.name for row in stores})
-    return Snapshot(
-        stores=[row.entry() for row in stores],
-        datasets=MappingProxyType(datasets),
-        references=_references(addresses),
-        derivations=_derivations(addresses),
-    )
-
-
-def _datasets(
-    stores: Mapping[int, str],
-) -> tuple[Mapping[int, str], dict[str, graph.Dataset]]:
-    """Addresses by primary key, and datasets by address, in their order."""
-    fields = _fields()
-    columns = ("pk", "store_id", *_DATASET)
-    rows = _rows(models.Dataset.objects.order_by("address"), columns, _DATASET_JSON)
-    addresses: dict[int, str] = {}
-    found: dict[str, graph.Dataset] = {}
-    for pk, store, *told in rows:
-        plain = dict(zip(_DATASET + _DATASET_JSON, told, strict=True))
-        for name in ("schema", "action", "until", "exception"):
-            plain[name] = plain[name] or None
-        for name in _DATASET_JSON:
-            plain[name] = _plain(plain[name])
-        for name in ("after", "quasi_identifiers"):
-            plain[name] = tuple(plain[name])
-        one = graph.Dataset(store=stores[store], fields=fields.get(pk, ()), **plain)
-        addresses[pk] = one.address
-        found[one.address] = one
-    return addresses, found
-
-
-def _fields() -> Mapping[int, tuple[graph.Field, ...]]:
-    """By the primary key of their dataset, in their order."""
-    rows = _rows(
-        models.Field.objects.order_by("dataset_id", "position", "id"),
-        ("dataset_id", *_FIELD),
-        _FIELD_JSON,
-    )
-    shared: dict[tuple[Any, ...], graph.Field] = {}
-    found: dict[int, tuple[graph.Field, ...]] = {}
-    for pk, *told in rows:
-        key = tuple(told)
-        one = shared.get(key)
-        if one is None:
-            one = shared[key] = _field(*told)
-        found[pk] = (*found.get(pk, ()), one)
-    return found
-
-
-def _field(
-    name: str,
-    data_type: str,
-    identity: str,
-    key: bool,
-    text: bool,
-    override: bool | None,
-    because: str,
-    categories: str,
-    method: str,
-) -> graph.Field:
-    filled = _plain(method)
-    return graph.Field(
-        name=name,
-        data_type=data_type or None,
-        categories=tuple(_plain(categories)),
-        identity=identity or None,
-        primary_key=key,
-        free_text=text,
-        method=graph.Method(**filled) if filled else None,
-        personal_override=override,
-        because=because,
-    )
-
-
-def _references(addresses: Mapping[int, str]) -> list[graph.Reference]:
-    """By holder and target."""
-    names: dict[str, str] = {}
-    rows = _rows(
-        models.Reference.objects.order_by(), (*_ENDS, "direction", "on_erase", "ghost"), ("also",)
-    )
-    found = [
-        graph.Reference(
-            holder=addresses[holder],
-            holder_field=names.setdefault(mine, mine),
-            target=addresses[target],
-            target_field=names.setdefault(theirs, theirs),
-            direction=direction or None,
-            on_erase=on_erase or None,
-            ghost=ghost,
-            also=tuple((one, other) for one, other in _plain(also)),
-        )
-        for holder, mine, target, theirs, direction, on_erase, ghost, also in rows
-    ]
-    found.sort(key=attrgetter("holder", "holder_field", "target", "target_field"))
-    return found
-
-
-def _derivations(addresses: Mapping[int, str]) -> list[graph.Derivation]:
-    """Those implied by backups and views included, by upstream and downstream."""
-    rows = _rows(
-        models.Derivation.objects.order_by(), ("upstream_id", "downstream_id", "kind"), ("columns",)
-    )
-    found = [
-        graph.Derivation(
-            upstream=addresses[up], downstream=addresses[down], kind=kind, columns=_plain(columns)
-        )
-        for up, down, kind, columns in rows
-    ]
-    found.sort(key=attrgetter("upstream", "downstream", "kind"))
-    return found
-
-
-def _rows(
-    rows: QuerySet[Any], columns: Sequence[str], texts: Sequence[str]
-) -> Iterator[tuple[Any, ...]]:
-    """Rows as ``columns``, then ``texts``: JSON that is not read yet, since most of it is alike."""
-    said = {f"{name}_said": Cast(F(name), TextField()) for name in texts}
-    yield from rows.annotate(**said).values_list(*columns, *said).iterator(chunk_size=_CHUNK)
-
-
-@lru_cache(maxsize=_CHUNK)
-def _plain(text: str) -> Any:
-    """The same object for the same text: not to be changed."""
-    return json.loads(text)

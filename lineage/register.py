@@ -3,7 +3,7 @@ transaction of whoever learns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from lineage.event_models import HeardDataset, HeardFlow, HeardName
@@ -22,6 +22,8 @@ class Register:
         self._names: dict[str, list[HeardName]] = {}
         self._dirty: set[int] = set()
         self._silent: set[int] = set()
+        # Primary keys: data of the first may be in the second since a rename.
+        self.doubtful: list[tuple[int, int]] = []
 
     def know(self, addresses: Iterable[str], aliases: Aliases, at: datetime) -> None:
         """Read these addresses with all their aliases; make datasets for those never heard of, and
@@ -95,9 +97,9 @@ class Register:
         moving = [
             (old, new, self.at(old, when)) for old, new in self._without_stopovers(fresh).items()
         ]
-        for one, other in _rotating({old: new for old, new, _ in moving}):
-            # Which of them stood in between cannot be told: better one too many than one lost.
-            self.merge(self.at(one, when), self.at(other, when))
+        for one, other in _stopovers([(old, new) for old, new, _ in moving]):
+            # Where the other was gone, and only stood in between, the one went all the way round.
+            self.doubtful.append((self.at(one, when).pk, self.at(other, when).pk))
         # What has a name now although it was given up then came later, and keeps it.
         kept = {old for old, _, _ in moving if not self._give_up(old, when)}
         for old, new, _ in moving:
@@ -166,6 +168,8 @@ class Register:
             for name in names:
                 if name.dataset_id == gone.pk:
                     name.dataset = kept
+        keys = {gone.pk: kept.pk}
+        self.doubtful = [(keys.get(a, a), keys.get(b, b)) for a, b in self.doubtful]
         self.changed(kept)
 
     def changed(self, dataset: HeardDataset) -> None:
@@ -186,14 +190,21 @@ _COLUMNS = (
 )
 
 
-def _rotating(moves: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Pairs of what goes round in a ring of three or more."""
-    for start in moves:
+def _stopovers(moves: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Of every ring of three or more that is told in the order of a script - b → c, a → b, c → a,
+    each to a name that was just given up - what moved first, and by which name it went meanwhile.
+    """
+    into = dict(moves)
+    for start in into:
         ring = [start]
-        while (name := moves.get(ring[-1], "")) and name not in ring:
+        while (name := into.get(ring[-1], "")) and name not in ring:
             ring.append(name)
-        if name == start and len(ring) > 2 and start == min(ring):
-            yield from ((start, other) for other in ring[1:])
+        if name != start or len(ring) < 3 or start != min(ring):
+            continue
+        told = [(old, new) for old, new in moves if old in ring]
+        freed = [new == before for (_, new), (before, _) in zip(told[1:], told, strict=False)]
+        if all(freed) and told[0][1] == told[-1][0]:
+            yield told[0]
 
 
 def _merge_flows(kept: HeardDataset, gone: HeardDataset) -> None:

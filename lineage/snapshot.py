@@ -35,10 +35,6 @@ class Snapshot:
     suggestions: Sequence[tuple[str, str, str, str]] = ()
     unknown: Sequence[tuple[str, str]] = ()
 
-    def kind(self, dataset: Dataset) -> str:
-        """The kind of a dataset's store."""
-        return next(s.kind for s in self.stores if s.name == dataset.store)
-
     @cached_property
     def neighbours(self) -> Callable[[frozenset[str]], Neighbours]:
         """What leads out of some addresses, for :func:`lineage.graph.walk`."""
@@ -50,7 +46,7 @@ class Snapshot:
         unchanged."""
         said = hashlib.sha256()
         for entry in sorted(self.stores, key=lambda s: s.name):
-            said.update(_json(vars(entry)))
+            said.update(_json(plain(entry)))
         # Sorted here: databases do not agree on the order of texts.
         for address in sorted(self.datasets):
             said.update(_json(self.datasets[address].to_json()))

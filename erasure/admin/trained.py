@@ -4,6 +4,7 @@ may do about them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.dateparse import parse_date
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -24,7 +26,7 @@ from erasure.connect import open_store
 from erasure.domain.errors import Denied, LetheError, StoreError
 from erasure.domain.models import ACTIONS, OVERRULING, policy_of
 from erasure.domain.roles import Actor
-from erasure.flow import promote, training
+from erasure.flow import overrule, promote, training
 from erasure.models import ModelJob
 from erasure.stores.trained import TrainsModels
 from erasure.tasks import enqueue
@@ -105,7 +107,7 @@ class ModelJobAdmin(ReadOnly):
         """Every model of the catalogue."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        models = [d for d in selectors.datasets().values() if d.model]
+        models = selectors.models_declared().values()
         context = {
             **self.admin_site.each_context(request),
             "title": "Trained models",
@@ -119,12 +121,13 @@ class ModelJobAdmin(ReadOnly):
         return self._deed(
             request,
             pk,
-            lambda job, by: training.overrule(
+            lambda job, by: overrule.overrule(
                 job,
                 version=form.get("version", "*"),
                 action=form.get("action", ""),
                 by=by,
                 because=form.get("because", ""),
+                until=_day(form.get("until", "")),
             ),
             "Recorded. It counts when the job begins, or is tried again.",
         )
@@ -186,6 +189,13 @@ def _badge(state: str) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', tone, words)
 
 
+def _day(text: str) -> date | None:
+    try:
+        return parse_date(text)
+    except ValueError:
+        return None  # is asked for again, where one is needed
+
+
 def _told(plain: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A report as lines; what has lines of its own is shown by itself."""
     lines = []
@@ -204,7 +214,7 @@ def _shown(dataset: Dataset) -> dict[str, Any]:
     address, policy = dataset.address, policy_of(dataset.model)
     jobs = ModelJob.objects.filter(dataset=address)
     waiting = jobs.filter(state="queued").first()
-    sources = [d.upstream for d in selectors.derivations() if d.downstream == address]
+    sources = selectors.made_of(address)
     found: dict[str, Any] = {
         "dataset": dataset,
         "sources": sources,

@@ -11,6 +11,7 @@ from erasure.domain.grounds import GROUNDS
 from erasure.domain.identity import ASKERS, RIGHTS
 from erasure.domain.keeping import REASONS
 from erasure.domain.letters import KINDS, LANGUAGES
+from erasure.domain.queueing import SIGNALS
 from erasure.domain.reopening import WHYS
 from erasure.domain.states import REQUEST
 from erasure.flow.decide import REFUSALS
@@ -28,6 +29,14 @@ class Because(serializers.Serializer[Any]):
     """A reason."""
 
     because = serializers.CharField(max_length=_WORDS)
+
+
+class Signal(serializers.Serializer[Any]):
+    """What is seen of a model: how much its answers drift, or how much of its data is new."""
+
+    model = serializers.CharField(max_length=255)
+    what = serializers.ChoiceField(choices=SIGNALS)
+    figure = serializers.FloatField(min_value=0)
 
 
 class GivenIdentifier(serializers.Serializer[Any]):

@@ -222,6 +222,7 @@ class ModelEvidenceShape(ModelJobShape):
     class Meta(ModelJobShape.Meta):
         fields: ClassVar[list[str]] = [
             *ModelJobShape.Meta.fields, "decisions", "report", "accepted_by", "window_until",
+            "filtered_until", "cost", "cost_forecast", "due_at", "due_why",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from erasure.advance import Job
 from erasure.api import bodies, shapes
 from erasure.api.door import actor
-from erasure.flow import promote
+from erasure.flow import promote, signal
 from erasure.models import ModelJob
 from erasure.tasks import enqueue
 
@@ -45,6 +45,27 @@ class Accept(APIView):
         job = promote.accept(get_object_or_404(ModelJob, pk=pk), by=actor(request))
         enqueue(Job("train", job.id))
         return Response(shapes.ModelJobShape(job).data)
+
+
+class Signal(APIView):
+    """A model's monitoring, or its data pipeline, tells what it sees."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"POST": "train"}
+
+    @extend_schema(
+        operation_id="models_signal",
+        request=bodies.Signal,
+        responses=shapes.ModelJobShape(many=True),
+    )
+    def post(self, request: Request) -> Response:
+        """Drift or new data: the job that begins now, none where nobody waits or it is not
+        enough."""
+        body = bodies.Signal(data=request.data)
+        body.is_valid(raise_exception=True)
+        job = signal.signal(**body.validated_data, by=actor(request))
+        if job is not None:
+            enqueue(Job("train", job.id))
+        return Response(shapes.ModelJobShape([job] if job else [], many=True).data)
 
 
 class Decline(APIView):

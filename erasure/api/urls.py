@@ -61,6 +61,7 @@ urlpatterns: list[URLPattern] = [
     path("catalogue/datasets", others.Datasets.as_view()),
     path("catalogue/datasets/<str:address>", others.Dataset.as_view()),
     path("models", others.Models.as_view()),
+    path("models/signals", trained.Signal.as_view()),
     path("models/<uuid:pk>", trained.OneModel.as_view()),
     path("models/<uuid:pk>/accept", trained.Accept.as_view()),
     path("models/<uuid:pk>/decline", trained.Decline.as_view()),

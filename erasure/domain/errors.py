@@ -18,6 +18,7 @@
   ``StoreError``             a store said no; ``permanent`` tells whether a retry can help
     ``LateRows``             rows appeared after the search; search again, then retry
     ``StoreUnreachable``     no connection; retry later
+    ``AtWork``               what was begun elsewhere goes on; ask again later
     ``DriverMissing``        the optional driver is not installed; names the extra
 """
 
@@ -127,6 +128,15 @@ class StoreUnreachable(StoreError):
 
     def __init__(self, place: str, message: str) -> None:
         super().__init__(place, message, permanent=False)
+
+
+class AtWork(StoreError):
+    """A training that was begun elsewhere has not ended: ``since`` when (ISO), ask again at ``ask``
+    in ``seconds``."""
+
+    def __init__(self, place: str, *, since: str, ask: str, seconds: float) -> None:
+        super().__init__(place, "its pipeline is at work", permanent=False)
+        self.since, self.ask, self.seconds = since, ask, seconds
 
 
 class DriverMissing(StoreError):

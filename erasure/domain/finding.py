@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from erasure.domain.bulk import Block, Bulk, Plain
 from erasure.domain.values import Many, Scalar, Value, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
 
@@ -18,6 +19,8 @@ Person = str
 # Shared between the rows of the same people: most rows are one person's.
 People = frozenset[Person]
 NOBODY: People = frozenset()
+# Values that lead on from rows which are passed on: so many are asked for together.
+AT_ONCE = 10_000
 KeyText = tuple[str, ...]
 # canonical value → (the value as first met, everybody it stands for)
 Wanted = dict[str, tuple[Value, People]]
@@ -181,8 +184,14 @@ def mode_of(kind: str | None) -> Literal["key", "email"]:
 class Resolver:
     """Follows edges from found rows to further rows until nothing new is found."""
 
-    def __init__(self, edges: Iterable[Edge], datasets: Mapping[str, Dataset], search: Search):
-        self._search = search
+    def __init__(
+        self,
+        edges: Iterable[Edge],
+        datasets: Mapping[str, Dataset],
+        search: Search,
+        bulk: Bulk | None = None,
+    ):
+        self._search, self._bulk = search, bulk
         self._datasets = datasets
         self._edges: dict[str, list[Edge]] = {}
         for edge in edges:
@@ -210,12 +219,14 @@ class Resolver:
             for edge, values in pending.items():
                 fresh = self._unasked(edge, values)
                 if fresh:
-                    kind = self._kind(edge)
-                    fields = edge.destination_fields
-                    mode = mode_of(kind) if len(fields) == 1 else "key"
-                    lookup = Lookup(dataset=edge.destination, fields=fields, mode=mode)
-                    self._look(lookup, edge.effect, fresh, grown)
+                    self._look_over(edge, fresh, grown)
             pending = grown
+
+    def _look_over(self, edge: Edge, values: Wanted, grown: dict[Edge, Wanted]) -> None:
+        kind, fields = self._kind(edge), edge.destination_fields
+        mode = mode_of(kind) if len(fields) == 1 else "key"
+        lookup = Lookup(dataset=edge.destination, fields=fields, mode=mode)
+        self._look(lookup, edge.effect, values, grown)
 
     def _kind(self, edge: Edge) -> str | None:
         found = self._datasets[edge.destination].get(edge.destination_field)
@@ -239,9 +250,15 @@ class Resolver:
         values: Wanted,
         grown: dict[Edge, Wanted],
     ) -> None:
-        whose = _by_spelling(values)
+        whose, asked = _by_spelling(values), [raw for raw, _ in values.values()]
+        bulk = self._bulk
+        if bulk is not None and lookup.dataset in bulk.datasets:
+            blocks = bulk.search(Plain(lookup.dataset, lookup.fields[0]), asked)
+            if blocks is not None:
+                self._pass_on(bulk, lookup.dataset, blocks, whose, grown)
+                return
         add, leads_on = self.findings.add, lookup.dataset in self._edges
-        for answer in self._search(lookup, [raw for raw, _ in values.values()]):
+        for answer in self._search(lookup, asked):
             people = whose[canonical(answer.matched[0])]
             for match in answer.matched[1:]:
                 people |= whose[canonical(match)]
@@ -249,6 +266,33 @@ class Resolver:
             new = add(lookup, answer, via, people, parts)
             if new and leads_on:
                 self._spread(lookup.dataset, answer.carry, new, grown)
+
+    def _pass_on(
+        self,
+        bulk: Bulk,
+        dataset: str,
+        blocks: Iterable[Block],
+        whose: Mapping[str, People],
+        grown: dict[Edge, Wanted],
+    ) -> None:
+        """What leads from these rows to others that are passed on is asked for at once, and
+        forgotten."""
+        pending: dict[Edge, Wanted] = {}
+        edges = self._edges.get(dataset, ())
+        for block in blocks:
+            for people, theirs in _by_people(block, whose):
+                bulk.keep(dataset, theirs, people)
+                for edge in edges:
+                    into = pending if edge.destination in bulk.datasets else grown
+                    wanted = into.setdefault(edge, {})
+                    for value in bulk.led_on(edge, theirs):
+                        add_wanted(wanted, value, people)
+            self._ask(pending, AT_ONCE, grown)
+        self._ask(pending, 1, grown)
+
+    def _ask(self, pending: dict[Edge, Wanted], least: int, grown: dict[Edge, Wanted]) -> None:
+        for edge in [edge for edge, wanted in pending.items() if len(wanted) >= least]:
+            self._look_over(edge, pending.pop(edge), grown)
 
     def _spread(
         self,
@@ -268,6 +312,21 @@ def _by_spelling(values: Wanted) -> dict[str, People]:
         text = canonical(raw)
         people[text] = people[text] | owners if text in people else owners
     return people
+
+
+def _by_people(block: Block, whose: Mapping[str, People]) -> Iterable[tuple[People, Block]]:
+    """The rows of a block by those whom they were found for."""
+    everybody = set(whose.values())
+    if len(everybody) == 1:
+        return [(everybody.pop(), block)] if block.rows else []
+    known: dict[tuple[Value, ...], People] = {}
+    grouped: dict[People, list[int]] = {}
+    for place, matched in enumerate(block.matched):
+        people = known.get(matched)
+        if people is None:
+            people = known[matched] = NOBODY.union(*(whose[canonical(m)] for m in matched))
+        grouped.setdefault(people, []).append(place)
+    return [(people, block.some(places)) for people, places in grouped.items()]
 
 
 def _parts(lookup: Lookup, answer: Answer, whose: Mapping[str, People], people: People) -> Parts:

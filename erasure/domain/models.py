@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
+from erasure.domain.costs import Cost, cost_of
+
 Action = Literal[
     "none", "refer", "delete", "rebuild", "unlearn", "retrain_shards", "retrain", "approximate",
-    "quarantine",
+    "filter", "quarantine",
 ]  # fmt: skip
 ACTIONS: Mapping[Action, str] = {
     "none": "nothing: the person is not in it",
@@ -23,6 +25,7 @@ ACTIONS: Mapping[Action, str] = {
     "retrain_shards": "train the shards again that knew the people",
     "retrain": "train it again without the people",
     "approximate": "approximate, until the next training",
+    "filter": "keep it behind an output filter; whoever waits still waits",
     "quarantine": "take it out of service until somebody decides",
 }
 # What an officer may decide instead: neither is an opinion, who is in a manifest and until when an
@@ -71,7 +74,9 @@ class ModelPolicy:
     """What the catalogue demands of a model: ``guarantee``, the weakest that is accepted; the
     figure that a new version must reach; when waiting people are taken out together; how dear a
     training may be; until when it counts as anonymous, by which assessment; ``propose``: its owner
-    promotes a new version; ``rollback``: how long the old one is kept, and not served."""
+    promotes a new version; ``rollback``: how long the old one is kept, and not served; ``cost``:
+    what a training costs; ``executions``: how often a training is carried out to be verified;
+    ``references``: with how many reference models it is attacked afterwards."""
 
     guarantee: str = "exact to tolerance"
     metric: str = ""
@@ -82,6 +87,8 @@ class ModelPolicy:
     every: timedelta | None = None
     people: int | None = None
     share: float | None = None
+    drift: float | None = None
+    new_data: float | None = None
     margin: timedelta = timedelta(days=3)
     most_seconds: float | None = None
     attempts: int = 5
@@ -89,6 +96,9 @@ class ModelPolicy:
     assessment: str = ""
     propose: bool = False
     rollback: timedelta | None = None
+    cost: Cost | None = None
+    executions: int = 2
+    references: int = 0
 
 
 def policy_of(model: Mapping[str, Any]) -> ModelPolicy:
@@ -106,6 +116,8 @@ def policy_of(model: Mapping[str, Any]) -> ModelPolicy:
         "every": _span(batch.get("every")),
         "people": batch.get("people"),
         "share": batch.get("share"),
+        "drift": batch.get("drift"),
+        "new_data": batch.get("new_data"),
         "margin": _span(model.get("deadline_margin")),
         "most_seconds": model.get("most_seconds"),
         "attempts": model.get("attempts"),
@@ -113,8 +125,23 @@ def policy_of(model: Mapping[str, Any]) -> ModelPolicy:
         "assessment": assessed.get("assessment"),
         "propose": True if model.get("promote") == "propose" else None,
         "rollback": _span(model.get("rollback")),
+        "cost": cost_of(model.get("cost")),
+        "executions": _executions(model.get("recipe")),
+        "references": _even((model.get("audit") or {}).get("references")),
     }
     return ModelPolicy(**{name: value for name, value in given.items() if value is not None})
+
+
+def _even(count: int | None) -> int | None:
+    """Half of the reference models know each person."""
+    return count if count is None else count + count % 2
+
+
+def _executions(recipe: Any) -> int:
+    """Functions and commands are executed twice, what runs elsewhere once."""
+    if not isinstance(recipe, Mapping):
+        return 2
+    return 2 if "command" in recipe and recipe.get("repeat") is not False else 1
 
 
 def _span(text: str | None) -> timedelta | None:
@@ -175,12 +202,15 @@ def decide(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) -> Dec
     raise AssertionError("the last rule always applies")
 
 
-def overruled(decision: Decision, action: Action, *, by: str, because: str) -> Decision:
+def overruled(
+    decision: Decision, action: Action, *, by: str, because: str, until: date | None = None
+) -> Decision:
     """An officer knows better; what the table had said stays readable."""
     said = f"{because} (the table said: {decision.action}, {decision.reason})"
     return Decision(
-        version=decision.version, action=action, reason=said, by=by, facts=decision.facts
-    )
+        version=decision.version, action=action, reason=said, until=until, by=by,
+        facts=decision.facts,
+    )  # fmt: skip
 
 
 def accepted(guarantee: str, policy: ModelPolicy) -> bool:
@@ -284,52 +314,3 @@ def kept_until(now: datetime, deadline: datetime | None, policy: ModelPolicy) ->
     if deadline is not None:
         until = min(until, deadline - policy.margin)
     return until if until > now else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """Who waits for one model: how many ``people`` of how many in its training (``of``), ``since``
-    when the first does, until when the first must be answered; when people were last taken out;
-    what a training takes. ``asked``: somebody wants it now."""
-
-    people: int
-    since: datetime
-    of: int = 0
-    deadline: datetime | None = None
-    last: datetime | None = None
-    seconds: float = 0.0
-    asked: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Due:
-    """When a job begins, and why then."""
-
-    at: datetime
-    why: str
-
-
-def due(waiting: Waiting, policy: ModelPolicy) -> Due:
-    """The earliest reason to begin. Without a batch policy that is at once; the earliest
-    deadline, less margin and training, bounds every policy."""
-    if waiting.asked:
-        return Due(at=waiting.since, why="asked for")
-    found = [*_batched(waiting, policy)]
-    if not (policy.every or policy.people or policy.share):
-        found.append(Due(at=waiting.since, why="on demand"))
-    if waiting.deadline is not None:
-        took = timedelta(seconds=waiting.seconds * TRAININGS)
-        found.append(Due(at=waiting.deadline - policy.margin - took, why="before the deadline"))
-    # Neither deadline nor timetable: nobody waits for ever.
-    return min(found, key=lambda d: d.at) if found else Due(at=waiting.since, why="no timetable")
-
-
-def _batched(waiting: Waiting, policy: ModelPolicy) -> list[Due]:
-    found = []
-    if policy.every:
-        found.append(Due(at=(waiting.last or waiting.since) + policy.every, why="timetable"))
-    if policy.people and waiting.people >= policy.people:
-        found.append(Due(at=waiting.since, why=f"{waiting.people} people wait"))
-    if policy.share and waiting.of and waiting.people / waiting.of >= policy.share:
-        found.append(Due(at=waiting.since, why="the share of people who wait"))
-    return found

@@ -28,6 +28,8 @@ COARSE_CATEGORIES = (
     "user.contact.url",
 )
 _KEYLIKE_DIGITS = 7
+_LONG = 2**15  # characters: from there on a text is searched for parts of the needles first
+_PART = 5
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -124,8 +126,12 @@ class Matcher:
             by_text.setdefault(text, []).append(index)
         for text, indexes in by_text.items():
             self._automaton.add_word(text, (len(text), indexes))
+        self._parts = ahocorasick.Automaton()
+        for part in set(map(_rare_part, by_text)):
+            self._parts.add_word(part, part)
         if by_text:
             self._automaton.make_automaton()
+            self._parts.make_automaton()
 
     def __bool__(self) -> bool:
         return bool(self.needles)
@@ -149,6 +155,8 @@ class Matcher:
             return set()
         folded = fold(text)
         hits: set[int] = set()
+        if len(folded) >= _LONG and next(self._parts.iter(folded), None) is None:
+            return hits  # thousands of whole needles do not fit into a processor's cache
         for end, (length, indexes) in self._automaton.iter(folded):
             if _bounded(folded, end + 1 - length, end + 1):
                 hits.update(indexes)
@@ -180,6 +188,13 @@ class Matcher:
             pieces += [text[last:start], put]
             last = end
         return "".join([*pieces, text[last:]])
+
+
+def _rare_part(needle: str) -> str:
+    """A part of a needle without which it stands nowhere: one of letters, since tables are full
+    of digits and blanks."""
+    parts = [needle[i : i + _PART] for i in range(max(1, len(needle) - _PART + 1))]
+    return max(parts, key=lambda part: (sum(map(str.isalpha, part)), part))
 
 
 def _bounded(text: str, start: int, end: int) -> bool:

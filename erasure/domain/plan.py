@@ -13,8 +13,10 @@ from typing import cast
 from erasure.domain.errors import UsageError
 from erasure.domain.ordering import in_order
 from erasure.domain.steps import Action, Ghost, Referrer, Step, Via
+from erasure.domain.world import Ways
+from erasure.domain.world import World as World
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
-from lineage.schema import ForeignKey, Inspection, Table
+from lineage.schema import ForeignKey, Table
 
 # What a store of that kind can do with a dataset that no row-level path leads to.
 _DERIVED_ACTIONS: Mapping[str, Action] = {
@@ -40,27 +42,10 @@ class Draft:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """What planning knows: the catalogue, and the live schemas by store name."""
-
-    datasets: Mapping[str, Dataset]
-    stores: Mapping[str, StoreEntry]
-    references: Sequence[Reference]
-    inspections: Mapping[str, Inspection]
-
-    def table(self, dataset: Dataset) -> Table | None:
-        """The live table of a dataset, where its store lists tables."""
-        inspection = self.inspections.get(dataset.store)
-        if inspection is None:
-            return None
-        qualified = f"{dataset.schema}.{dataset.name}" if dataset.schema else dataset.name
-        return inspection.tables.get(qualified) or inspection.tables.get(dataset.name)
-
-
 def draft_steps(reach: Reach, world: World) -> list[Draft]:
     """Every step of the plan, in order. Raises UsageError where nothing was decided."""
-    drafts = [d for stop in reach.stops for d in _steps_of(stop, reach, world)]
+    ways = Ways(reach)
+    drafts = [d for stop in reach.stops for d in _steps_of(stop, ways, world)]
     drafts += _mentions(drafts, world)
     refuse_contradictions(drafts, reach)
     order = ranks(world)
@@ -78,17 +63,17 @@ def _position(draft: Draft, order: Mapping[str, int]) -> tuple[str, int, int, st
     )
 
 
-def _steps_of(stop: Stop, reach: Reach, world: World) -> list[Draft]:
+def _steps_of(stop: Stop, ways: Ways, world: World) -> list[Draft]:
     dataset = world.datasets[stop.address]
     store = world.stores[dataset.store]
     if dataset.action == "ignore":
         return []
-    into = [e for e in reach.edges if e.destination == stop.address]
+    into = ways.into(stop.address)
     effects = {e.effect for e in into} | ({"deep"} if stop.seeds else set())
     if not effects:
         return _derived(stop, dataset, store)
     steps = [
-        _row_step(dataset, cast(Via, via), reach, world)
+        _row_step(dataset, cast(Via, via), ways, world)
         for via in ("deep", "refcount")
         if via in effects
     ]
@@ -100,16 +85,17 @@ def _draft(store: StoreEntry, step: Step, path: tuple[str, ...]) -> Draft:
     return Draft(store=store, step=step, path=path, reason=_reason(step))
 
 
-def _row_step(dataset: Dataset, via: Via, reach: Reach, world: World) -> Step:
+def _row_step(dataset: Dataset, via: Via, ways: Ways, world: World) -> Step:
     action = _decided(dataset, world)
     staying = action in STAYING
+    held = world.held.get(dataset.address, ())
     return Step(
         dataset=dataset,
         action=action,
         via=via,
-        guard=guard_fields(dataset, world.references) if via == "deep" else (),
-        reference=_reached_by(dataset, world.references) if via == "deep" else (),
-        cut=_cuts(dataset, reach, world) if staying and via == "deep" else (),
+        guard=guard_fields(dataset, held) if via == "deep" else (),
+        reference=_reached_by(dataset, held) if via == "deep" else (),
+        cut=_cuts(dataset, ways, world) if staying and via == "deep" else (),
         redact=dataset.free_text if staying else (),
         # Who keeps a shared row alive; who follows a key that is rewritten.
         referrers=referrers(dataset, world) if via == "refcount" or action == "anonymize" else (),
@@ -167,8 +153,8 @@ def cuttable(dataset: Dataset, names: tuple[str, ...], world: World) -> tuple[st
     refuse = {c.name for c in table.columns if not c.nullable} if table else set()
     elsewhere = {
         name
-        for r in world.references
-        if r.holder == dataset.address and r.holder_fields != names
+        for r in world.held.get(dataset.address, ())
+        if r.holder_fields != names
         for name in r.holder_fields
     }
     for spared in (refuse | elsewhere, refuse):
@@ -211,9 +197,9 @@ def _reached_by(dataset: Dataset, references: Iterable[Reference]) -> tuple[str,
 def referrers(dataset: Dataset, world: World) -> tuple[Referrer, ...]:
     """Declared fields of the same store that can refer to a row of ``dataset``."""
     found = []
-    for reference in world.references:
+    for reference in world.aimed.get(dataset.address, ()):
         holder = world.datasets[reference.holder]
-        if reference.target == dataset.address and holder.store == dataset.store:
+        if holder.store == dataset.store:
             found.append(
                 Referrer(
                     collection=holder.name,
@@ -236,12 +222,12 @@ def _left_behind(dataset: Dataset, edge: Edge, world: World) -> bool:
     return not set(cuttable(dataset, edge.destination_fields, world)) <= set(dataset.key)
 
 
-def _cuts(dataset: Dataset, reach: Reach, world: World) -> tuple[str, ...]:
+def _cuts(dataset: Dataset, ways: Ways, world: World) -> tuple[str, ...]:
     """References of the person's row to shared rows."""
     cut = {
         name
-        for e in reach.edges
-        if e.origin == dataset.address and e.effect == "refcount"
+        for e in ways.out_of(dataset.address)
+        if e.effect == "refcount"
         for name in cuttable(dataset, e.origin_fields, world)
     }
     return tuple(sorted(cut - set(dataset.key)))
@@ -313,11 +299,11 @@ def refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
 def loose_paths(reach: Reach, world: World) -> list[str]:
     """A warning for datasets into which every way leads over a reference that may be NULL: such a
     row is nobody's, as far as keys tell."""
-    loose = []
+    loose, ways_in = [], Ways(reach)
     for stop in reach.stops:
         dataset = world.datasets[stop.address]
         table = world.table(dataset)
-        into = [e for e in reach.edges if e.destination == stop.address and e.effect == "deep"]
+        into = [e for e in ways_in.into(stop.address) if e.effect == "deep"]
         if table is None or stop.seeds or not into or dataset.action == "ignore":
             continue
         ways = {e.destination_fields for e in into}

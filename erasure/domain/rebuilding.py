@@ -20,9 +20,14 @@ def refuse_rebuild(dataset: Dataset, store: StoreEntry, inspection: Inspection) 
         return
     names = (f"{dataset.schema}.{dataset.name}", dataset.name)
     kind = next((inspection.views[n] for n in names if n in inspection.views), "")
-    what = f"it is a {kind}, and nothing here refreshes it" if kind else "nothing here builds it"
+    if kind:
+        raise UsageError(
+            f"{dataset.address}: 'rebuild' cannot be carried out, it is a {kind}; name it in the "
+            "store's option `refresh`, which builds it anew after the deletes, and declare "
+            "`action: ignore` with `because`: it is searched by value after that"
+        )
     raise UsageError(
-        f"{dataset.address}: 'rebuild' cannot be carried out, {what}; declare `action: ignore` "
-        "with `because` naming the job that does: it is searched by value after the deletes, and "
-        "the case waits until the job ran and it is tried again"
+        f"{dataset.address}: 'rebuild' cannot be carried out, nothing here builds it; declare "
+        "`action: ignore` with `because` naming the job that does: it is searched by value after "
+        "the deletes, and the case waits until the job ran and it is tried again"
     )

@@ -137,10 +137,11 @@ def rows_to_json(rows: Sequence[Sequence[Scalar]]) -> Sequence[Sequence[Any]]:
     return rows if plain else [all_to_json(row) for row in rows]
 
 
-def rows_from_json(rows: Sequence[Sequence[Any]]) -> list[tuple[Scalar, ...]]:
-    """The inverse of :func:`rows_to_json`."""
+def rows_from_json(rows: Sequence[Sequence[Any]]) -> tuple[bool, list[tuple[Scalar, ...]]]:
+    """The inverse of :func:`rows_to_json`; and whether all of it are texts, integers or NULL, of
+    which no two are equal that are written differently."""
     plain = _PLAIN.issuperset(map(type, chain.from_iterable(rows)))
-    return list(map(tuple if plain else all_from_json, rows))
+    return plain, list(map(tuple if plain else all_from_json, rows))
 
 
 def all_to_json(values: Sequence[Scalar]) -> list[Any]:

@@ -68,17 +68,18 @@ def start_run(request: ErasureRequest) -> Run | None:
         if other:
             _send_back(requests, f"what would change beside the plan is not the same: {other}")
             return None
-        found = opening.search(opening.task_of(plan, steps, given), steps, given, stores)
+        task = opening.task_of(plan, steps, given)
+        found = opening.search(task, steps, given, stores, packed={s.store for s in steps})
         sets = opening.set_entries(steps, set(given), stores)
     entries = opening.entries_of(found, steps)
-    stale = opening.stale_members(requests, plans, found, entries)
+    stale = opening.stale_members(requests, plans, given, found, entries)
     if stale:
         for member in requests:
             if member.id in stale:
                 _send_back([member], stale[member.id])
         left = [member for member in requests if member.id not in stale]
         return start_run(left[0]) if left else None
-    return opening.write_run(plan, steps, requests, found.needles, [*entries, *sets], by=_BY)
+    return opening.write_run(plan, steps, requests, found, [*entries, *sets], by=_BY)
 
 
 def _on_hold(request: ErasureRequest, plan: Plan) -> bool:

@@ -41,7 +41,7 @@ def add_exception(
     UsageError by field, also without reasoning; WrongState once it is approved."""
     today, law = timezone.localdate(), request.law
     checked_exception(code, legal_reference, until, today=today, dataset=dataset, law=law)
-    found = selectors.datasets().get(dataset)
+    found = selectors.entries([dataset]).get(dataset)
     if found is None:
         raise UsageError("dataset: is not in the catalogue; it is named DATASET.TABLE")
     names = checked_fields(found, selectors.store(found.store).kind, fields)

@@ -100,8 +100,7 @@ def release_matter(matter: str, *, by: Actor, because: str) -> list[Hold]:
 
 
 def _known(datasets: Sequence[str]) -> list[str]:
-    known = selectors.datasets().keys()
-    if not set(datasets) <= known:
+    if not set(datasets) <= selectors.entries(datasets).keys():
         raise UsageError("datasets: not all are in the catalogue; they are named DATASET.TABLE")
     return sorted(set(datasets))
 

@@ -14,10 +14,11 @@ from uuid import UUID
 from django.utils import timezone
 
 from erasure.connect import open_store
+from erasure.domain.models import policy_of
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.evidence import ledger
 from erasure.models import ModelJob, Run
-from erasure.runs import journal, modelling
+from erasure.runs import deciding, journal, modelling
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import lease
 from erasure.stores.trained import TrainsModels
@@ -97,6 +98,7 @@ def _forecast(job: ModelJob, now: datetime) -> None:
         job.refresh_from_db()
         return
     modelling.schedule(job, planned, of=current.people, seconds=current.seconds or 0.0)
+    deciding.forecast(job, modelling.inferred_from(job.dataset, facts), policy_of(dataset.model))
 
 
 def _due(jobs: Sequence[ModelJob], now: datetime) -> list[UUID]:

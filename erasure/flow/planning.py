@@ -20,7 +20,7 @@ from erasure.domain.roles import Actor, deed
 from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
-from erasure.runs import case, explaining, foreseeing, holding, opening, webhooks, windows
+from erasure.runs import basis, case, explaining, foreseeing, holding, opening, webhooks, windows
 from erasure.runs.journal import RunStep
 from erasure.runs.once import looked_up_once
 from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
@@ -29,8 +29,8 @@ from erasure.stores.base import Explanation
 from erasure.transitions import move
 from lineage import downstream, keeping, selectors
 from lineage.documents import misplaced
-from lineage.graph import Dataset, Edge, Neighbours, Reach, walk
-from lineage.snapshot import Snapshot
+from lineage.graph import Dataset, Edge, Reach
+from lineage.part import Part
 
 # A plan stays true while rows grow a little; beyond this an officer must look again.
 GROWTH = 2
@@ -51,7 +51,8 @@ class Preview:
     edges: Sequence[Edge]
     roots: str
     fingerprints: Mapping[str, str]
-    catalogue: Snapshot
+    part: Part
+    basis: str
     warnings: Sequence[str] = field(default_factory=tuple)
     findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     explained: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
@@ -101,13 +102,9 @@ def preview_plan(request: ErasureRequest) -> Preview:
 
 def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Preview:
     wanted = case.wanted_of(given)
-    catalogue = selectors.snapshot()
-    datasets = catalogue.datasets
-    if only := request.only_store:
-        datasets = {a: d for a, d in datasets.items() if d.store == only}
-    start = {a: f for a, f in selectors.identity_start(set(wanted)).items() if a in datasets}
-    reach = walk(start, _within(datasets, catalogue))
-    world = _look_at(datasets, reach, stores, catalogue)
+    part = selectors.part(wanted, request.only_store)
+    datasets, reach = part.catalogue.datasets, part.reach
+    world = _look_at(part, stores)
     drafts = _drafted(keeps := holding.keeps_of(request), reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
     seeds = _seeds(reach, datasets)
@@ -123,10 +120,10 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     told = explaining.explain_steps(steps, edges, seeds, stores)
     drafts = [_accepting(draft, told.get(n), steps) for n, draft in enumerate(drafts)]
     steps = _run_steps(drafts)
-    found = opening.search(task, steps, given, stores)
+    found = opening.search(task, steps, given, stores, packed=explaining.unasked(steps, told))
     entries = opening.entries_of(found, steps)
     keeps = holding.recognised(request, found.needles, keeps)
-    counts = opening.counts_of(entries)
+    counts = opening.counts_of(found, entries)
     person, undo = str(request.id), windows.offered(request)
     for step in steps:
         if counts[person, step.ordinal]:
@@ -143,7 +140,8 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         edges=edges,
         roots=roots_hashes(task, found.findings, [person])[person],
         fingerprints=opening.relied_on(steps, world.inspections),
-        catalogue=catalogue,
+        part=part,
+        basis=basis.basis_of(part),
         warnings=[
             *holding.warnings_of(keeps, drafts),
             *_left_open(reach, world),
@@ -204,34 +202,17 @@ def _accepting(draft: Draft, told: Explanation | None, steps: Sequence[RunStep])
     return replace(draft, step=replace(draft.step, along=along)) if along else draft
 
 
-def _within(datasets: Mapping[str, Dataset], catalogue: Snapshot) -> Any:
-    """Neighbours that stay inside the datasets asked for (a replay looks at one store)."""
-
-    def neighbours(frontier: frozenset[str]) -> Neighbours:
-        out = catalogue.neighbours(frontier)
-        return Neighbours(
-            edges=tuple(e for e in out.edges if e.destination in datasets),
-            derivations=tuple(d for d in out.derivations if d.downstream in datasets),
-            in_order=out.in_order,
-        )
-
-    return neighbours
-
-
-def _look_at(
-    datasets: Mapping[str, Dataset], reach: Reach, stores: Stores, catalogue: Snapshot
-) -> World:
+def _look_at(part: Part, stores: Stores) -> World:
     """Inspect every store of the reach and of free text; refuse what has gone from it."""
-    entries = {s.name: s for s in catalogue.stores}
+    datasets, reach = part.catalogue.datasets, part.reach
+    entries = {s.name: s for s in part.catalogue.stores}
     names = {datasets[s.address].store for s in reach.stops}
     names |= {d.store for d in datasets.values() if d.free_text and d.action != "ignore"}
     inspections = {name: stores.get(name).inspect() for name in sorted(names)}
     world = World(
         datasets=datasets,
         stores=entries,
-        references=[
-            r for r in catalogue.references if r.holder in datasets and r.target in datasets
-        ],
+        references=part.catalogue.references,
         inspections=inspections,
     )
     for dataset in (datasets[stop.address] for stop in reach.stops):
@@ -314,16 +295,17 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         "steps": steps,
         "edges": [case.edge_to_json(e) for e in preview.edges],
         "seeds": preview.seeds,
-        "catalogue": keeping.keep(preview.catalogue),
+        "catalogue": preview.basis,
         "fingerprints": preview.fingerprints,
         "effects": sorted([found["code"], found["mark"]] for found in preview.findings),
         **({"undo": preview.undo} if preview.undo else {}),
     }
+    keeping.keep(preview.basis, preview.part)
     plan = Plan.objects.create(
         request=request,
         digest=_digest({**content, "roots": preview.roots, "ceilings": ceilings}),
         shape=_digest(content),
-        catalogue_version=preview.catalogue.version,
+        catalogue_version=preview.basis,
         fingerprints=preview.fingerprints,
         roots=preview.roots,
         edges=content["edges"],

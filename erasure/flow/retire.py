@@ -56,7 +56,7 @@ def assess(address: str, versions: Sequence[str] = ()) -> Assessment:
         dataset=dataset,
         versions=gone,
         left=tuple(v for v in present if v not in gone),
-        derived=tuple(d.downstream for d in selectors.derivations() if d.upstream == address),
+        derived=tuple(selectors.made_from([address])),
         deployed=tuple(dataset.model.get("deployed") or ()),
         serves=next((v for v in serving if v in gone), ""),
     )

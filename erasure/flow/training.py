@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -16,22 +16,26 @@ from django.db.models import Q
 from django.utils import timezone
 
 from erasure.connect import open_store
-from erasure.domain.errors import KeyDestroyed, LetheError, StoreError, UsageError, WrongState
+from erasure.domain.errors import (
+    AtWork,
+    KeyDestroyed,
+    LetheError,
+    StoreError,
+    UsageError,
+    WrongState,
+)
 from erasure.domain.models import (
-    OVERRULING,
-    Circumstances,
     Decision,
     ModelPolicy,
     VersionFacts,
-    decide,
     kept_until,
-    overruled,
     policy_of,
 )
 from erasure.domain.roles import deed
 from erasure.evidence import ledger
 from erasure.models import ModelJob
-from erasure.runs import modelling, owners, promoting, quarantining
+from erasure.runs import deciding, filtering, modelling, owners, promoting, quarantining
+from erasure.runs.deciding import decided
 from erasure.runs.lease import Fence, job_is_held, job_lease
 from erasure.runs.modelling import inferred_from
 from erasure.runs.pipelines import Pipelines
@@ -40,6 +44,7 @@ from erasure.transitions import move
 from lineage.graph import Dataset
 
 _BY = "trainer"
+_NO_FILTER = {"filtered_until": None}
 
 
 def train(job_id: UUID) -> ModelJob:
@@ -58,6 +63,8 @@ def train(job_id: UUID) -> ModelJob:
         _begin(job)
         try:
             return _carry_out(job, fence)
+        except AtWork as error:
+            return _ask_later(job, error)
         except StoreError as error:
             if not error.permanent:
                 ModelJob.objects.filter(pk=job.pk).update(error=str(error))
@@ -68,14 +75,20 @@ def train(job_id: UUID) -> ModelJob:
 
 
 def _is_ready(job: ModelJob, now: datetime) -> bool:
-    """One that waits for its owner, or for the end of a window, is carried on after that only."""
+    """One that waits for its owner, for the end of a window, or for a pipeline, is carried on after
+    that only."""
+    if job.state == "running" and job.pipeline:
+        return modelling.is_due(job, now)
     if job.state == "proposed":
         return bool(job.accepted_by)
     return job.state != "window" or job.window_until is None or job.window_until <= now
 
 
 def _begin(job: ModelJob) -> None:
-    """Count the attempt before anything is done: whoever is killed each time ends somewhere."""
+    """Count the attempt before anything is done: whoever is killed each time ends somewhere. To ask
+    a pipeline how far it is, is none."""
+    if job.pipeline:
+        return
     attempt = {"attempts": job.attempts + 1}
     if job.state == "running":
         ModelJob.objects.filter(pk=job.pk).update(**attempt)
@@ -86,6 +99,19 @@ def _begin(job: ModelJob) -> None:
              also={**attempt, "started_at": timezone.now()})  # fmt: skip
     except IntegrityError:
         raise WrongState(f"{job.dataset}: another job is at work on this model") from None
+
+
+def _ask_later(job: ModelJob, work: AtWork) -> ModelJob:
+    """The pipeline trains without a worker that waits for it: the sweep asks again."""
+    again = {
+        "pipeline": {"since": work.since, "ask": work.ask},
+        "due_at": timezone.now() + timedelta(seconds=work.seconds),
+        "due_why": "its pipeline is at work",
+        "error": "",
+    }
+    ModelJob.objects.filter(pk=job.pk, state="running").update(**again)
+    job.refresh_from_db()
+    return job
 
 
 def _carry_out(job: ModelJob, fence: Fence) -> ModelJob:
@@ -104,11 +130,82 @@ def _carry_out(job: ModelJob, fence: Fence) -> ModelJob:
         facts = inferred_from(job.dataset, store.facts(dataset, people))
         decisions = decided(job, facts, policy, timezone.now())
         _record(job, decisions, fence)
-        report = store.carry_out(_order(job, dataset, people, policy, decisions))
+        price = deciding.price(job, decisions, policy, timezone.now())
+        if not _is_paid(job):
+            if price.refused:
+                owners.tell(dataset, "is not trained", f"{job.dataset}: {price.refused}")
+                return stop(job, f"{job.dataset}: {price.refused}; {_DEAR}")
+            _charge(job, price, policy, fence)
+        report = store.carry_out(_order(job, dataset, people, policy, decisions, price))
+        _serve_again(store, dataset, decisions)
         if not report.get("proposed"):
             report |= promoting.promoted(job, dataset, store, report)
     report |= quarantining.derived(job, decisions)
+    if any(d.action == "filter" for d in decisions):
+        return _filtered(job, dataset, report, decisions, people, fence)
     return _settle(job, dataset, report, facts, fence)
+
+
+def _serve_again(store: TrainsModels, dataset: Dataset, decisions: Sequence[Decision]) -> None:
+    """What was taken out of service by the table, and is to stand behind a filter instead."""
+    behind = {d.version for d in decisions if d.action == "filter"}
+    for record in store.records(dataset) if behind else ():
+        if record["version"] in behind and record["out_of_service"]:
+            store.release(dataset, str(record["version"]))
+
+
+_DEAR = "raise model.cost.most, or decide for the version yourself"
+
+
+def _is_paid(job: ModelJob) -> bool:
+    """Whether what is done now was begun before: a version that waited, a pipeline at work, or
+    one that is triggered again under the same name."""
+    again = bool(job.accepted_by) or job.window_until is not None
+    return again or bool(job.pipeline)
+
+
+def _charge(job: ModelJob, price: deciding.Price, policy: ModelPolicy, fence: Fence) -> None:
+    """Before it is spent; each attempt costs what it costs."""
+    if policy.cost is None:
+        return
+    with transaction.atomic():
+        fence.check()
+        job.cost, job.cost_forecast = job.cost + price.least, price.told
+        job.save(update_fields=["cost", "cost_forecast"])
+
+
+def _filtered(
+    job: ModelJob,
+    dataset: Dataset,
+    report: Mapping[str, object],
+    decisions: Sequence[Decision],
+    people: frozenset[str],
+    fence: Fence,
+) -> ModelJob:
+    """Nobody was forgotten: answers about them are held back until a day, and the job waits. What
+    is on record is called suppression."""
+    last = min(d.until for d in decisions if d.action == "filter" and d.until)
+    policy = policy_of(dataset.model)
+    until = filtering.ends(last, job.deadline, policy.margin, timezone.now())
+    told = {
+        "job": str(job.id),
+        "model": job.dataset,
+        "versions": [d.version for d in decisions if d.action == "filter"],
+        "people": len(people),
+        "until": until.isoformat(timespec="seconds"),
+    }
+    with transaction.atomic():
+        fence.check()
+        also = {
+            "report": {**report, "suppression": {**told, "erased": "nobody"}},
+            "error": "", "attempts": 0, "asked_by": "", "filtered_until": until,
+            "due_at": until, "due_why": "the output filter ends",
+        }  # fmt: skip
+        ledger.record("model_suppression", told)
+        job = move(job, "queued", by=_BY, because="answers are held back until then", also=also)
+    words = f"{job.dataset}: until {until:%Y-%m-%d %H:%M}; serve it by model_filter's file only"
+    owners.tell(dataset, "stands behind an output filter", words)
+    return job
 
 
 def _order(
@@ -117,6 +214,7 @@ def _order(
     people: frozenset[str],
     policy: ModelPolicy,
     decisions: Sequence[Decision],
+    price: deciding.Price,
 ) -> Order:
     over = job.window_until is not None
     return Order(
@@ -129,23 +227,9 @@ def _order(
         call=Pipelines(job.dataset),
         propose=policy.propose and not job.accepted_by and not over,
         keep_until=None if over else kept_until(timezone.now(), job.deadline, policy),
+        begun=job.pipeline,
+        in_place_only=price.in_place_only,
     )
-
-
-def decided(
-    job: ModelJob, facts: Sequence[VersionFacts], policy: ModelPolicy, now: datetime
-) -> list[Decision]:
-    """What happens to each version, by the table or by the officer who overruled it."""
-    case = Circumstances(now=now, deadline=job.deadline, unlawful=quarantining.is_unlawful(job))
-    found = []
-    for one in facts:
-        decision = decide(one, policy, case)
-        said = job.overruled.get(one.version) or job.overruled.get("*")
-        # nobody can decide that somebody be forgotten in a version that does not know them
-        if said and decision.action != "none":
-            decision = overruled(decision, said["action"], by=said["by"], because=said["because"])
-        found.append(decision)
-    return found
 
 
 def _record(job: ModelJob, decisions: Sequence[Decision], fence: Fence) -> None:
@@ -194,7 +278,9 @@ def _wait(
     """For the owner, or for the end of the rollback window."""
     with transaction.atomic():
         fence.check()
-        also: dict[str, object] = {"report": dict(report), "error": "", "attempts": 0}
+        also: dict[str, object] = {
+            "report": dict(report), "error": "", "attempts": 0, "pipeline": {}, **_NO_FILTER
+        }  # fmt: skip
         if until:
             also["window_until"] = datetime.fromisoformat(until)
         return move(job, state, by=_BY, also=also)
@@ -208,7 +294,10 @@ def _reason(job: ModelJob, versions: object) -> str:
 def _done(job: ModelJob, report: Mapping[str, object], fence: Fence) -> ModelJob:
     with transaction.atomic():
         fence.check()
-        also = {"report": dict(report), "finished_at": timezone.now(), "error": ""}
+        also = {
+            "report": dict(report), "finished_at": timezone.now(), "error": "", "pipeline": {},
+            **_NO_FILTER,
+        }  # fmt: skip
         return move(job, "done", by=_BY, also=also)
 
 
@@ -217,45 +306,18 @@ def stop(job: ModelJob, why: str, *, to: str = "blocked") -> ModelJob:
     job.refresh_from_db()
     if job.state == "queued":
         return job
-    return move(job, to, by=_BY, because=why, also={"error": why})
+    return move(job, to, by=_BY, because=why, also={"error": why, "pipeline": {}})
 
 
 def due_jobs(now: datetime) -> Iterator[UUID]:
     """Jobs that may begin, or whose trainer died; the earliest deadline first."""
     ready = Q(state="queued") & (Q(due_at=None) | Q(due_at__lte=now))
-    ready |= Q(state="running") | Q(state="window", window_until__lte=now)
+    ready |= Q(state="running", pipeline={}) | Q(state="running", due_at__lte=now)
+    ready |= Q(state="window", window_until__lte=now)
     ready |= Q(state="proposed") & ~Q(accepted_by="")
     for job in ModelJob.objects.filter(ready).order_by("deadline", "due_at"):
         if job.state != "running" or not job_is_held(job.id):
             yield job.id
-
-
-@deed("overrule")
-def overrule(job: ModelJob, *, version: str, action: str, by: str, because: str) -> ModelJob:
-    """An officer decides for a version (``*``: for all that know somebody), with a reason.
-
-    Raises UsageError for another action or without a reason, WrongState once the job is at work
-    or over.
-    """
-    if action not in OVERRULING:
-        raise UsageError(f"{job.dataset}: the action must be one of {', '.join(OVERRULING)}")
-    if not because.strip():
-        raise UsageError(f"{job.dataset}: say why the decision is overruled")
-    with transaction.atomic():
-        fresh = ModelJob.objects.select_for_update().get(pk=job.pk)
-        if fresh.state in ("running", "done"):
-            raise WrongState(f"{job.dataset}: is {fresh.state}; it is too late to overrule")
-        fresh.overruled = {
-            **fresh.overruled, version: {"action": action, "by": by, "because": because.strip()}
-        }  # fmt: skip
-        fresh.save(update_fields=["overruled"])
-        ledger.record(
-            "model_overruled",
-            {"job": str(job.id), "model": job.dataset, "version": version, "action": action,
-             "by": by},
-        )  # fmt: skip
-    job.refresh_from_db()
-    return job
 
 
 @deed("train")

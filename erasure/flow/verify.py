@@ -140,11 +140,9 @@ def _by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:
 
 def declared_in(store: str) -> list[Declared]:
     """A store's datasets, each with the fields that tell whose a row is."""
-    references = selectors.references()
-    return [
-        Declared(dataset=d, owners=_owners(d, references))
-        for d in selectors.datasets(store).values()
-    ]
+    datasets = selectors.datasets(store)
+    references = selectors.around(datasets).references
+    return [Declared(dataset=d, owners=_owners(d, references)) for d in datasets.values()]
 
 
 def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...]:

@@ -35,8 +35,8 @@ def findings(request: ErasureRequest, plan: Plan | None = None) -> list[Met]:
     plan = plan or request.plans.filter(state__in=("draft", "approved")).first()
     if not request.ground or plan is None:
         return []
-    catalogue = selectors.datasets()
     steps = plan.steps.filter(counted__gt=0).values_list("dataset", flat=True)
+    catalogue = selectors.entries(steps)
     return [
         judge(
             request.ground,
@@ -58,7 +58,7 @@ def record_balance(
     ``person``'s or the ``controller``'s. Raises UsageError and WrongState."""
     if whose not in BALANCES:
         raise UsageError(f"whose: must be one of {', '.join(BALANCES)}")
-    if dataset not in selectors.datasets():
+    if dataset not in selectors.entries([dataset]):
         raise UsageError("dataset: is not in the catalogue; it is named DATASET.TABLE")
     with transaction.atomic():
         _refuse_closed(request)

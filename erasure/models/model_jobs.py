@@ -43,6 +43,22 @@ class ModelJob(models.Model):
     window_until = models.DateTimeField(
         null=True, blank=True, help_text="until when the replaced version is kept, not served"
     )
+    filtered_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="until when an output filter stands before the model; nobody is forgotten by it",
+    )
+    signal = models.CharField(
+        max_length=200, blank=True, help_text="drift or new data that it is to be trained again on"
+    )
+    signalled_at = models.DateTimeField(null=True, blank=True)
+    pipeline = models.JSONField(
+        default=dict, help_text="a training that was begun elsewhere: since when, where to ask"
+    )
+    cost = models.DecimalField(
+        max_digits=14, decimal_places=2, default=0, help_text="of the trainings begun so far"
+    )
+    cost_forecast = models.CharField(max_length=200, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

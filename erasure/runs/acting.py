@@ -15,7 +15,7 @@ from erasure.domain.steps import Step, last_day
 from erasure.evidence import ledger
 from erasure.models import Batch, ErasureRequest, Run, StoreRun
 from erasure.runs import capturing, case, explaining, holding, journal
-from erasure.runs.journal import RunStep
+from erasure.runs.journal import Opened, RunStep
 from erasure.runs.lease import Fence
 from erasure.runs.once import looked_up_once
 from erasure.runs.rounds import search_again
@@ -133,9 +133,8 @@ class _Actor:
 
     def _act(self, batches: Sequence[Batch]) -> None:
         people = case.people_of(self._run)
-        entries = {b.ordinal: journal.read_batch(b, people, self._keys) for b in batches}
-        every = [entry for listed in entries.values() for entry in listed]
-        works = journal.works_of(every, self.steps, self._store.name)
+        opened = [journal.open_batch(b, people, self._keys) for b in batches]
+        works = journal.works_in(opened, self.steps, self._store.name)
         with ledger.together():
             self._fence.check()
             self._begun()
@@ -143,6 +142,7 @@ class _Actor:
                 if batch.state == "found":
                     move(batch, "intent", by=_BY)
         if self._undoable:
+            every = [entry for batch in opened for entry in batch.entries()]
             receipts = capturing.act(
                 self._run, batches, self._store, works, self._secrets, every, self._fence
             )
@@ -153,21 +153,21 @@ class _Actor:
             worst = failures[0]
             raise StoreError(worst.dataset, f"postcondition failed: {worst.why}; look at the store")
         told = {o: r for (o, w), r in zip(works.items(), receipts, strict=True) if w.keys}
-        _done(batches, entries, told, self.steps, self._fence)
+        _done(opened, told, self.steps, self._fence)
 
 
 def _done(
-    batches: Sequence[Batch],
-    entries: Mapping[int, Sequence[Entry]],
+    opened: Sequence[Opened],
     told: Mapping[int, Receipt],
     steps: Sequence[RunStep],
     fence: Fence,
 ) -> None:
+    batches = [one.batch for one in opened]
     with ledger.together():
         fence.check()
-        for batch in batches:
-            counts = _receipts(entries[batch.ordinal], told, steps)
-            move(batch, "done", by=_BY, also={"receipts": counts})
+        for one in opened:
+            counts = _receipts(one, told, steps)
+            move(one.batch, "done", by=_BY, also={"receipts": counts})
         ledger.record(
             "batch",
             {
@@ -183,27 +183,23 @@ def _done(
 
 
 def _receipts(
-    entries: Sequence[Entry],
-    told: Mapping[int, Receipt],
-    steps: Sequence[RunStep],
+    opened: Opened, told: Mapping[int, Receipt], steps: Sequence[RunStep]
 ) -> dict[str, dict[str, Any]]:
     """Counts per person and step, from the written keys and never from a row count; and which of
     the person's entries the store left alone, by their places: a key may be personal."""
     told_of = {s.ordinal: _Told(s, told[s.ordinal]) for s in steps if s.ordinal in told}
-    people: dict[str, dict[str, Any]] = {}
-    for entry in entries:
+    people: dict[str, dict[str, Any]] = {person: {} for person in opened.groups}
+    for person, groups in opened.groups.items():
+        for group in groups:
+            about = told_of[group.ordinal]
+            line = people[person].setdefault(about.name, _empty_line(about.receipt))
+            if about.plain:
+                line["rows"] += group.counted()
+    odd = {ordinal for ordinal, about in told_of.items() if not about.plain}
+    for entry in opened.entries(odd) if odd else ():
         about = told_of[entry.ordinal]
         for person in entry.people:
-            lines = people.get(person)
-            if lines is None:
-                lines = people[person] = {}
-            line = lines.get(about.name)
-            if line is None:
-                line = lines[about.name] = _empty_line(about.receipt)
-            if about.plain:
-                line["rows"] += entry.key.count if entry.text else 0
-            else:
-                about.note(line, entry, person)
+            about.note(people[person][about.name], entry, person)
     return people
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from erasure.domain.errors import UsageError
 from erasure.domain.finding import Person, mode_of
 from erasure.domain.needles import Needle
+from erasure.domain.plan import STAYING
 from erasure.domain.steps import KEPT, Step, in_the_end
 from erasure.models import Plan
 from erasure.runs import journal
@@ -116,6 +117,15 @@ def _kept(effect: SideEffect, steps: Sequence[RunStep]) -> Step | None:
 def codes_along(told: Explanation, steps: Sequence[RunStep]) -> tuple[str, ...]:
     """Codes of the cascades that a step may let happen once its plan is approved."""
     return tuple(sorted(e.code for e in told.cascades if acceptable(e, steps)))
+
+
+def unasked(steps: Sequence[RunStep], told: Explanations) -> set[str]:
+    """Stores that need no keys of rows that are deleted to tell what would happen: nothing goes
+    along with them, and nothing stays there that they could be held by."""
+    stores = {s.store for s in steps}
+    stores -= {s.store for s in steps if s.ordinal in told and told[s.ordinal].cascades}
+    staying = (s for s in steps if s.step.action in STAYING and s.step.via == "deep")
+    return stores - {s.store for s in staying}
 
 
 def rows_along(

@@ -8,7 +8,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from erasure.domain.models import ACTIONS, Circumstances, Decision, decide, policy_of
+from erasure.domain import costs
+from erasure.domain.models import (
+    ACTIONS,
+    Circumstances,
+    Decision,
+    ModelPolicy,
+    decide,
+    policy_of,
+)
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.models import ErasureRequest
 from erasure.runs import quarantining
@@ -44,11 +52,13 @@ def decisions(
             continue
         policy = policy_of(dataset.model)
         facts = inferred_from(dataset.address, adapter.facts(dataset, people))
-        told[step.ordinal] = [_shown(decide(one, policy, case), one.guarantee) for one in facts]
+        told[step.ordinal] = [
+            _shown(decide(one, policy, case), one.guarantee, policy) for one in facts
+        ]
     return told
 
 
-def _shown(decision: Decision, own: str) -> dict[str, Any]:
+def _shown(decision: Decision, own: str, policy: ModelPolicy) -> dict[str, Any]:
     way = decision.action
     guarantee = _CLASS.get(way, own if way in ("unlearn", "approximate") else _TRAINED)
     if way == "retrain_shards":
@@ -59,4 +69,15 @@ def _shown(decision: Decision, own: str) -> dict[str, Any]:
         "words": ACTIONS[way],
         "reason": decision.reason,
         "guarantee": guarantee,
+        "cost": _cost(way, policy),
     }
+
+
+def _cost(way: str, policy: ModelPolicy) -> str:
+    """Whoever waits by then shares it; nothing where it costs nothing, or nobody has said."""
+    if policy.cost is None:
+        return ""
+    expected = costs.forecast(
+        [way], policy.cost, executions=policy.executions, references=policy.references
+    )
+    return str(expected) if expected.most else ""

@@ -76,7 +76,8 @@ def gather(
         known.setdefault(kind, set()).add(canonical(value, kind))
     with Stores() as stores:
         task = opening.task_of(plan, steps, given)
-        places = _places(request, plan, steps, task, find_rows(task, stores), stores)
+        found = find_rows(task, stores)
+        places = _places(request, plan, steps, task, found, stores, kinds=set(known))
         return _written(request, places, sink, passphrase, known, now)
 
 
@@ -87,8 +88,13 @@ def _places(
     task: Task,
     findings: Findings,
     stores: Stores,
+    *,
+    kinds: set[str],
 ) -> list[_Place]:
-    references = selectors.snapshot().references
+    around = selectors.around(s.step.dataset.address for s in steps)
+    now = selectors.part(kinds & set(selectors.identity_kinds()), request.only_store).catalogue
+    references = [*around.references, *now.references]
+    datasets = {**now.datasets, **around.datasets, **task.datasets}
     others: dict[str, int] = {}
     for address, via, counted in plan.steps.values_list("dataset", "via", "counted"):
         if via in ("mention", "shallow"):
@@ -99,7 +105,7 @@ def _places(
         dataset = task.datasets[s.step.dataset.address]
         rows = findings.rows.get(dataset.address, {}).values()
         own = [row for row in rows if str(request.id) in row.owners]
-        fields, withheld = exports.fields_of(dataset, references, task.edges, task.datasets)
+        fields, withheld = exports.fields_of(dataset, references, task.edges, datasets)
         store = stores.get(dataset.store)
         reads = isinstance(store, HandsOut)
         handed = Handed(

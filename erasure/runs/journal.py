@@ -1,7 +1,7 @@
 """What a run writes down before it destroys anything: keys in sealed batches, needles, the seed.
 
 One batch is one target transaction: everything of a store where that is up to 20,000 rows, else
-slices of 10,000 keys in step order, children first. Inside a batch each person has a segment
+slices of so many keys in step order, children first. Inside a batch each person has a segment
 sealed under their own key, so that one case can be shredded without the others.
 """
 
@@ -10,22 +10,26 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 
 from erasure import vault
-from erasure.domain.finding import KeyText, Person
+from erasure.domain.finding import KeyText, Person, key_text
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Step, step_from_json
+from erasure.domain.values import Scalar
 from erasure.models import Batch, Run, SealedNeedles
 from erasure.runs import segments
-from erasure.runs.segments import Became, Entry
+from erasure.runs.pieces import Piece, Pieces
+from erasure.runs.segments import Became, Entry, Group
 from erasure.stores.base import Key, Work
 from erasure.stores.insides import joined
 
-ONE_TRANSACTION = 20_000
-SLICE = 10_000
+SLICE = 20_000
+AT_ONCE = 8  # batches that are sealed before they are written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,22 +53,29 @@ def run_steps(run: Run) -> list[RunStep]:
 
 
 def write_batches(
-    run: Run, steps: Sequence[RunStep], entries: Iterable[Entry], *, round_: int
+    run: Run,
+    steps: Sequence[RunStep],
+    entries: Iterable[Entry],
+    *,
+    round_: int,
+    pieces: Pieces | None = None,
 ) -> int:
     """Seal the entries into batches per store; returns how many. Joins the caller's transaction.
-    ``round_`` 0: the run has none yet."""
-    by_store: dict[str, list[Entry]] = {}
-    store_of = {s.ordinal: s.store for s in steps}
+    ``round_`` 0: the run has none yet. ``pieces``: what a search has packed already."""
+    by_step: dict[int, list[Entry]] = {}
     for entry in entries:
-        by_store.setdefault(store_of[entry.ordinal], []).append(entry)
-    people = {person for listed in by_store.values() for e in listed for person in e.people}
-    keys = _keys(people, "deferred")
+        by_step.setdefault(entry.ordinal, []).append(entry)
+    people = {p for listed in by_step.values() for e in listed for p in e.people}
+    keys = _keys(people | (pieces.people if pieces else set()), "deferred")
     ordinal = run.batches.count() if round_ else 0
-    batches = []
-    for store in sorted(by_store):
-        listed = sorted(by_store[store], key=lambda e: e.ordinal)
-        for part in _slices(listed):
-            directory, sealed = _seal_segments(run.id, ordinal, part, keys)
+    found = _Parts(steps, by_step, pieces)
+    parts = (
+        (store, part) for store in sorted({s.store for s in steps}) for part in found.of(store)
+    )
+    while some := list(islice(parts, AT_ONCE)):
+        batches = []
+        for store, part in some:
+            directory, sealed = part.seal(run.id, ordinal, keys)
             batches.append(
                 Batch(
                     run=run,
@@ -76,33 +87,73 @@ def write_batches(
                 )
             )
             ordinal += 1
-    Batch.objects.bulk_create(batches)
-    return len(batches)
+        Batch.objects.bulk_create(batches)
+    return ordinal
 
 
-def _slices(entries: list[Entry]) -> Iterator[list[Entry]]:
-    size = len(entries) if len(entries) <= ONE_TRANSACTION else SLICE
-    for start in range(0, len(entries), max(size, 1)):
-        yield entries[start : start + size]
+class _Part:
+    """What goes into one batch."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._entries: dict[Person, list[Entry]] = {}
+        self._pieces: dict[Person, list[bytes]] = {}
+
+    def add(self, one: Entry | Piece) -> None:
+        """Take an entry, or several that are packed."""
+        if isinstance(one, Entry):
+            self.rows += 1
+            for person in one.people:
+                self._entries.setdefault(person, []).append(one)
+        else:
+            self.rows += one.rows
+            for person in one.people:
+                self._pieces.setdefault(person, []).append(one.text)
+
+    def seal(
+        self, run_id: UUID, ordinal: int, keys: Mapping[Person, bytes]
+    ) -> tuple[dict[str, list[int]], bytes]:
+        """The segments, and where each begins and how long it is."""
+        directory: dict[str, list[int]] = {}
+        sealed: list[bytes] = []
+        offset = 0
+        for person in sorted(self._entries.keys() | self._pieces.keys()):
+            text = segments.to_text(self._entries.get(person, ()), self._pieces.get(person, ()))
+            segment = vault.seal(keys[person], text, label=_label(run_id, ordinal, person))
+            directory[person] = [offset, len(segment)]
+            sealed.append(segment)
+            offset += len(segment)
+        return directory, b"".join(sealed)
 
 
-def _seal_segments(
-    run_id: UUID, ordinal: int, entries: list[Entry], keys: dict[Person, bytes]
-) -> tuple[dict[str, list[int]], bytes]:
-    rows: dict[Person, list[Entry]] = {}
-    for entry in entries:
-        for person in entry.people:
-            rows.setdefault(person, []).append(entry)
-    directory: dict[str, list[int]] = {}
-    pieces: list[bytes] = []
-    offset = 0
-    for person in sorted(rows):
-        text = segments.to_text(rows[person])
-        sealed = vault.seal(keys[person], text, label=_label(run_id, ordinal, person))
-        directory[person] = [offset, len(sealed)]
-        pieces.append(sealed)
-        offset += len(sealed)
-    return directory, b"".join(pieces)
+class _Parts:
+    """What is to be written down, divided into batches in the order of the steps."""
+
+    def __init__(
+        self,
+        steps: Sequence[RunStep],
+        entries: Mapping[int, Sequence[Entry]],
+        pieces: Pieces | None,
+    ) -> None:
+        self._steps, self._entries, self._pieces = steps, entries, pieces
+
+    def of(self, store: str) -> Iterator[_Part]:
+        """One transaction's worth after the other."""
+        ordinals = sorted(s.ordinal for s in self._steps if s.store == store)
+        part = _Part()
+        for one in chain.from_iterable(map(self._of_step, ordinals)):
+            size = 1 if isinstance(one, Entry) else one.rows
+            if part.rows and part.rows + size > SLICE:
+                yield part
+                part = _Part()
+            part.add(one)
+        if part.rows:
+            yield part
+
+    def _of_step(self, ordinal: int) -> Iterator[Entry | Piece]:
+        yield from self._entries.get(ordinal, ())
+        if self._pieces:
+            yield from self._pieces.of(ordinal)
 
 
 def _keys(people: Iterable[Person], purpose: str) -> dict[Person, bytes]:
@@ -118,30 +169,47 @@ def batch_keys(people: Iterable[Person]) -> dict[Person, bytes]:
     return _keys(people, "deferred")
 
 
-def read_batch(
+class Opened(NamedTuple):
+    """A batch with what is written down in it of some people."""
+
+    batch: Batch
+    groups: Mapping[Person, Sequence[Group]]
+
+    def entries(self, ordinals: Collection[int] | None = None) -> list[Entry]:
+        """Its entries, those of the steps ``ordinals`` alone, merged per row."""
+        merged: dict[tuple[int, KeyText], Entry] = {}
+        for person, groups in self.groups.items():
+            alone = frozenset({person})
+            became = _Became(self.batch, person) if self.batch.state == "done" else None
+            every = chain.from_iterable(group.entries(alone) for group in groups)
+            for at, entry in enumerate(every):
+                if ordinals is not None and entry.ordinal not in ordinals:
+                    continue
+                known = merged.setdefault((entry.ordinal, entry.text), entry)
+                if known is not entry:
+                    known.people |= alone
+                    known.key = joined(known.key, entry.key)
+                known.at[person] = at
+                if became is not None:
+                    known.became = became.of(entry.ordinal, at)
+        return list(merged.values())
+
+
+def open_batch(
     batch: Batch, people: Collection[Person], keys: Mapping[Person, bytes] | None = None
-) -> list[Entry]:
-    """The entries of ``people`` in a batch, merged per row; ``keys``: those of :func:`batch_keys`
-    where they are open already. Raises KeyDestroyed for a case that was shredded."""
-    merged: dict[tuple[int, KeyText], Entry] = {}
+) -> Opened:
+    """What a batch holds of ``people``; ``keys``: those of :func:`batch_keys` where they are open
+    already. Raises KeyDestroyed for a case that was shredded."""
     sealed = bytes(batch.sealed)
     owners = [person for person in sorted(batch.directory) if person in people]
     keys = batch_keys(owners) if keys is None else keys
+    groups = {}
     for person in owners:
         offset, length = batch.directory[person]
         label = _label(batch.run_id, batch.ordinal, person)
         plain = vault.unseal(keys[person], sealed[offset : offset + length], label=label)
-        alone = frozenset({person})
-        became = _Became(batch, person) if batch.state == "done" else None
-        for at, entry in enumerate(segments.from_text(plain, alone)):
-            known = merged.setdefault((entry.ordinal, entry.text), entry)
-            if known is not entry:
-                known.people |= alone
-                known.key = joined(known.key, entry.key)
-            known.at[person] = at
-            if became is not None:
-                known.became = became.of(entry.ordinal, at)
-    return list(merged.values())
+        groups[person] = segments.from_text(plain)
+    return Opened(batch, groups)
 
 
 def read_run(run: Run, people: Collection[Person]) -> Iterator[Entry]:
@@ -149,7 +217,7 @@ def read_run(run: Run, people: Collection[Person]) -> Iterator[Entry]:
     owners = {p for d in run.batches.values_list("directory", flat=True) for p in d}
     keys = batch_keys(owners & set(people))
     for batch in run.batches.all():
-        yield from read_batch(batch, people, keys)
+        yield from open_batch(batch, people, keys).entries()
 
 
 class _Became:
@@ -177,8 +245,40 @@ def works_of(entries: Iterable[Entry], steps: Sequence[RunStep], store: str) -> 
         found = keys.setdefault(entry.ordinal, {})
         known = found.get(entry.text)
         found[entry.text] = joined(entry.key, known) if known else entry.key
+    return _works({o: tuple(found.values()) for o, found in keys.items()}, steps, store)
+
+
+def works_in(opened: Sequence[Opened], steps: Sequence[RunStep], store: str) -> dict[int, Work]:
+    """The same of whole batches."""
+    groups: dict[int, list[Group]] = {}
+    for batch in opened:
+        for group in chain.from_iterable(batch.groups.values()):
+            groups.setdefault(group.ordinal, []).append(group)
+    return _works({o: _merged(found) for o, found in groups.items()}, steps, store)
+
+
+def _merged(groups: Sequence[Group]) -> tuple[Key, ...]:
+    """The keys of one step, each once. Plain values, which nearly all are, need not be written
+    out to be compared."""
+    plain = all(group.plain for group in groups)
+    merged: dict[tuple[Scalar, ...], Key] = {}
+    for group in groups:
+        keys = group.keys()
+        listed = {key.values if plain else key_text(key.values): key for key in keys}
+        for text in merged.keys() & listed.keys():
+            listed[text] = joined(listed[text], merged[text])
+        if merged:
+            merged.update(listed)
+        else:
+            merged = listed
+    return tuple(merged.values())
+
+
+def _works(
+    keys: Mapping[int, tuple[Key, ...]], steps: Sequence[RunStep], store: str
+) -> dict[int, Work]:
     return {
-        s.ordinal: Work(step=s.step, keys=tuple(keys.get(s.ordinal, {}).values()))
+        s.ordinal: Work(step=s.step, keys=keys.get(s.ordinal, ()))
         for s in steps
         if s.store == store
         and (s.ordinal in keys or (s.step.action == "delete" and s.step.via == "deep"))

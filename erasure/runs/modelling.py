@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from erasure.connect import open_store
 from erasure.domain.errors import StoreError
-from erasure.domain.models import Due, ModelPolicy, VersionFacts, Waiting, due, policy_of
+from erasure.domain.models import ModelPolicy, VersionFacts, policy_of
+from erasure.domain.queueing import Due, Waiting, due
 from erasure.models import ModelJob, ModelWait, Run
 from erasure.runs import case, journal
 from erasure.stores.trained import TrainsModels
@@ -57,15 +58,14 @@ def inferred_from(address: str, facts: Sequence[VersionFacts]) -> list[VersionFa
     """A version without a manifest may know whoever stands in what lineage says it learnt from."""
     if not any(f.inferred for f in facts):
         return list(facts)
-    trained_on = tuple(
-        sorted(d.upstream for d in selectors.derivations() if d.downstream == address)
-    )
+    trained_on = tuple(selectors.made_of(address))
     return [replace(f, trained_on=trained_on) if f.inferred else f for f in facts]
 
 
 def dataset_of(job: ModelJob, planned: Dataset) -> Dataset:
     """The model as the catalogue has it now, so that a recipe that was added since counts."""
-    return selectors.datasets(job.store).get(job.dataset, planned)
+    found = selectors.entries([job.dataset]).get(job.dataset)
+    return found if found is not None and found.store == job.store else planned
 
 
 def waiting_of(job: ModelJob, policy: ModelPolicy, *, of: int = 0, seconds: float = 0.0) -> Waiting:
@@ -80,6 +80,8 @@ def waiting_of(job: ModelJob, policy: ModelPolicy, *, of: int = 0, seconds: floa
         last=last,
         seconds=seconds,
         asked=bool(job.asked_by),
+        signal=job.signal,
+        signalled=job.signalled_at,
     )
 
 
@@ -109,8 +111,13 @@ def schedule(job: ModelJob, planned: Dataset, *, of: int = 0, seconds: float = 0
     job.people, job.deadline = totals["people"] or 0, totals["deadline"]
     policy = policy_of(dataset_of(job, planned).model)
     when: Due = due(waiting_of(job, policy, of=of, seconds=seconds), policy)
+    if job.filtered_until is not None and not job.asked_by:
+        near = job.deadline - policy.margin if job.deadline else job.filtered_until
+        if near > timezone.now():  # whoever has come since may have to be answered sooner
+            job.filtered_until = min(job.filtered_until, near)
+        when = Due(at=job.filtered_until, why="the output filter ends")
     job.due_at, job.due_why = when.at, when.why
-    job.save(update_fields=["people", "deadline", "due_at", "due_why"])
+    job.save(update_fields=["people", "deadline", "due_at", "due_why", "filtered_until"])
     return job
 
 
@@ -136,7 +143,8 @@ def requeue(job: ModelJob, *, by: str, because: str) -> ModelJob:
             heir.refresh_from_db()
             return heir
         fresh = {"asked_by": by, "due_at": timezone.now(), "due_why": "asked for", "error": ""}
-        anew = {"attempts": 0, "round": job.round + 1, "accepted_by": "", "window_until": None}
+        anew = {"attempts": 0, "round": job.round + 1, "accepted_by": "", "window_until": None,
+                "pipeline": {}, "filtered_until": None}  # fmt: skip
         return move(job, "queued", by=by, because=because, also={**fresh, **anew})
 
 
@@ -157,9 +165,7 @@ def alarmed() -> list[str]:
     """What is wrong with any model of the catalogue by itself, in words: altered, out of service,
     or trained on somebody who was forgotten. A store that is away is told too."""
     told = []
-    for address, dataset in sorted(selectors.datasets().items()):
-        if not dataset.model:
-            continue
+    for address, dataset in sorted(selectors.models_declared().items()):
         try:
             with open_store(dataset.store) as store:
                 found = store.alarms(dataset) if isinstance(store, TrainsModels) else []

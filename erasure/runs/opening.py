@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,8 +17,9 @@ from erasure.domain.steps import KEPT, Step, Via
 from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
-from erasure.runs import case, journal, windows
+from erasure.runs import basis, case, journal, windows
 from erasure.runs.journal import RunStep
+from erasure.runs.pieces import Pieces, going_of
 from erasure.runs.roots import roots_hashes
 from erasure.runs.searching import (
     Mentions,
@@ -33,6 +34,7 @@ from erasure.runs.segments import Entry
 from erasure.stores.base import Key, Selector
 from erasure.transitions import move, move_all
 from lineage import selectors
+from lineage.errors import UnknownIdentity
 from lineage.schema import Inspection
 
 _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
@@ -40,10 +42,12 @@ _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Everything one search over a run's people has found."""
+    """Everything one search over a run's people has found; ``pieces``: rows that simply go, which
+    are not among the findings."""
 
     task: Task
     findings: Findings
+    pieces: Pieces
     mentions: Mentions
     needles: Mapping[Person, set[Needle]]
 
@@ -51,25 +55,36 @@ class Search:
 def task_of(plan: Plan, steps: Sequence[RunStep], given: case.Given) -> Task:
     """What to search, from an approved plan: never wider than what was approved, and as it was
     approved, whatever has become of the catalogue since."""
+    edges = [case.edge_from_json(e) for e in plan.edges]
+    named = {s.step.dataset.address: s.step.dataset for s in steps}
+    passed = {end for e in edges for end in (e.origin, e.destination)} - named.keys()
     return Task(
-        datasets={
-            **selectors.datasets(),
-            **{s.step.dataset.address: s.step.dataset for s in steps},
-        },
-        edges=[case.edge_from_json(e) for e in plan.edges],
+        datasets={**selectors.entries(passed | plan.seeds.keys() - named.keys()), **named},
+        edges=edges,
         seeds=case.seeds_from_json(plan.seeds),
         guards=guards_of(s.step for s in steps),
         wanted=case.wanted_of(given),
     )
 
 
-def search(task: Task, steps: Sequence[RunStep], given: case.Given, stores: Stores) -> Search:
-    """Find by key, gather the needles, find by value."""
-    findings = find_rows(task, stores)
+def search(
+    task: Task,
+    steps: Sequence[RunStep],
+    given: case.Given,
+    stores: Stores,
+    *,
+    packed: Collection[str],
+) -> Search:
+    """Find by key, gather the needles, find by value. ``packed``: stores of which no row that
+    simply goes is looked at afterwards: it is only counted and written down."""
+    pieces = Pieces(going_of(steps, task.guards, packed), task.carries())
+    findings = find_rows(task, stores, pieces=pieces)
     needles = gather_needles(findings, task.datasets, stores)
+    for person, owned in pieces.needles.items():
+        needles.setdefault(person, set()).update(owned)
     case.add_given(needles, given)
     mentions = find_mentions([s.step for s in steps], needles, findings, stores)
-    return Search(task=task, findings=findings, mentions=mentions, needles=needles)
+    return Search(task=task, findings=findings, pieces=pieces, mentions=mentions, needles=needles)
 
 
 def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
@@ -206,32 +221,58 @@ def set_entries(steps: Sequence[RunStep], people: set[Person], stores: Stores) -
     return entries
 
 
-def counts_of(entries: Sequence[Entry]) -> Counter[tuple[Person, int]]:
+def counts_of(found: Search, entries: Sequence[Entry]) -> Counter[tuple[Person, int]]:
     """Rows per person and step, by its ordinal."""
-    return Counter((person, entry.ordinal) for entry in entries for person in entry.people)
+    counts = Counter((person, entry.ordinal) for entry in entries for person in entry.people)
+    return counts + found.pieces.counts
 
 
 def stale_members(
     requests: Sequence[ErasureRequest],
     plans: Mapping[UUID, Plan],
+    given: case.Given,
     found: Search,
     entries: Sequence[Entry],
 ) -> dict[UUID, str]:
     """Whose approved plan may not be carried out any more, and why."""
-    version = selectors.catalogue_version()
-    counts = counts_of(entries)
+    outdated = _outdated(requests, plans, given)
+    counts = counts_of(found, entries)
     roots = roots_hashes(found.task, found.findings, [str(r.id) for r in requests])
     stale = {}
     for request in requests:
         plan, person = plans[request.id], str(request.id)
-        if plan.catalogue_version != version:
-            stale[request.id] = "the catalogue has changed"
+        if request.id in outdated:
+            stale[request.id] = "the catalogue has changed where the plan rests on it"
         elif plan.roots != roots[person]:
             stale[request.id] = "the identifiers lead to other rows than those approved"
         for step in plan.steps.all():
             if counts[person, step.ordinal] > step.ceiling:
                 stale[request.id] = f"{step.dataset} holds many more rows than were approved"
     return stale
+
+
+def _outdated(
+    requests: Sequence[ErasureRequest], plans: Mapping[UUID, Plan], given: case.Given
+) -> set[UUID]:
+    """Whose plan would come out differently, the catalogue being what it is now. Nearly everybody
+    is known by the same kinds of identifier: those are asked about once."""
+    known: dict[tuple[frozenset[str], str, str], bool] = {}
+    found = set()
+    for request in requests:
+        kinds = frozenset(kind for kind, _ in given[str(request.id)])
+        name = (kinds, request.only_store, plans[request.id].catalogue_version)
+        if name not in known:
+            known[name] = _is_outdated(*name)
+        if known[name]:
+            found.add(request.id)
+    return found
+
+
+def _is_outdated(kinds: Iterable[str], store: str, rests_on: str) -> bool:
+    try:
+        return basis.changed(selectors.part(kinds, store), rests_on)
+    except UnknownIdentity:
+        return True
 
 
 def relied_on(steps: Sequence[RunStep], inspections: Mapping[str, Inspection]) -> dict[str, str]:
@@ -261,7 +302,7 @@ def write_run(
     plan: Plan,
     steps: Sequence[RunStep],
     requests: Sequence[ErasureRequest],
-    needles: Mapping[Person, set[Needle]],
+    found: Search,
     entries: Sequence[Entry],
     *,
     by: str,
@@ -279,8 +320,8 @@ def write_run(
                 for s in steps
             ],
         )
-        journal.seal_needles(run, needles)
-        written = journal.write_batches(run, steps, entries, round_=0)
+        journal.seal_needles(run, found.needles)
+        written = journal.write_batches(run, steps, entries, round_=0, pieces=found.pieces)
         StoreRun.objects.bulk_create(
             StoreRun(run=run, store=store, kind=kind)
             for store, kind in sorted({(s.store, s.kind) for s in steps})

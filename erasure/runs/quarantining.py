@@ -60,14 +60,9 @@ def still(report: Mapping[str, Any]) -> str:
 
 def downstream(address: str) -> Iterator[Dataset]:
     """Models derived from it, and from those; each once."""
-    edges = [(d.upstream, d.downstream) for d in selectors.derivations()]
-    seen, front = {address}, [address]
-    known = selectors.datasets()
+    seen, front = {address}, {address}
     while front:
-        here = front.pop()
-        for upstream, downstream in edges:
-            if upstream == here and downstream not in seen:
-                seen.add(downstream)
-                front.append(downstream)
-                if downstream in known and known[downstream].model:
-                    yield known[downstream]
+        front = set(selectors.made_from(front)) - seen
+        seen |= front
+        found = selectors.entries(front)
+        yield from (found[name] for name in sorted(found) if found[name].model)

@@ -24,6 +24,7 @@ from erasure.models import ErasureRequest, Run, StoreRun
 from erasure.runs import case, journal, opening
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence
+from erasure.runs.pieces import Pieces
 from erasure.runs.searching import Stores, Task, find_mentions, find_rows, gather_needles
 from erasure.runs.segments import Entry
 from erasure.stores.base import Selector
@@ -58,7 +59,9 @@ def _search(
         for person, found in gather_needles(fresh, task.datasets, stores).items():
             needles.setdefault(person, set()).update(found)
         mentions = find_mentions([s.step for s in steps], needles, fresh, stores)
-    return opening.Search(task=task, findings=findings, mentions=mentions, needles=needles)
+    return opening.Search(
+        task=task, findings=findings, pieces=Pieces({}, {}), mentions=mentions, needles=needles
+    )
 
 
 def _write(

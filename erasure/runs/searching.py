@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Literal
 
 from erasure.connect import open_store
+from erasure.domain.bulk import Block, Bulk, Plain, bulk_of
 from erasure.domain.finding import (
     Answer,
     Findings,
@@ -23,7 +25,9 @@ from erasure.domain.needles import Needle
 from erasure.domain.retention import parse_until
 from erasure.domain.steps import KEPT, Step
 from erasure.domain.values import Many, Value, fold
+from erasure.runs.pieces import Pieces
 from erasure.stores.base import Found, Key, Selector, Store
+from erasure.stores.blocks import FindsBlocks
 from lineage.graph import Dataset, Edge
 
 
@@ -80,30 +84,60 @@ class Task:
         return {a: tuple(dict.fromkeys(filter(None, found))) for a, found in names.items()}
 
 
-def find_rows(task: Task, stores: Stores, carried: Mapping[Edge, Wanted] | None = None) -> Findings:
-    """Every row of the people, to a fixpoint; ``carried``: values of rows that may be gone."""
+def find_rows(
+    task: Task,
+    stores: Stores,
+    carried: Mapping[Edge, Wanted] | None = None,
+    pieces: Pieces | None = None,
+) -> Findings:
+    """Every row of the people, to a fixpoint; ``carried``: values of rows that may be gone;
+    ``pieces`` takes the rows that simply go, which are not among the findings then."""
     carry = task.carries()
 
-    def search(lookup: Lookup, values: Sequence[Value]) -> Iterator[Answer]:
-        dataset = task.datasets[lookup.dataset]
-        selector = Selector(
-            dataset=dataset,
-            mode=lookup.mode if len(lookup.fields) == 1 else "together",
-            fields=lookup.fields,
-            carry=carry.get(lookup.dataset, ()),
-            guard=task.guards.get(lookup.dataset, ()),
+    def asked(dataset: str, fields: tuple[str, ...], mode: Literal["key", "email"]) -> Selector:
+        return Selector(
+            dataset=task.datasets[dataset],
+            mode=mode if len(fields) == 1 else "together",
+            fields=fields,
+            carry=carry.get(dataset, ()),
+            guard=task.guards.get(dataset, ()),
         )
+
+    def search(lookup: Lookup, values: Sequence[Value]) -> Iterator[Answer]:
+        selector = asked(lookup.dataset, lookup.fields, lookup.mode)
         several = frozenset(selector.fields).intersection(selector.guard)
-        for found in stores.get(dataset.store).find(selector, values):
+        for found in stores.get(selector.dataset.store).find(selector, values):
             key = found.key
             parts = _parts(found, selector) if several else _NONE
             yield Answer(key.values, found.matched, found.carry, key, parts)
 
-    resolver = Resolver(task.edges, task.datasets, search)
+    def blocks(plain: Plain, values: Sequence[Value]) -> Iterator[Block] | None:
+        selector = asked(plain.dataset, (plain.field,), "key")
+        store = stores.get(selector.dataset.store)
+        if pieces is None or not isinstance(store, FindsBlocks):
+            return None
+        return store.find_blocks(selector, values, pieces.also(plain.dataset))
+
+    bulk = _bulk(task, carry, pieces, blocks) if pieces is not None else None
+    resolver = Resolver(task.edges, task.datasets, search, bulk)
     resolver.start(task.seeds, task.wanted)
     if carried:
         resolver.resume(carried)
     return resolver.findings
+
+
+def _bulk(
+    task: Task,
+    carry: Mapping[str, tuple[str, ...]],
+    pieces: Pieces,
+    search: Callable[[Plain, Sequence[Value]], Iterator[Block] | None],
+) -> Bulk:
+    datasets = bulk_of(task.datasets, task.edges, {s.dataset for s in task.seeds}, pieces.going)
+    places = {}
+    for address in datasets:
+        width = len(task.guards.get(address, ()))
+        places[address] = {name: width + n for n, name in enumerate(carry.get(address, ()))}
+    return Bulk(datasets, search, pieces.keep, places)
 
 
 def _parts(found: Found, selector: Selector) -> Mapping[str, Many]:

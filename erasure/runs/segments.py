@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, Literal
+from itertools import chain, groupby
+from typing import Any, Literal, NamedTuple
 
 from erasure.domain.finding import KeyText, People, Person, key_text
 from erasure.domain.values import Scalar, rows_from_json, rows_to_json
@@ -33,17 +33,23 @@ class Entry:
     became: Became = ""
 
 
-def to_text(entries: Iterable[Entry]) -> bytes:
-    """Entries in order. Those of one shape stand together, so that what they have in common is
-    said once: ``[step, width of key, width of guard, names of carry, rows, whole]``."""
-    groups: list[list[Any]] = []
+def to_text(entries: Iterable[Entry], pieces: Iterable[bytes] = ()) -> bytes:
+    """Entries in order, then groups that are text already. Those of one shape stand together, so
+    that what they have in common is said once:
+    ``[step, width of key, width of guard, names of carry, rows, whole]``."""
+    groups: list[bytes] = []
     for shape, alike in groupby(entries, key=_shape):
         ordinal, width, guard, names, whole = shape
         listed = list(alike)
         rows = rows_to_json([(*e.key.values, *e.key.guard, *e.carry.values()) for e in listed])
         objects = None if whole else [[e.key.count, e.key.version] for e in listed]
-        groups.append([ordinal, width, guard, names, rows, objects])
-    return json.dumps(groups, separators=(",", ":")).encode()
+        groups.append(group_text([ordinal, width, guard, names, rows, objects]))
+    return b"[" + b",".join(chain(groups, pieces)) + b"]"
+
+
+def group_text(group: Sequence[Any]) -> bytes:
+    """One group."""
+    return json.dumps(group, separators=(",", ":")).encode()
 
 
 def _shape(entry: Entry) -> tuple[int, int, int, tuple[str, ...], bool]:
@@ -52,11 +58,47 @@ def _shape(entry: Entry) -> tuple[int, int, int, tuple[str, ...], bool]:
     return entry.ordinal, len(key.values), len(key.guard), tuple(entry.carry), whole
 
 
-def from_text(text: bytes, people: People) -> Iterator[Entry]:
-    """The entries of ``people``, who are one, in the order in which they were written."""
+class Group(NamedTuple):
+    """Entries of one shape, as they are written down: of each the values of its key, of its guard
+    and those that led on, one after the other. ``plain``: all of them are texts, integers or
+    NULL; ``objects``: count and version of each key, where it is no single row."""
+
+    ordinal: int
+    width: int
+    guard: int
+    names: Sequence[str]
+    rows: Sequence[tuple[Scalar, ...]]
+    plain: bool
+    objects: Sequence[tuple[int, str]] | None
+
+    def keys(self) -> list[Key]:
+        """The keys, in order."""
+        width, end = self.width, self.width + self.guard
+        if self.objects is not None:
+            pairs = zip(self.rows, self.objects, strict=True)
+            return [Key(row[:width], row[width:end], *odd) for row, odd in pairs]
+        if width == end:
+            return [Key(row[:width]) for row in self.rows]
+        return [Key(row[:width], row[width:end]) for row in self.rows]
+
+    def counted(self) -> int:
+        """How many rows they stand for; a step about a whole set has none."""
+        if not self.width:
+            return 0
+        return sum(o[0] for o in self.objects) if self.objects is not None else len(self.rows)
+
+    def entries(self, people: People) -> Iterator[Entry]:
+        """The same as entries of ``people``."""
+        names, end = self.names, self.width + self.guard
+        for key, row in zip(self.keys(), self.rows, strict=True):
+            carry = dict(zip(names, row[end:], strict=True)) if names else {}
+            yield Entry(self.ordinal, key, key_text(key.values), people, carry)
+
+
+def from_text(text: bytes) -> list[Group]:
+    """What one person's segment holds, in the order in which it was written."""
+    groups = []
     for ordinal, width, guard, names, rows, objects in json.loads(text):
-        carried = width + guard
-        for i, row in enumerate(rows_from_json(rows)):
-            key = Key(row[:width], row[width:carried], *(objects[i] if objects else ()))
-            carry = dict(zip(names, row[carried:], strict=True)) if names else {}
-            yield Entry(ordinal, key, key_text(key.values), people, carry)
+        plain, values = rows_from_json(rows)
+        groups.append(Group(ordinal, width, guard, names, values, plain, objects))
+    return groups

@@ -31,7 +31,7 @@ from erasure.models import (
     SuppressionEntry,
 )
 from erasure.runs import records, rescanning
-from lineage import keeping, selectors
+from lineage import selectors
 from lineage.graph import StoreEntry
 
 _SILENT = frozenset({"mention", "shallow", "refcount"})
@@ -187,20 +187,12 @@ class RunFacts:
 
 def facts_of(run: Run) -> RunFacts:
     """Read the facts of a run that has been verified."""
-    catalogue = selectors.snapshot()
-    datasets = catalogue.datasets
     return RunFacts(
         run=run,
         stores={s.store: s for s in run.stores.all()},
         scans={s.store: s for s in run.scans.order_by("store")},
-        entries=catalogue.stores,
-        scope={
-            "graph_hash": keeping.keep(catalogue),
-            "stores": len({d.store for d in datasets.values()}),
-            "datasets": len(datasets),
-            "fields": sum(len(d.fields) for d in datasets.values()),
-            "models": run.model_jobs.count(),
-        },
+        entries=selectors.stores(),
+        scope={**selectors.size(), "models": run.model_jobs.count()},
         windows={
             window.request_id: window.closed_at
             for window in run.undo_windows.exclude(closed_at=None)
@@ -241,7 +233,7 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str, steps: Steps
             "approved_by": plan.approved_by,
             "exceptions": _exceptions(steps, request.law),
         },
-        "scope": _scope(request, facts, plan.digest, later),
+        "scope": _scope(request, facts, plan, later),
         "locations": [_location(s, facts, later) for s in steps if spoken(s)],
         "backups": [
             {
@@ -357,13 +349,14 @@ def _exceptions(steps: Steps, law: str) -> list[dict[str, Any]]:
 
 
 def _scope(
-    request: ErasureRequest, facts: RunFacts, digest: str, later: Sequence[str]
+    request: ErasureRequest, facts: RunFacts, plan: Plan, later: Sequence[str]
 ) -> dict[str, Any]:
     found = facts.run.scan_results.filter(request=request)
     seen = set(found.values_list("store", flat=True))
     return {
+        "graph_hash": plan.catalogue_version,
         **facts.scope,
-        "plan": digest,
+        "plan": plan.digest,
         "searched_without_hit": [
             f"{s.store}: {s.collections} collections, {s.fields} fields, {s.rows} rows"
             for s in facts.scans.values()

@@ -261,6 +261,8 @@ class Effect:
 def comparable(value: object) -> str | None:
     """The canonical text of a value, or of several together; None for what equals nothing: NULL,
     NaN, broken text."""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, tuple):
         parts = [comparable(part) for part in value]
         return None if None in parts else canonical(tuple(parts))
@@ -277,7 +279,7 @@ def comparable(value: object) -> str | None:
 def folded(value: object) -> str | None:
     """:func:`comparable` without regard to case: how mailboxes are compared."""
     text = comparable(value)
-    return None if text is None else fold(text)
+    return None if text is None else text if text.isdecimal() and text.isascii() else fold(text)
 
 
 def masks(step: Step) -> bool:

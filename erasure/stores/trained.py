@@ -4,7 +4,7 @@ it out for everybody who waits, and taking a version out of service."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -31,7 +31,9 @@ class Order:
     and is not named was trained meanwhile: it is treated as the current one is. ``job``: the name
     under which a training is asked for elsewhere; ``call``: how. ``propose``: make and verify the
     new version, and let it wait; a second call without it goes on from there. ``keep_until``: the
-    version that was replaced is kept so long, and not served.
+    version that was replaced is kept so long, and not served. ``begun``: the training that was
+    begun elsewhere by an earlier call, as ``AtWork`` told it. ``in_place_only``: why a removal in
+    place may not give way to a training.
     """
 
     dataset: Dataset
@@ -43,6 +45,8 @@ class Order:
     call: Caller | None = None
     propose: bool = False
     keep_until: datetime | None = None
+    begun: Mapping[str, str] = field(default_factory=dict)
+    in_place_only: str = ""
 
 
 @runtime_checkable
@@ -56,7 +60,8 @@ class TrainsModels(Protocol):
         """Do what was decided; returns the evidence, as JSON without floats.
 
         Nothing is served that was not verified, and the current version stays as it is until the
-        new one was: raises StoreError, and then it is what it was. Idempotent; a second call
+        new one was: raises StoreError, and then it is what it was (AtWork: a
+        pipeline elsewhere trains). Idempotent; a second call
         after a crash goes on. ``proposed`` in it: the version that waits; ``kept``: version → until
         when (ISO).
         """
@@ -81,6 +86,9 @@ class TrainsModels(Protocol):
 
     def provenance(self, dataset: Dataset, version: str, signed: Mapping[str, Any]) -> None:
         """Register beside a version where it came from, signed."""
+
+    def key_of(self, dataset: Dataset) -> bytes:
+        """The model's own key, under which its manifests know people."""
 
     def alarms(self, dataset: Dataset) -> list[str]:
         """What is wrong with a model by itself, in words: an artifact that was altered, a version

@@ -65,6 +65,7 @@ STORE_OPTIONS: Mapping[str, Mapping[str, Check]] = {
         "lock_timeout": text,
         "statement_timeout": text,
         "purge": one_of("none", "vacuum", "vacuum_full"),
+        "refresh": list_of(text),
     },
     "files": {
         "format": text,
@@ -126,7 +127,20 @@ _MODEL = mapping(
                 "max_drift": number,
             }
         ),
-        "batch": mapping({"every": duration, "people": whole(1), "share": number}),
+        "batch": mapping(
+            {
+                "every": duration,
+                "people": whole(1),
+                "share": number,
+                "drift": number,
+                "new_data": number,
+            }
+        ),
+        "cost": mapping(
+            {"training": number, "currency": text, "most": number, "days": whole(1)},
+            required=["training", "currency"],
+        ),
+        "audit": mapping({"references": whole(4)}),
         "deadline_margin": duration,
         "most_seconds": number,
         "attempts": whole(1),

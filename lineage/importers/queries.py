@@ -10,17 +10,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lineage.columns import ColumnLineage, Flow, Relations
-from lineage.importers.sql_columns import Statement, read_statement, statements
+from lineage import naming
+from lineage.columns import ColumnLineage, Flow, Relation, Relations
+from lineage.importers.sql_columns import read_statement
+from lineage.importers.sql_statements import Statement, read_script
 
 Name = tuple[str, str]  # namespace and name, as events have them
 Parts = tuple[str, ...]
 # Others put nothing anywhere, and are not worth parsing.
 _FILLS = re.compile(
-    r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(?:create|insert|with|replace)\b", re.I | re.S
+    r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(?:(?:create|insert|with|replace|merge|copy|load|unload|call"
+    r"|do|execute|prepare|alter)\b|update\b.*\b(?:from|select|join)\b|select\b.*\binto\b)",
+    re.I | re.S,
 )
+# Two of these that differ in a value differ in the file.
+_FILES = re.compile(r"\s*(?:copy|load|unload)\b", re.I)
 _VALUES = re.compile(r"'(?:[^']|'')*'|\$\d+|\b\d[\d.]*\b")
 _MOST_SEEN = 100_000
+_MOST_TOLD = 20
 # Kind of a flow → how an event says it.
 _SUBTYPES = {
     "identity": "IDENTITY",
@@ -51,7 +58,7 @@ class _Target:
 
 
 class Queries:
-    """Reads queries one by one; see :meth:`events`. ``warnings`` repeat nothing of a text."""
+    """Reads queries one by one; see :meth:`events`."""
 
     def __init__(
         self,
@@ -67,13 +74,17 @@ class Queries:
         self._dialect = dialect
         self._found: dict[tuple[str, Name], _Target] = {}
         self._seen: set[int] = set()
-        self.warnings: list[str] = []
+        self._told: list[str] = []
+        self._unread: dict[str, list[str]] = {}
 
     def read(self, queries: Iterable[Query]) -> None:
         """Take in what these say. One that only differs in values from another is read once."""
         for query in queries:
-            shape = hash((query.job, _VALUES.sub("?", query.text)))
-            if shape in self._seen or not _FILLS.match(query.text):
+            if not _FILLS.match(query.text):
+                continue
+            same = query.text if _FILES.match(query.text) else _VALUES.sub("?", query.text)
+            shape = hash((query.job, same))
+            if shape in self._seen:
                 continue
             if len(self._seen) > _MOST_SEEN:
                 self._seen.clear()
@@ -82,22 +93,53 @@ class Queries:
 
     def script(self, query: Query) -> None:
         """Take in a text of any number of statements."""
-        told = statements(query.text, dialect=self._dialect)
+        told = read_script(query.text, dialect=self._dialect)
         if isinstance(told, str):
-            self.warnings.append(f"{query.place}: {told}")
+            self._unread.setdefault(told, []).append(query.place)
             return
-        for statement in told:
-            self._statement(statement, query)
+        for statement in told.statements:
+            if statement.source:
+                self._loaded(statement, query)
+            else:
+                self._statement(statement, query)
+        for unread in told.unread:
+            line = f", line {unread.line}" if "\n" in query.text.strip() else ""
+            self._unread.setdefault(unread.what, []).append(f"{query.place}{line}")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was not understood: how often, and the first places. Nothing of a text is in it."""
+        told = list(self._told)
+        for what, places in self._unread.items():
+            told += [f"{place}: {what}" for place in places[:_MOST_TOLD]]
+            if len(places) > _MOST_TOLD:
+                told.append(f"{len(places) - _MOST_TOLD} more statements: {what}")
+        if self._unread:
+            total = sum(map(len, self._unread.values()))
+            told.append(f"statements that may move data and were not read: {total}")
+        return told
+
+    def _into(self, statement: Statement) -> tuple[Relation | None, Name]:
+        if statement.file:
+            return None, _file(statement.file)
+        known = self._relations.find(statement.target)
+        return known, self._names[known.address] if known else self._elsewhere(statement.target)
+
+    def _loaded(self, statement: Statement, query: Query) -> None:
+        """A file's rows go into a table; which of its columns where, nobody says."""
+        _, into = self._into(statement)
+        target = self._found.setdefault((query.job, into), _Target(at=query.at))
+        target.at, target.whole = max(target.at, query.at), False
+        target.sources[_file(statement.source)] = None
 
     def _statement(self, statement: Statement, query: Query) -> None:
-        known = self._relations.find(statement.target)
-        into = self._names[known.address] if known else self._elsewhere(statement.target)
+        known, into = self._into(statement)
         columns = statement.columns or (known.columns if known and _inserts(statement) else ())
         read = read_statement(
             statement, target="", relations=self._relations, dialect=self._dialect, columns=columns
         )
         if read.reason:
-            self.warnings.append(f"{query.place}: what fills '{into[1]}': {read.reason}")
+            self._told.append(f"{query.place}: what fills '{into[1]}': {read.reason}")
             return
         target = self._found.setdefault((query.job, into), _Target(at=query.at))
         target.at = max(target.at, query.at)
@@ -127,6 +169,11 @@ class Queries:
                 "inputs": [_dataset(name, {}) for name in target.sources],
                 "outputs": [_dataset(into, facets)],
             }
+
+
+def _file(path: str) -> Name:
+    """A file as events name it."""
+    return naming.split(path) if "://" in path else ("file", path)
 
 
 def _inserts(statement: Statement) -> bool:

@@ -23,6 +23,20 @@ class Known:
     after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def named(catalogue: Catalogue) -> set[str]:
+    """Every address that the files name, in whatever way a dotted name can be read."""
+    found = {placed.value.address for placed in catalogue.datasets}
+    for placed in catalogue.datasets:
+        for name in placed.value.after:
+            found |= {_sibling(placed.value, name), name}
+    for reference in (placed.value for placed in catalogue.references):
+        path = f"{reference.target}.{reference.target_field}"
+        found |= {reference.holder, *(address for address, _ in _splits(path))}
+    for derivation in (placed.value for placed in catalogue.derivations):
+        found |= {derivation.upstream, derivation.downstream}
+    return found
+
+
 def resolve(catalogue: Catalogue, known: Known) -> Catalogue:
     """The same catalogue with targets, upstreams and ``after`` as addresses that exist.
 
@@ -97,12 +111,16 @@ def _dataset(placed: Placed[Dataset], fields: Mapping[str, frozenset[str]]) -> P
 
 def _after(placed: Placed[Dataset], name: str, fields: Mapping[str, frozenset[str]]) -> str:
     """A collection of the same dataset, or an address."""
-    sibling = f"{placed.value.address.removesuffix(placed.value.name)}{name}"
+    sibling = _sibling(placed.value, name)
     for address in (sibling, name):
         if address in fields:
             return address
     message = f"after: unknown collection '{name}'; {suggestion(sibling, fields)}"
     raise CatalogueError(placed.place, message)
+
+
+def _sibling(dataset: Dataset, name: str) -> str:
+    return f"{dataset.address.removesuffix(dataset.name)}{name}"
 
 
 def _reference(

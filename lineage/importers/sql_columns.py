@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
@@ -19,22 +18,11 @@ from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from lineage.columns import ColumnLineage, Flow, Relations
 from lineage.importers.sql_outputs import Outputs, Strength
 from lineage.importers.sql_reader import Reader, TooLarge
+from lineage.importers.sql_statements import LONGEST, Statement, fills, known
 
-LONGEST = 500_000  # characters
 MOST_FLOWS = 100_000
 # Its warnings quote the statement.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """A statement that makes or fills a relation out of a query. ``target``: its name as written,
-    outermost first; ``columns``: those it names itself."""
-
-    target: tuple[str, ...]
-    what: str
-    query: exp.Query
-    columns: tuple[str, ...] = ()
 
 
 def read_query(
@@ -53,7 +41,7 @@ def read_query(
     parsed = _parsed(sql, dialect)
     if isinstance(parsed, str):
         return ColumnLineage(reason=parsed)
-    found = next((s for s in map(_statement, parsed) if s is not None), None)
+    found = next((s for tree in parsed for s in fills(tree) or () if s.query is not None), None)
     if found is None:
         return ColumnLineage(reason="it holds no query")
     return read_statement(
@@ -69,7 +57,9 @@ def read_statement(
     dialect: str | None = None,
     columns: Sequence[str] = (),
 ) -> ColumnLineage:
-    """The same for a statement of :func:`statements`."""
+    """The same for a statement of a script."""
+    if statement.query is None:
+        return ColumnLineage(reason="it holds no query")
     try:
         query = _normalized(statement.query, dialect)
         reader = Reader(relations)
@@ -95,74 +85,27 @@ def read_statement(
     )
 
 
-def statements(sql: str, *, dialect: str | None = None) -> list[Statement] | str:
-    """What of a script makes or fills a relation out of a query, in order; or why it cannot be
-    read."""
-    parsed = _parsed(sql, dialect)
-    if isinstance(parsed, str):
-        return parsed
-    found = [s for s in map(_statement, parsed) if s is not None]
-    return [s for s in found if s.target]
-
-
-def _known(dialect: str | None) -> str | None:
-    return dialect if dialect and Dialect.get(dialect) else None
-
-
 def _parsed(sql: str, dialect: str | None) -> list[exp.Expr] | str:
     if len(sql) > LONGEST:
         return f"it is longer than {LONGEST} characters"
     try:
-        return [tree for tree in sqlglot.parse(sql, read=_known(dialect)) if tree is not None]
+        return [tree for tree in sqlglot.parse(sql, read=known(dialect)) if tree is not None]
     except RecursionError:
         return "it is nested too deeply"
     except ParseError as error:
         at = error.errors[0] if error.errors else {}
         place = f" (line {at['line']}, column {at['col']})" if at.get("line") else ""
-        return f"it cannot be parsed as {_known(dialect) or 'SQL'}{place}"
+        return f"it cannot be parsed as {known(dialect) or 'SQL'}{place}"
     except SqlglotError:
-        return f"it cannot be parsed as {_known(dialect) or 'SQL'}"
-
-
-def _statement(tree: exp.Expr) -> Statement | None:
-    if isinstance(tree, exp.Query):
-        return Statement(target=(), what="query", query=tree)
-    if not isinstance(tree, exp.Create | exp.Insert):
-        return None
-    query, into = tree.expression, tree.this
-    if not isinstance(query, exp.Query):
-        return None
-    outer = tree.args.get("with_")
-    if outer is not None and query.args.get("with_") is None:
-        query.set("with_", outer.copy())
-    columns: tuple[str, ...] = ()
-    if isinstance(into, exp.Schema):
-        columns = tuple(c.name for c in into.expressions)
-        into = into.this
-    if not isinstance(into, exp.Table):
-        return None
-    return Statement(
-        target=tuple(part.name for part in into.parts),
-        what=_what(tree),
-        query=query,
-        columns=columns,
-    )
-
-
-def _what(tree: exp.Expr) -> str:
-    if isinstance(tree, exp.Insert):
-        return "table"
-    if tree.find(exp.MaterializedProperty):
-        return "materialized view"
-    return str(tree.args.get("kind") or "table").lower()
+        return f"it cannot be parsed as {known(dialect) or 'SQL'}"
 
 
 def _normalized(query: exp.Query, dialect: str | None) -> exp.Query:
     """Unquoted names in the case that the database gives them. Where case counts for nothing, they
     stay as they are and are compared without it."""
-    used = Dialect.get_or_raise(_known(dialect))
+    used = Dialect.get_or_raise(known(dialect))
     folding = (NormalizationStrategy.LOWERCASE, NormalizationStrategy.UPPERCASE)
-    if used.normalization_strategy not in folding or not _known(dialect):
+    if used.normalization_strategy not in folding or not known(dialect):
         return query
     return normalize_identifiers(query.copy(), dialect=used)
 

@@ -69,6 +69,8 @@ class Reader:
             return self._set_operation(node, env, outer)
         if isinstance(node, exp.Select):
             return self._select(node, env, outer)
+        if isinstance(node, exp.DML):
+            return self._select(_returned(node), env, outer)
         return self._source(node, _Frame(env=env, outer=outer))
 
     def _with(
@@ -345,3 +347,16 @@ class Reader:
         if self._work > MOST_ORIGINS:
             raise TooLarge
         return origins
+
+
+def _returned(node: exp.DML) -> exp.Select:
+    """The query that gives what RETURNING gives: rows move from one table to another so."""
+    given = node.args.get("returning")
+    into = node.this.this if isinstance(node.this, exp.Schema) else node.this
+    also = [node.args.get("from_"), *(node.args.get("using") or ())]
+    sources = [one.this if isinstance(one, exp.From) else one for one in also if one is not None]
+    return exp.Select(
+        expressions=[one.copy() for one in given.expressions] if given is not None else [],
+        from_=exp.From(this=into.copy()),
+        joins=[exp.Join(this=source.copy()) for source in sources],
+    )

@@ -1,19 +1,19 @@
-"""The table of decisions about trained models, and when their jobs begin."""
+"""The table of decisions about trained models, and what the catalogue says of one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
+from erasure.domain.costs import Cost
 from erasure.domain.models import (
     Circumstances,
     ModelPolicy,
     VersionFacts,
-    Waiting,
     decide,
-    due,
     overruled,
     policy_of,
 )
@@ -106,7 +106,9 @@ def test_the_catalogue_is_read() -> None:
         {
             "guarantee": "bit-exact",
             "utility": {"metric": "auc", "min": 0.5, "max_slice_drop": 0.1},
-            "batch": {"every": "2w", "people": 10, "share": 0.01},
+            "batch": {"every": "2w", "people": 10, "share": 0.01, "drift": 0.2, "new_data": 0.1},
+            "cost": {"training": 12.5, "currency": "EUR", "most": 100, "days": 7},
+            "audit": {"references": 15},
             "deadline_margin": "5d",
             "anonymous": {"assessment": "DPIA 7", "until": "2027-01-01"},
         }
@@ -114,32 +116,20 @@ def test_the_catalogue_is_read() -> None:
     assert (policy.every, policy.people, policy.share) == (14 * DAY, 10, 0.01)
     assert (policy.margin, policy.metric, policy.low) == (5 * DAY, "auc", 0.5)
     assert policy.anonymous_until == date(2027, 1, 1)
+    assert (policy.drift, policy.new_data, policy.references) == (0.2, 0.1, 16)
+    assert policy.cost == Cost(training=Decimal("12.5"), currency="EUR", most=Decimal(100), days=7)
     assert policy_of({}) == ModelPolicy()
 
 
-WAITING = Waiting(people=2, since=NOW, of=1000, deadline=NOW + 20 * DAY)
-
-
 @pytest.mark.parametrize(
-    ("policy", "more", "at", "why"),
+    ("recipe", "times"),
     [
-        (ModelPolicy(), {}, NOW, "on demand"),
-        (ModelPolicy(every=7 * DAY), {}, NOW + 7 * DAY, "timetable"),
-        (ModelPolicy(every=7 * DAY), {"last": NOW - 6 * DAY}, NOW + DAY, "timetable"),
-        (ModelPolicy(every=90 * DAY), {}, NOW + 17 * DAY, "before the deadline"),
-        (ModelPolicy(people=3), {}, NOW + 17 * DAY, "before the deadline"),
-        (ModelPolicy(people=3), {"people": 3}, NOW, "3 people wait"),
-        (ModelPolicy(share=0.002), {}, NOW, "the share of people who wait"),
-        (ModelPolicy(share=0.1), {"deadline": None}, NOW, "no timetable"),
-        (ModelPolicy(people=9), {"asked": True}, NOW, "asked for"),
-        (
-            ModelPolicy(people=9), {"seconds": 86400.0}, NOW + 14 * DAY,
-            "before the deadline",
-        ),
+        ("package.module:function", 2),
+        ({"command": ["train"]}, 2),
+        ({"command": ["train"], "repeat": False}, 1),
+        ({"http": "https://ml.example.com"}, 1),
+        ({"project": "file:///srv/project"}, 1),
     ],
-)  # fmt: skip
-def test_a_job_begins_at_the_earliest_reason(
-    policy: ModelPolicy, more: dict[str, object], at: datetime, why: str
-) -> None:
-    found = due(replace(WAITING, **more), policy)  # type: ignore[arg-type]
-    assert (found.at, found.why) == (at, why)
+)
+def test_a_training_is_paid_for_as_often_as_it_is_executed(recipe: object, times: int) -> None:
+    assert policy_of({"recipe": recipe}).executions == times

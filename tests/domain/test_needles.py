@@ -186,3 +186,11 @@ def needle_equal(found: str, needle: str) -> bool:
 def test_a_text_without_needles_is_left_as_it_was(text: str) -> None:
     one = matcher("a needle that is nowhere")
     assert one.redact(text) == text
+
+
+@given(needles=st.lists(TEXTS, min_size=1, max_size=4), text=TEXTS, place=st.integers(0, 3))
+@example(needles=["Ann Archer", "030 5550009"], text="to Ann Archer", place=0)
+def test_in_a_very_long_text_the_same_is_found(needles: list[str], text: str, place: int) -> None:
+    found = Matcher(Needle(text=n, category="") for n in [*needles, text[place:]] if n.strip())
+    around = " \x1f " * 11_000
+    assert found.found_in(around + text + around) == found.found_in(f" {text} ")

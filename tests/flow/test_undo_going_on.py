@@ -197,7 +197,6 @@ def test_no_value_is_logged_or_sent_to_the_control_database(
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A transaction of the store takes two rows, where it takes thousands otherwise."""
-    monkeypatch.setattr("erasure.runs.journal.ONE_TRANSACTION", 2)
     monkeypatch.setattr("erasure.runs.journal.SLICE", 2)
 
 

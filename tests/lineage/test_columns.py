@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lineage.columns import ColumnLineage, Flow, Kind, Relation, Relations, through
-from lineage.importers.sql_columns import LONGEST, Statement, read_query, statements
+from lineage.importers.sql_columns import read_query
+from lineage.importers.sql_statements import LONGEST, Script, Statement, read_script
 
 CUSTOMER = Relation(
     address="shop.customer", parts=("db", "public", "customer"), columns=("id", "email", "name")
@@ -242,18 +243,21 @@ def test_a_long_chain_of_unions_is_read() -> None:
 
 
 def test_a_script_names_what_it_makes() -> None:
-    found = statements(
+    found = read_script(
         "DROP TABLE x; CREATE MATERIALIZED VIEW mart.best AS SELECT id FROM customer; "
         "INSERT INTO mart.log (who) SELECT email FROM customer; SELECT 1",
         dialect="postgres",
     )
-    assert not isinstance(found, str)
-    assert [(s.target, s.what, s.columns) for s in found] == [
+    assert isinstance(found, Script)
+    assert found.unread == []
+    assert [(s.target, s.what, s.columns) for s in found.statements] == [
         (("mart", "best"), "materialized view", ()),
         (("mart", "log"), "table", ("who",)),
     ]
-    assert all(isinstance(s, Statement) for s in found)
-    assert isinstance(statements("CREATE TABLE ((", dialect="postgres"), str)
+    assert all(isinstance(s, Statement) for s in found.statements)
+    broken = read_script("CREATE TABLE ((", dialect="postgres")
+    assert isinstance(broken, Script)
+    assert [u.what for u in broken.unread] == ["it cannot be parsed as postgres"]
 
 
 def flow(text: str, kind: Kind = "identity", *, masking: bool = False) -> Flow:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from lineage import frontier, selectors
+from lineage import batches, selectors
 from lineage.frontier import Frontier, dataset_entries
 from lineage.graph import walk
 from tests.lineage.atlas_cast import import_estate
@@ -41,7 +41,7 @@ def test_every_catalogue_of_the_scenarios_is_walked_alike(
 def test_a_large_estate_is_walked_alike_in_batches_of_any_size(
     batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frontier, "BATCH", batch)
+    monkeypatch.setattr(batches, "BATCH", batch)
     import_estate(80)
     assert same_walk() > 60
 

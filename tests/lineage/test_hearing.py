@@ -1,4 +1,4 @@
-"""What is learnt from events: merged by run, joined by alias, right after renames and drops."""
+"""What is learnt from events: merged by run, joined by alias, right after drops."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def everything() -> tuple[Any, ...]:
     names = HeardName.objects.values_list("address", "dataset__address", "until")
     rows = HeardDataset.objects.values_list("address", "kind", "fields", "tags", "emptied_at")
     return tuple(sorted(map(repr, part)) for part in (found, names, rows))
+
+
+def renamed(old: str, new: str, at: str) -> dict[str, Any]:
+    change = {
+        "lifecycleStateChange": "RENAME",
+        "previousIdentifier": {"namespace": "db", "name": old},
+    }
+    return run_event(inputs=[], outputs=[dataset(new, lifecycleStateChange=change)], at=at)
 
 
 def test_start_and_complete_of_a_run_are_one() -> None:
@@ -88,79 +96,6 @@ def test_an_alias_heard_late_joins_two_halves_of_the_graph() -> None:
     hear(run_event(inputs=[], outputs=[dataset("b", symlinks=link)]))
     assert flows() == {("db:a", "db:b"), ("db:b", "db:c"), ("db:b", "db:d")}
     assert HeardDataset.objects.filter(names__address="hive:default.b").get().address == "db:b"
-
-
-def renamed(old: str, new: str, at: str) -> dict[str, Any]:
-    change = {
-        "lifecycleStateChange": "RENAME",
-        "previousIdentifier": {"namespace": "db", "name": old},
-    }
-    return run_event(inputs=[], outputs=[dataset(new, lifecycleStateChange=change)], at=at)
-
-
-def test_a_renamed_dataset_keeps_what_flowed_in_and_frees_its_name() -> None:
-    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], at="2026-11-20T10:00:00Z"))
-    hear(renamed("b", "b_old", "2026-11-20T11:00:00Z"))
-    assert flows() == {("db:a", "db:b_old")}
-    hear(run_event(inputs=[dataset("x")], outputs=[dataset("b")], at="2026-11-20T12:00:00Z"))
-    assert flows() == {("db:a", "db:b_old"), ("db:x", "db:b")}
-
-
-def test_an_event_from_before_a_rename_that_comes_late_is_about_what_was_renamed() -> None:
-    hear(run_event(inputs=[dataset("a")], outputs=[dataset("b")], at="2026-11-20T10:00:00Z"))
-    hear(renamed("b", "c", "2026-11-20T11:00:00Z"))
-    hear(run_event(inputs=[dataset("late")], outputs=[dataset("b")], at="2026-11-20T10:30:00Z"))
-    assert flows() == {("db:a", "db:c"), ("db:late", "db:c")}
-
-
-def together(*pairs: tuple[str, str], at: str, state: str) -> dict[str, Any]:
-    outputs = [one for old, new in pairs for one in renamed(old, new, at)["outputs"]]
-    return run_event(inputs=[], outputs=outputs, at=at, run="swap", state=state)
-
-
-def two_tables() -> None:
-    """People flow into a, and nothing of them into b."""
-    hear(run_event(inputs=[dataset("people")], outputs=[dataset("a")], at="2026-11-20T09:00:00Z"))
-    hear(run_event(inputs=[dataset("plants")], outputs=[dataset("b")], at="2026-11-20T09:00:00Z"))
-
-
-SWAPPED = {("db:people", "db:b"), ("db:plants", "db:a")}
-STEPS = [("a", "tmp"), ("b", "a"), ("tmp", "b")]
-
-
-def test_tables_that_swap_names_step_by_step_stay_two() -> None:
-    two_tables()
-    for minute, (old, new) in enumerate(STEPS):
-        hear(renamed(old, new, f"2026-11-20T10:0{minute}:00Z"))
-    assert flows() == SWAPPED
-    for minute, (old, new) in enumerate(STEPS):  # and back, the next night
-        hear(renamed(old, new, f"2026-11-21T10:0{minute}:00Z"))
-    assert flows() == {("db:people", "db:a"), ("db:plants", "db:b")}
-
-
-@pytest.mark.parametrize(
-    "pairs", [STEPS, STEPS[::-1], [("a", "b"), ("b", "a")]], ids=["steps", "reversed", "at once"]
-)
-def test_tables_that_swap_names_in_one_statement_stay_two(pairs: list[tuple[str, str]]) -> None:
-    two_tables()
-    for hour, state in ((10, "START"), (11, "COMPLETE")):  # told twice, done once
-        hear(together(*pairs, at=f"2026-11-20T{hour}:00:00Z", state=state))
-    assert flows() == SWAPPED
-    later = run_event(inputs=[dataset("more")], outputs=[dataset("b")], at="2026-11-20T12:00:00Z")
-    hear(later)
-    assert flows() == {*SWAPPED, ("db:more", "db:b")}
-    hearing.forget()
-    hearing.learn()
-    assert flows() == {*SWAPPED, ("db:more", "db:b")}
-
-
-def test_three_tables_that_go_round_are_taken_for_one_rather_than_lost() -> None:
-    two_tables()
-    hear(run_event(inputs=[dataset("x")], outputs=[dataset("c")], at="2026-11-20T09:00:00Z"))
-    at = "2026-11-20T10:00:00Z"
-    hear(together(("a", "b"), ("b", "c"), ("c", "a"), at=at, state="COMPLETE"))
-    assert len({down for _, down in flows()}) == 1
-    assert {up for up, _ in flows()} == {"db:people", "db:plants", "db:x"}
 
 
 @pytest.mark.parametrize("how", ["DROP", "TRUNCATE"])

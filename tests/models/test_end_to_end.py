@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from erasure.domain.errors import StoreError
-from erasure.flow import decide, training
+from erasure.flow import decide, overrule
 from erasure.models import ErasureRequest, Event, ModelJob
 from erasure.runs import statement
 from lineage import selectors
@@ -120,7 +120,7 @@ def test_an_officer_overrules_with_a_reason_and_the_table_stays_readable(world: 
     world.describe(recipe=None)
     request = forget(SUBJECT)
     job = ModelJob.objects.get()
-    training.overrule(job, version="1", action="delete", by=OFFICER, because="nobody uses it")
+    overrule.overrule(job, version="1", action="delete", by=OFFICER, because="nobody uses it")
     decide.retry_blocked(request, by=OFFICER)
     work_off(request)
     assert request.state == "completed", request.blocked_because

@@ -16,13 +16,14 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from erasure.advance import due_jobs, perform
-from erasure.domain.errors import Fenced, UsageError, WrongState
+from erasure.domain.errors import Denied, Fenced, UsageError, WrongState
 from erasure.flow import decide, training
+from erasure.flow.signal import signal as told
 from erasure.models import ErasureRequest, ModelJob
 from erasure.runs import modelling
 from erasure.runs.lease import job_lease
 from erasure.tasks import TRAINING, train_model
-from tests.flow.cast import OFFICER
+from tests.flow.cast import INTRUDER, OFFICER
 from tests.flow.deeds import approved, work_off
 from tests.models.cast import NEIGHBOUR, OTHER, SUBJECT, World, email
 from tests.models.test_end_to_end import same_as_independent
@@ -95,6 +96,45 @@ def test_an_ordinary_new_version_without_them_closes_the_job(batched: World) -> 
     job = ModelJob.objects.get()
     assert job.due_why == "a newer version took their place"
     assert batched.versions() == ["2"]
+
+
+WATCHED = {"every": "4w", "drift": 0.2, "new_data": 0.1}
+
+
+@pytest.mark.parametrize(("what", "figure"), [("drift", 0.25), ("new_data", 0.5)])
+def test_drift_or_new_data_take_the_waiting_people_along(
+    world: World, what: str, figure: float
+) -> None:
+    world.train("bayes")
+    world.describe(batch=WATCHED)
+    request = waiting(SUBJECT)
+    assert told("models.forecast", what=what, figure=0.05, by=OFFICER) is None
+    swept()
+    request.refresh_from_db()
+    assert request.state == "executing"
+    job = told("models.forecast", what=what, figure=figure, by=OFFICER)
+    assert job is not None
+    assert f"{figure:g}, and" in job.due_why
+    second = waiting(NEIGHBOUR)  # comes in between, and is taken along
+    swept()
+    for one in (request, second):
+        one.refresh_from_db()
+        assert one.state == "completed", one.blocked_because
+    same_as_independent(world, "bayes", SUBJECT, NEIGHBOUR)
+    assert told("models.forecast", what=what, figure=figure, by=OFFICER) is None
+
+
+def test_whoever_may_not_train_tells_no_drift(world: World) -> None:
+    world.train("bayes")
+    world.describe(batch=WATCHED)
+    waiting(SUBJECT)
+    before = ModelJob.objects.values().get()
+    with pytest.raises(Denied):
+        told("models.forecast", what="drift", figure=1.0, by=INTRUDER)
+    for what, figure in (("weather", 1.0), ("drift", float("nan")), ("drift", -1.0)):
+        with pytest.raises(UsageError):
+            told("models.forecast", what=what, figure=figure, by=OFFICER)
+    assert ModelJob.objects.values().get() == before
 
 
 def test_an_officer_may_begin_at_once_or_cancel_with_a_reason(batched: World) -> None:

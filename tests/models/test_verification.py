@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from django.utils import timezone
 from erasure.domain.models import ModelPolicy
 from erasure.models import ModelJob
 from erasure.stores.model_registry import replacing
-from erasure.unlearning import audit
+from erasure.unlearning import audit, lira
 from tests.models.cast import NEIGHBOUR, SUBJECT, World
 from tests.models.test_end_to_end import _dataset, audit_of, forget, same_as_independent
 
@@ -71,6 +72,45 @@ def test_a_model_that_the_attack_recognises_them_in_is_not_promoted(
     assert "still recognises" in told["fell_back"]
     assert told["method"] == "batched exact retrain"
     assert "still recognises" in told["doubts"]
+
+
+def test_the_likelihood_ratio_is_measured_where_the_policy_asks_for_it(world: World) -> None:
+    world.train("sharded")
+    world.describe(audit={"references": 4})
+    told = audit_of(forget(SUBJECT, NEIGHBOUR))["checks"]
+    found = told["likelihood_ratio"]
+    assert found["references"] == "4"
+    assert found["verdict"] in ("passed", "without power", "failed")
+    for rate in ("power", "never_members", "forgotten"):
+        assert re.match(r"0\.\d{4} \[0\.\d+, [01]\.\d+\] of \d+", found[rate]), found[rate]
+    assert set(told["membership_inference"]) <= set(found)
+
+
+def test_the_likelihood_ratio_counts_as_the_other_attack_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.train("bayes")
+    world.describe(audit={"references": 4})
+    sure = audit.rate(90, 100)
+    failed = audit.Membership(power=sure, others=audit.rate(5, 100), forgotten=sure, chance=0.0)
+    monkeypatch.setattr(lira, "likelihood_ratio", lambda *_, **__: failed)
+    told = audit_of(forget(SUBJECT))
+    assert "likelihood ratio still recognises the people" in told["fell_back"]
+
+
+def test_without_enough_people_the_likelihood_ratio_says_why(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise ValueError("somebody stands in two of the samples")
+
+    world.train("bayes")
+    world.describe(audit={"references": 4})
+    monkeypatch.setattr(lira, "likelihood_ratio", refuses)
+    request = forget(SUBJECT)
+    assert request.state == "completed", request.blocked_because
+    told = audit_of(request)["checks"]["likelihood_ratio"]
+    assert told == "not measured: somebody stands in two of the samples"
 
 
 def test_below_its_minimum_nothing_is_promoted_and_the_old_version_stays(world: World) -> None:

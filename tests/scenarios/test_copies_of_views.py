@@ -25,7 +25,7 @@ CREATE MATERIALIZED VIEW contact AS SELECT id AS who, email FROM customer;
 """
 CATALOGUE = """
 store:
-  - {name: shop, kind: sql, url: "URL"}
+  - {name: shop, kind: sql, url: "URL"OPTIONS}
 dataset:
   - fides_key: shop
     erasure: {store: shop}
@@ -52,8 +52,9 @@ def url() -> Iterator[str]:
         yield url
 
 
-def declare(url: str, action: str) -> None:
-    text = CATALOGUE.replace("URL", url).replace("ACTION", action)
+def declare(url: str, action: str, refresh: str = "") -> None:
+    options = f", options: {{refresh: [{refresh}]}}" if refresh else ""
+    text = CATALOGUE.replace("URL", url).replace("ACTION", action).replace("OPTIONS", options)
     catalog.upsert(fideslang.read_text(text, "copies.yml"))
 
 
@@ -90,3 +91,27 @@ def test_a_case_is_not_finished_before_the_copy_was_refreshed(url: str) -> None:
     request = inline.run_inline(ErasureRequest.objects.get(pk=request.pk))
     assert request.state == "completed"
     assert contacts(url) == [2]
+
+
+def carried_out(url: str, refresh: str) -> ErasureRequest:
+    declare(url, "ignore", refresh)
+    request = opened()
+    inline.approve(request, by=CONSOLE, because="asked")
+    return inline.run_inline(ErasureRequest.objects.get(pk=request.pk))
+
+
+@pytest.mark.parametrize("name", ["contact", "public.contact"])
+def test_a_copy_that_the_store_may_refresh_is_built_anew_after_the_deletes(
+    url: str, name: str
+) -> None:
+    request = carried_out(url, name)
+    assert request.state == "completed", request.blocked_because
+    assert contacts(url) == [2]
+
+
+@pytest.mark.parametrize("name", ["contacts", "customer"])
+def test_what_cannot_be_refreshed_stops_the_case_and_is_named(url: str, name: str) -> None:
+    request = carried_out(url, name)
+    assert request.state == "blocked"
+    assert f"shop.{name}" in request.blocked_because
+    assert contacts(url) == [1, 2]

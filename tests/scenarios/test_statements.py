@@ -128,7 +128,8 @@ def test_a_run_takes_few_statements_however_many_rows_there_are(url: str) -> Non
     # Per table: found, deleted, checked, vacuumed. Beside them what acts by itself is looked at
     # twice, and before the commit; values are gathered where there are any.
     assert few["target"] <= 4 * TABLES + 5
-    # Per 10,000 keys: deleted, looked at, checked.
+    # Per batch: deleted, looked at, checked.
+    assert many["target"] - few["target"] <= 2 * -(-MANY // 10_000)
     assert many["target"] - few["target"] <= 3 * -(-MANY // SLICE)
     assert few["ours"] <= 50
     # Per batch: intent and done, each fenced, and its leaf of the ledger.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.steps import Step
 from erasure.domain.values import Scalar
 from erasure.stores.base import Key, Selector, Store, Work
+from erasure.stores.blocks import FindsBlocks
 from lineage.graph import Field
 from tests.stores.anonymising_conformance import AnonymisingConformance
 from tests.stores.company import (
@@ -56,6 +59,31 @@ class RowConformance(AnonymisingConformance, StoreConformance):
         (found,) = store.find(Selector(dataset=PERSON_SET, fields=("id",)), [given])
         assert found.key.values == (1,)
         assert found.matched == (given,)
+
+    @pytest.mark.parametrize("field", ["author_id", "id"])
+    def test_rows_found_in_blocks_are_those_found_one_by_one(
+        self, planted: Planted, store: Store, field: str
+    ) -> None:
+        if not isinstance(store, FindsBlocks):
+            pytest.skip("finds its rows one by one")
+        asked = Selector(
+            dataset=POST_SET, fields=(field,), carry=("id",), guard=("author_id", "body")
+        )
+        values: list[Scalar] = ["1", 2, 1.0, "100", 101, "none", None]
+        blocks = store.find_blocks(asked, values, ("body",))
+        assert blocks is not None
+        together = {
+            (row, matched, also)
+            for block in blocks
+            for row, matched, also in zip(block.rows, block.matched, block.also, strict=True)
+        }
+        one_by_one = {
+            ((*key.values, *key.guard, *carry.values()), matched, key.guard[1:])
+            for key, matched, carry in store.find(asked, values)
+        }
+        assert together == one_by_one
+        assert together
+        assert store.find_blocks(replace(asked, mode="email"), values) is None
 
     @pytest.mark.parametrize("given", ["1x", "01", True, b"1", 1.5, "١", "1e0"])
     def test_what_only_looks_like_a_key_finds_nothing(

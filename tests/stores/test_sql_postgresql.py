@@ -28,6 +28,7 @@ from tests.stores.company import (
 from tests.stores.conformance import told
 from tests.stores.postgresql import PostgresqlHarness
 from tests.stores.sql_common import SqlCommon
+from tests.stores.sql_harness import statements
 
 pytestmark = pytest.mark.postgres
 
@@ -283,4 +284,32 @@ def test_dates_that_python_does_not_know_hide_nothing_from_the_scan(
     store = harness.store()
     seen = list(store.scan([], SECRETS.needles))
     assert [h.field for h in seen if isinstance(h, Hit)] == ["mail"]
+    store.close()
+
+
+def test_of_many_rows_that_share_a_part_of_their_key_only_those_named_go(
+    harness: PostgresqlHarness,
+) -> None:
+    harness.clear()
+    harness.execute(
+        "CREATE TABLE line (no varchar(9), place int, word text, PRIMARY KEY (no, place))"
+    )
+    harness.execute(
+        "INSERT INTO line SELECT n::text, p, 'w' || p FROM generate_series(1, 300) n, "
+        "generate_series(1, 6) p"
+    )
+    lines = dataset("line", Field(name="word"))
+    step = Step(dataset=lines, action="delete", guard=("word",))
+    named = [Key((str(n), p), (f"w{p}",)) for n in range(2, 301, 2) for p in (1, 2, 3, 4)]
+    reused = Key(("2", 5), ("what stood there before",))
+    store = harness.store()
+    work = Work(step=step, keys=(*named, reused, Key(("301", 1), ("w1",))))
+    with statements() as sent:
+        (receipt,) = store.act([work], SECRETS)
+        assert store.check([work], SECRETS) == []
+    assert sum("ANY" in statement for statement in sent if "line" in statement) >= 2
+    assert (receipt.done, receipt.reused) == (len(named) + 1, (reused,))
+    left = {(n, p) for n, p in harness.execute("SELECT no::int, place FROM line")}
+    every = {(n, p) for n in range(1, 301) for p in range(1, 7)}
+    assert left == every - {(int(str(key.values[0])), key.values[1]) for key in named}
     store.close()

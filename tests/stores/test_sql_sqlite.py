@@ -139,6 +139,7 @@ def test_a_wrong_url_says_what_is_wrong(url: str, words: str) -> None:
     [
         ("purgee", "vacuum", "did you mean 'purge'"),
         ("purge", "hoover", "none, vacuum, vacuum_full"),
+        ("refresh", [""], "a list of names"),
         ("lock_timeout", "soon", "500ms"),
         ("rescan", "never", "inline, scheduled"),
     ],

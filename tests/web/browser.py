@@ -103,3 +103,11 @@ def photographed(html: str, folder: Path, name: str, *, width: int, height: int 
     size = f"--window-size={max(width, 500)},{height}"
     _run(size, f"--screenshot={picture}", frame.as_uri())
     return picture
+
+
+def printed(html: str, folder: Path) -> list[tuple[int, int]]:
+    """The page on paper: width and height of every sheet, in points."""
+    path, pdf = saved(html, folder), folder / "page.pdf"
+    _run(f"--print-to-pdf={pdf}", "--no-pdf-header-footer", path.as_uri())
+    boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf.read_bytes())
+    return [(round(float(width)), round(float(height))) for width, height in boxes]

@@ -16,7 +16,7 @@ from lineage.importers import fideslang
 from tests.lineage.atlas_cast import estate, import_estate
 from tests.lineage.events import dataset
 from tests.lineage.heard_cast import CATALOGUE, CUSTOMER, events, flow
-from tests.web.browser import measured
+from tests.web.browser import measured, printed
 from tests.web.conftest import LIST, Person, everything_written
 
 pytestmark = pytest.mark.django_db
@@ -232,3 +232,17 @@ def test_every_word_on_every_colour_can_be_read(theme: int) -> None:
     assert poor == []
     bars = [found[n] for n in found if n.startswith("hue-") or n in ("map-line", "map-lit")]
     assert [b for b in bars if contrast(b, page_colour) < 3] == []
+
+
+A4, A3, A2 = (842, 595), (1191, 842), (1684, 1191)
+
+
+@pytest.mark.parametrize(("size", "larger"), [(5, None), (40, A3), (300, A2)])
+def test_on_paper_the_picture_has_a_page_on_which_it_can_be_read(
+    officer: Person, tmp_path: Path, size: int, larger: tuple[int, int] | None
+) -> None:
+    import_estate(size)
+    sheets = printed(page(officer), tmp_path)
+    assert sheets[0] == sheets[-1] == A4
+    assert [sheet for sheet in sheets if sheet != A4] == ([larger] if larger else [])
+    assert len(sheets) <= 2 + size / 8  # the list is a list, and no pile of paper

@@ -146,7 +146,8 @@ class ModelRegistryStore:
         held = replacing.holders(folder, order.people)
         if kept := {v: until for v, until in folder.kept().items() if v in held}:
             return {**replacing.report(folder), "kept": kept}
-        left = [] if out else still_there(folder, order.people)
+        filtered = "filter" in order.actions.values()  # somebody decided that they stay for now
+        left = [] if out or filtered else still_there(folder, order.people)
         if left:
             raise StoreError(folder.place, left[0])
         return {**replacing.report(folder), **({"quarantined": sorted(out)} if out else {})}
@@ -205,6 +206,10 @@ class ModelRegistryStore:
     def retire(self, dataset: Dataset, versions: Collection[str]) -> dict[str, Any]:
         """See :class:`erasure.stores.trained.TrainsModels`."""
         return retiring.retire(self._model(dataset), versions)
+
+    def key_of(self, dataset: Dataset) -> bytes:
+        """See :class:`erasure.stores.trained.TrainsModels`."""
+        return Hasher(self._secret, self._model(dataset).model).key
 
     def alarms(self, dataset: Dataset) -> list[str]:
         """See :class:`erasure.stores.trained.TrainsModels`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from erasure.domain.errors import StoreError
@@ -60,7 +61,7 @@ def check(place: str, old: Old, new: Made, people: Collection[str], policy: Mode
             _slices(old.estimator, new.estimator, held, policy, checked)
             _drift(old.estimator, new.estimator, held, policy, checked)
     with recipe.one_thread(place):
-        _membership(old, new, people, checked)
+        _membership(old, new, people, policy, checked)
     return checked
 
 
@@ -140,30 +141,46 @@ def _drift(old: Any, new: Any, held: Held, policy: ModelPolicy, checked: Checked
         checked.doubts.append(f"answers drift: index {psi:.3f}, more than {policy.max_drift}")
 
 
-def _membership(old: Old, new: Made, people: Collection[str], checked: Checked) -> None:
+def _membership(
+    old: Old, new: Made, people: Collection[str], policy: ModelPolicy, checked: Checked
+) -> None:
     held, rows = new.trained.held, old.rows
     if held is None or rows is None:
         what = "nothing was held out" if held is None else "no rows of the people were kept"
         checked.found["membership_inference"] = f"not measured: {what}"
         return
-    from erasure.unlearning import audit
+    from erasure.unlearning import audit, lira
 
-    gone, stayed = rows.only(people), rows.without(people)
     sample = audit.Sample
-    result = audit.membership(
-        new.estimator,
-        forgotten=sample(features=gone.features, target=gone.target, people=gone.people),
-        members=sample(
-            features=stayed.features[:_MOST_ROWS],
-            target=stayed.target[:_MOST_ROWS],
-            people=stayed.people[:_MOST_ROWS],
-        ),
-        others=sample(
-            features=held.rows.features[:_MOST_ROWS],
-            target=held.rows.target[:_MOST_ROWS],
-            people=held.rows.people[:_MOST_ROWS],
-        ),
+    samples = {
+        "forgotten": _sample(sample, rows.only(people), None),
+        "members": _sample(sample, rows.without(people), _MOST_ROWS),
+        "others": _sample(sample, held.rows, _MOST_ROWS),
+    }
+    found = {"membership_inference": audit.membership(new.estimator, **samples)}
+    if policy.references:
+        attack = partial(lira.likelihood_ratio, references=policy.references)
+        try:
+            found["likelihood_ratio"] = attack(new.estimator, _trained_alike(new), **samples)
+        except ValueError as error:
+            # half of the people may be of one class, or the same person may be held out
+            checked.found["likelihood_ratio"] = f"not measured: {error}"
+    for name, result in found.items():
+        checked.found[name] = result.plain()
+        if result.verdict == "failed":
+            checked.doubts.append(f"{name.replace('_', ' ')} still recognises the people")
+    if "likelihood_ratio" in found:
+        checked.found["likelihood_ratio"]["references"] = str(policy.references)
+
+
+def _sample(sample: Any, rows: Any, most: int | None) -> Any:
+    return sample(
+        features=rows.features[:most], target=rows.target[:most], people=rows.people[:most]
     )
-    checked.found["membership_inference"] = result.plain()
-    if result.verdict == "failed":
-        checked.doubts.append("membership inference still recognises the people")
+
+
+def _trained_alike(new: Made) -> Any:
+    """How a reference model is made: the same estimator, on other rows."""
+    from sklearn.base import clone
+
+    return lambda features, target: clone(new.estimator).fit(features, target)

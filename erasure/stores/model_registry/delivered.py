@@ -67,6 +67,7 @@ def _asked(folder: ModelFolder, old: Manifest, order: Order, hasher: Hasher, dra
         params=how.params,
         person_key=how.person_key,
         person_kind=how.person_kind,
+        begun=order.begun,
     )
 
 

@@ -25,11 +25,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from erasure.domain.errors import DriverMissing, StoreError
+from erasure.domain.errors import AtWork, DriverMissing, StoreError
 from erasure.stores.trained import Caller
 
 ARTIFACT, MANIFEST, METRICS = "model.skops", "training.manifest", "metrics.json"
@@ -49,7 +50,8 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 class Asked:
     """``job`` names the training: asked twice under one name, a pipeline runs it once. ``people``:
     keyed hashes of who must not be in it; ``key``: the model's own, for its manifest;
-    ``tracking``: the address of the registry that a version is expected in, else the folder."""
+    ``tracking``: the address of the registry that a version is expected in, else the folder;
+    ``begun``: ``since`` when a pipeline is at work on it, and where to ``ask``."""
 
     job: str
     model: str
@@ -62,6 +64,7 @@ class Asked:
     person_key: str = ""
     person_kind: str = ""
     tracking: str = ""
+    begun: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """What every recipe is told; no secret and nobody's value."""
@@ -91,7 +94,7 @@ def kind_of(place: str, recipe: object) -> str:
 
 def deliver(place: str, recipe: object, asked: Asked, call: Caller | None) -> Path:
     """Have it trained; returns the folder in which the model lies. Raises StoreError: permanent
-    where the recipe fails, hangs or uses too much memory, passing while a pipeline is at work."""
+    where the recipe fails, hangs or uses too much memory, AtWork while a pipeline trains."""
     kind = kind_of(place, recipe)
     assert isinstance(recipe, Mapping)  # noqa: S101 - or it would have no kind
     _write(asked)
@@ -208,26 +211,37 @@ def _number(place: str, recipe: Mapping[str, Any], name: str, usual: float) -> f
 
 
 def _piped(place: str, recipe: Mapping[str, Any], asked: Asked, call: Caller | None) -> Path:
-    """Trigger, then ask until it has ended. The trigger may be repeated: its job's name is the
-    idempotency key, so that a crash in between begins nothing twice."""
+    """Trigger it, or ask once how far it is: nobody waits for a pipeline. The trigger may be
+    repeated: its job's name is the idempotency key, so that a crash begins nothing twice."""
     if call is None:
         raise StoreError(place, "a recipe behind an address is carried out by a model job only")
     seconds, poll = (_number(place, recipe, "seconds", 24 * _SECONDS),
                      _number(place, recipe, "poll", _POLL))  # fmt: skip
+    address = str(recipe["http"])
+    since = asked.begun.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
+    ask = asked.begun.get("ask") or address
+    over = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds() > seconds
+    try:
+        said = _said(place, _answer(recipe, asked, call, ask))
+    except StoreError as error:
+        if error.permanent or over or not asked.begun:
+            raise
+        said = {"state": "running", "poll": ask}  # away: it may be training all the same
+    if said["state"] == "done":
+        return _delivered(place, recipe, asked)
+    if said["state"] == "failed":
+        raise StoreError(place, "the pipeline says that the training failed; look there")
+    if over:
+        raise StoreError(place, f"the pipeline was not done after {seconds:g} seconds")
+    raise AtWork(place, since=since, ask=str(said.get("poll") or address), seconds=poll)
+
+
+def _answer(recipe: Mapping[str, Any], asked: Asked, call: Caller, ask: str) -> bytes:
     secret = str(recipe.get("secret", ""))
+    if asked.begun:
+        return call.get(ask, secret=secret, key=asked.job)
     body = json.dumps({**asked.plain(), "excluded": sorted(asked.people)}).encode()
-    answer = call.post(str(recipe["http"]), body, secret=secret, key=asked.job)
-    until = time.monotonic() + seconds
-    while True:
-        said = _said(place, answer)
-        if said["state"] == "done":
-            return _delivered(place, recipe, asked)
-        if said["state"] == "failed":
-            raise StoreError(place, "the pipeline says that the training failed; look there")
-        if time.monotonic() > until:
-            raise StoreError(place, f"the pipeline was not done after {seconds:g} seconds")
-        time.sleep(poll)
-        answer = call.get(str(said.get("poll") or recipe["http"]), secret=secret, key=asked.job)
+    return call.post(str(recipe["http"]), body, secret=secret, key=asked.job)
 
 
 def _said(place: str, answer: bytes) -> dict[str, Any]:

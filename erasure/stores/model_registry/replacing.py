@@ -35,7 +35,7 @@ from erasure.stores.model_registry.training import Made, Training
 from erasure.stores.trained import Order
 
 _IN_PLACE: frozenset[Action] = frozenset({"unlearn", "retrain_shards", "approximate"})
-_STAYS: frozenset[Action] = frozenset({"none", "refer", "quarantine"})
+_STAYS: frozenset[Action] = frozenset({"none", "refer", "quarantine", "filter"})
 
 
 def holders(folder: ModelFolder, people: frozenset[str]) -> dict[str, Manifest]:
@@ -173,6 +173,9 @@ def _replacement(folder: ModelFolder, old: Manifest, order: Order, hasher: Hashe
             return None
         except CannotForget as error:
             fell_back = str(error)
+            if order.in_place_only:
+                why = f"they cannot be taken out in place ({error}), and trained again"
+                raise StoreError(folder.place, f"{why} {order.in_place_only}") from None
             before = _old(folder, old, hasher)  # the estimator may have changed meanwhile
     new, checked, repeated = _retrained(folder, before, order, hasher)
     told = _retold(old, new.manifest, checked, order.policy.metric)

@@ -26,7 +26,7 @@ from erasure.stores.sql.kinds import Bpchar, Xml
 from lineage.errors import suggestion
 
 OPTIONS = frozenset(
-    {"schema", "lock_timeout", "statement_timeout", "purge", "max_concurrent", "rescan"}
+    {"schema", "lock_timeout", "statement_timeout", "purge", "refresh", "max_concurrent", "rescan"}
 )
 Purge = Literal["none", "vacuum", "vacuum_full"]
 PURGES: tuple[Purge, ...] = ("none", "vacuum", "vacuum_full")
@@ -60,12 +60,14 @@ IDLE = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of a store of kind ``sql``, checked; times in seconds, 0 for no limit."""
+    """Options of a store of kind ``sql``, checked; times in seconds, 0 for no limit. ``refresh``:
+    materialised views that are built anew after rows were deleted, in this order."""
 
     schema: str | None = None
     lock_timeout: float = LOCK_TIMEOUT
     statement_timeout: float = 0.0
     purge: Purge = "vacuum"
+    refresh: tuple[str, ...] = ()
     rescan: str | None = None
 
 
@@ -81,6 +83,7 @@ def read_options(place: str, given: Mapping[str, Any]) -> Options:
         lock_timeout=_seconds(place, "lock_timeout", given.get("lock_timeout", LOCK_TIMEOUT)),
         statement_timeout=_seconds(place, "statement_timeout", given.get("statement_timeout", 0)),
         purge=given.get("purge", "vacuum"),
+        refresh=_names(place, "refresh", given.get("refresh", ())),
         rescan=given.get("rescan"),
     )
 
@@ -88,6 +91,13 @@ def read_options(place: str, given: Mapping[str, Any]) -> Options:
 def _one_of(place: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise StoreError(place, f"option '{name}' must be one of: {', '.join(allowed)}")
+
+
+def _names(place: str, name: str, value: object) -> tuple[str, ...]:
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, str) and one for one in listed):
+        raise StoreError(place, f"option '{name}' must be a list of names")
+    return tuple(map(str, listed))
 
 
 def _seconds(place: str, name: str, value: object) -> float:

@@ -37,7 +37,7 @@ _NOTHING: Mapping[str, Scalar] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """Which columns a search reads, once each, the key's first."""
 
     address: Address
@@ -52,7 +52,7 @@ class _Reading:
     @cached_property
     def places(self) -> tuple[_Part, list[tuple[str, int]]]:
         """The guard's values of a row, and where the carried ones stand in it."""
-        guard = _part_of([self.place(n) for n in self.selector.guard])
+        guard = part_of([self.place(n) for n in self.selector.guard])
         return guard, [(n, self.place(n)) for n in self.selector.carry]
 
     def place(self, name: str) -> int:
@@ -88,7 +88,8 @@ class _Reading:
         )
 
 
-def _part_of(places: Sequence[int]) -> _Part:
+def part_of(places: Sequence[int]) -> _Part:
+    """What takes the values at those places out of a row."""
     if len(places) == 1:
         only = places[0]
         return lambda row: (row[only],)
@@ -103,27 +104,33 @@ def find(
     values: Sequence[Value],
 ) -> Iterator[Found]:
     """Stream the rows that match any value; a row matching several comes once."""
-    needed = (*selector.fields, *selector.carry, *selector.guard)
-    address = address_of(store, schema, selector.dataset, needed)
-    insides = insides_of(address.shape.table, needed)
-    names = tuple(dict.fromkeys((*address.key, *roots(needed, insides))))
-    reading = _Reading(address, selector, names, insides)
-    size = batch_size(connection)
+    reading = reading_of(store, schema, selector)
+    insides, size = reading.insides, batch_size(connection)
     if selector.mode == "text":
         yield from _by_text(connection, reading, values)
     elif selector.mode == "together":
         _refuse_inside(reading)
-        for batch in _batches(values, size):
+        for batch in batches_of(values, size):
             yield from _by_parts(connection, reading, batch)
     else:
-        found = (_by_value(connection, reading, batch) for batch in _batches(values, size))
+        found = (_by_value(connection, reading, batch) for batch in batches_of(values, size))
         # A row can match in two batches by two fields, or by two items of a list.
         several = len(selector.fields) > 1 or (insides and len(values) > size)
         each = chain.from_iterable(found)
         yield from _merged(each) if several else each
 
 
-def _batches(values: Sequence[Value], size: int) -> Iterator[list[Value]]:
+def reading_of(store: str, schema: Schema, selector: Selector, also: Sequence[str] = ()) -> Reading:
+    """What is read for that selector. Raises StoreError naming what is missing."""
+    needed = (*selector.fields, *selector.carry, *selector.guard, *also)
+    address = address_of(store, schema, selector.dataset, needed)
+    insides = insides_of(address.shape.table, needed)
+    names = tuple(dict.fromkeys((*address.key, *roots(needed, insides))))
+    return Reading(address, selector, names, insides)
+
+
+def batches_of(values: Sequence[Value], size: int) -> Iterator[list[Value]]:
+    """The values, so many at once."""
     # One value in all its spellings stays in one batch, so that its row comes once.
     by_text: dict[str | None, list[Value]] = {}
     for value in values:
@@ -164,6 +171,11 @@ class _Test:
                 self.known[value] = found
         return found
 
+    def all_matched(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Value, ...]]:
+        """The same of many rows."""
+        known, position, matched = self.known, self.position, self.matched
+        return [known.get(row[position]) or matched(row) for row in rows]
+
 
 @dataclass(frozen=True)
 class _TestInside(_Test):
@@ -190,7 +202,8 @@ class _TestInside(_Test):
         return found
 
 
-def _test(reading: _Reading, name: str, values: Sequence[Value]) -> _Test:
+def test_of(reading: Reading, name: str, values: Sequence[Value]) -> _Test:
+    """What confirms that a row's field equals one of the values."""
     inside = reading.insides.get(name)
     email = reading.selector.mode == "email"
     shape = reading.address.shape
@@ -205,9 +218,10 @@ def _test(reading: _Reading, name: str, values: Sequence[Value]) -> _Test:
     return _Test(reading.names.index(name), normal, wanted)
 
 
-def _condition(
-    connection: sa.Connection, reading: _Reading, name: str, test: _Test
+def condition_for(
+    connection: sa.Connection, reading: Reading, name: str, test: _Test
 ) -> sa.ColumnElement[bool]:
+    """What narrows to the rows that may."""
     address, email = reading.address, reading.selector.mode == "email"
     if isinstance(test, _TestInside):
         declared = reading.selector.dataset.get(name)
@@ -229,7 +243,7 @@ def _one_of(
 
 
 def _by_parts(
-    connection: sa.Connection, reading: _Reading, values: Sequence[Any]
+    connection: sa.Connection, reading: Reading, values: Sequence[Any]
 ) -> Iterator[Found]:
     """Each column narrows by itself; which rows hold the parts of one value is told here."""
     address, fields = reading.address, reading.selector.fields
@@ -258,13 +272,13 @@ def _by_parts(
 
 
 def _by_value(
-    connection: sa.Connection, reading: _Reading, values: Sequence[Value]
+    connection: sa.Connection, reading: Reading, values: Sequence[Value]
 ) -> Iterator[Found]:
-    tests = {name: _test(reading, name, values) for name in reading.selector.fields}
+    tests = {name: test_of(reading, name, values) for name in reading.selector.fields}
     tests = {name: test for name, test in tests.items() if test.wanted}
     if not tests:
         return
-    conditions = [_condition(connection, reading, name, test) for name, test in tests.items()]
+    conditions = [condition_for(connection, reading, name, test) for name, test in tests.items()]
     inside = {name: test for name, test in tests.items() if isinstance(test, _TestInside)}
     statement = reading.statement().where(sa.or_(*conditions))
     rows = _stream(connection, statement, short=len(values) <= SHORT)
@@ -288,7 +302,7 @@ def _mailbox(
 
 
 def _by_text(
-    connection: sa.Connection, reading: _Reading, values: Sequence[Value]
+    connection: sa.Connection, reading: Reading, values: Sequence[Value]
 ) -> Iterator[Found]:
     """Every row with text is read once and tested in one pass, however many needles there are."""
     texts = [text for value in values if (text := comparable(value))]
@@ -312,7 +326,7 @@ def _by_text(
                 yield reading.found(row, tuple(matcher.needles[i].text for i in sorted(hits)))
 
 
-def _hits(reading: _Reading, row: Sequence[Any], matcher: Matcher) -> set[int]:
+def _hits(reading: Reading, row: Sequence[Any], matcher: Matcher) -> set[int]:
     """The needles in the fields themselves, not elsewhere in their documents."""
     hits: set[int] = set()
     for name in reading.selector.fields:
@@ -323,7 +337,7 @@ def _hits(reading: _Reading, row: Sequence[Any], matcher: Matcher) -> set[int]:
     return hits
 
 
-def _refuse_inside(reading: _Reading) -> None:
+def _refuse_inside(reading: Reading) -> None:
     inside = next((n for n in reading.selector.fields if n in reading.insides), None)
     if inside is not None:
         raise StoreError(

@@ -37,6 +37,8 @@ _FALSE = ("false", "f", "0")
 
 
 def _whole(value: object, biggest: int = _BIGGEST) -> int | None:
+    if type(value) is int:  # nearly all keys are
+        return value if -_BIGGEST <= value <= biggest else None
     text = comparable(value)
     if text is None or not _INTEGER.fullmatch(text):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import sqlalchemy as sa
 
@@ -45,7 +46,7 @@ class Task:
     effect: Effect
     keys: Keys
 
-    @property
+    @cached_property
     def guard(self) -> tuple[str, ...]:
         """Names of the columns that every mutation tests beside the key; what is inside one is
         tested before, under the row's lock."""
@@ -201,7 +202,7 @@ class Batch:
         if not task.keys:
             return receipt_of(task.work, task.keys)
         kept = self._shared(task) if task.work.step.via == "refcount" else set()
-        keys = {values: key for values, key in task.keys.items() if values not in kept}
+        keys = {v: key for v, key in task.keys.items() if v not in kept} if kept else task.keys
         if task.work.step.via == "refcount":
             self._break_cycles(task, keys)
         reused: list[Key] = []
@@ -209,7 +210,7 @@ class Batch:
         if keys and not task.effect.untouched:
             act = self._remove if task.effect.removes else self._change
             reused = act(task, keys)
-        stay = [key for values, key in task.keys.items() if values in kept]
+        stay = [task.keys[values] for values in task.keys if values in kept] if kept else []
         receipt = receipt_of(task.work, task.keys, reused=reused, kept=stay)
         along = {task.keys[values]: dict(counts) for values, counts in self._along.items()}
         return replace(receipt, along=along) if along else receipt
@@ -225,9 +226,11 @@ class Batch:
     def _remove(self, task: Task, keys: Keys) -> list[Key]:
         place = task.address.place
         keys, others = self._theirs(task, keys) if task.effect.guarded else (keys, [])
-        guards = {values: task.guard_of(key) if task.guard else () for values, key in keys.items()}
+        guards: Guards = dict.fromkeys(keys, ())
         if self._changed:
             guards = {values: self._guard(task, values) for values in keys}
+        elif task.guard:
+            guards = {values: task.guard_of(key) for values, key in keys.items()}
         following = Following(
             self._connection,
             self._store,

@@ -30,6 +30,8 @@ def purge(
     engine: sa.Engine, store: str, schema: Schema, options: Options, datasets: Sequence[Dataset]
 ) -> Purged:
     """Remove what deleted rows left behind, as far as the store's options allow."""
+    if options.refresh:
+        _refresh(engine, store, options.refresh)
     if options.purge == "none":
         return Purged(residue="logically_deleted", note="the store's option 'purge' is none")
     if engine.dialect.name == "sqlite":
@@ -43,6 +45,21 @@ def purge(
         if engine.dialect.name in ("mysql", "mariadb"):
             return _innodb(connection, store, shapes, full=full)
     return Purged(residue="logically_deleted", note="what this engine leaves is not known")
+
+
+def _refresh(engine: sa.Engine, store: str, views: Sequence[str]) -> None:
+    """A materialised view is a copy until it is built anew; the search by value reads it after
+    this, whether or not it is listed. Twice does no harm."""
+    if engine.dialect.name != "postgresql":
+        raise StoreError(store, "option 'refresh': only PostgreSQL has materialised views")
+    preparer: Any = engine.dialect.identifier_preparer
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for view in views:
+            name = ".".join(preparer.quote(part) for part in view.split("."))
+            try:
+                connection.exec_driver_sql(f"REFRESH MATERIALIZED VIEW {name}")
+            except sa.exc.SQLAlchemyError as error:
+                raise translate(error, f"{store}.{view}") from None
 
 
 def _sqlite(engine: sa.Engine, store: str) -> Purged:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from erasure.domain.bulk import Block
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle, needles_of_row
 from erasure.domain.values import Scalar, Value, holds
@@ -33,6 +34,7 @@ from erasure.stores.base import (
 from erasure.stores.insides import insides_of, roots, told, values_of
 from erasure.stores.sql.address import address_of
 from erasure.stores.sql.along import count_along
+from erasure.stores.sql.blocks import block_reading, find_blocks
 from erasure.stores.sql.check import check
 from erasure.stores.sql.connection import (
     OPTIONS,
@@ -45,7 +47,7 @@ from erasure.stores.sql.connection import (
 from erasure.stores.sql.effects import side_effects
 from erasure.stores.sql.errors import translated
 from erasure.stores.sql.explain import explain
-from erasure.stores.sql.find import find, read
+from erasure.stores.sql.find import Reading, find, read
 from erasure.stores.sql.foresee import foresee
 from erasure.stores.sql.images import Images
 from erasure.stores.sql.mutate import (
@@ -114,6 +116,21 @@ class SqlStore:
         place = self._place(schema, selector.dataset)
         with translated(place), self._reading().connect() as connection:
             yield from find(connection, self.name, schema, selector, values)
+
+    def find_blocks(
+        self, selector: Selector, values: Sequence[Value], also: Sequence[str] = ()
+    ) -> Iterator[Block] | None:
+        """The same, many rows together; None where the fields asked for do not allow it."""
+        schema = self._known()
+        with translated(self._place(schema, selector.dataset)):
+            reading = block_reading(self.name, schema, selector, also)
+        return None if reading is None else self._blocks(reading, values, also)
+
+    def _blocks(
+        self, reading: Reading, values: Sequence[Value], also: Sequence[str]
+    ) -> Iterator[Block]:
+        with translated(reading.address.place), self._engine.connect() as connection:
+            yield from find_blocks(connection, reading, values, also)
 
     def read(self, dataset: Dataset, fields: Sequence[str]) -> Iterator[tuple[Scalar, ...]]:
         """Stream the values of ``fields``, for recognising people after a restore."""

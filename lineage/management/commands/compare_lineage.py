@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from lineage import keeping, selectors
 from lineage.errors import CatalogueError
+from lineage.snapshot import Snapshot
 
 _USAGE = 2
 
@@ -31,11 +32,18 @@ class Command(BaseCommand):
         if old is None:
             raise CommandError("no graph is kept yet; one is kept with every plan", returncode=2)
         try:
-            before = keeping.kept(old)
-            given = options["new"]
-            after = keeping.kept(given) if given else keeping.graph_of(selectors.snapshot())
+            before, given = keeping.kept(old), options["new"]
+            after = keeping.kept(given).graph if given else keeping.graph_of(_now(before))
         except CatalogueError as error:
             raise CommandError(str(error), returncode=_USAGE) from None
-        lines = list(keeping.compare(before, after))
+        lines = list(keeping.compare(before.graph, after))
         for line in lines or [f"nothing changed since {old[:12]}"]:
             self.stdout.write(line)
+
+
+def _now(kept: keeping.Kept) -> Snapshot:
+    """What a plan for the same people would be made on by now."""
+    if kept.kinds is None:
+        return selectors.snapshot()
+    kinds = set(kept.kinds) & set(selectors.identity_kinds())
+    return selectors.part(kinds, kept.store).catalogue

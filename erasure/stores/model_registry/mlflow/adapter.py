@@ -184,6 +184,11 @@ class MlflowStore:
         """See :class:`erasure.stores.trained.TrainsModels`."""
         return replacing.retire(self.model(dataset), versions, self._caches)
 
+    def key_of(self, dataset: Dataset) -> bytes:
+        """See :class:`erasure.stores.trained.TrainsModels`: that of the version which is served."""
+        of = self.model(dataset)
+        return of.hasher(next((k for k in self._all(of) if k.current), None)).key
+
     def alarms(self, dataset: Dataset) -> list[str]:
         """See :class:`erasure.stores.trained.TrainsModels`."""
         of = self.model(dataset)

@@ -30,7 +30,7 @@ from erasure.stores.trained import Order
 FORGOTTEN = "lethe.forgotten"
 REPORT = "lethe.report"
 KEPT = "lethe.kept_until"
-_STAYS = frozenset({"none", "refer", "quarantine"})
+_STAYS = frozenset({"none", "refer", "quarantine", "filter"})
 _PART = 70  # keyed hashes in a tag: MLflow takes 5,000 characters
 
 
@@ -187,7 +187,7 @@ def _asked(of: Registered, old: Known, order: Order, folder: str) -> external.As
         job=order.job, model=of.model, folder=folder, key=of.hasher().key, people=order.people,
         source=order.dataset.model.get("source") or {}, seed=int(said.get("seed", 0)),
         params=dict(old.params), person_key=str(said.get("person_key", "")),
-        tracking=of.at.uri,
+        tracking=of.at.uri, begun=order.begun,
     )  # fmt: skip
 
 
