@@ -18,7 +18,7 @@ from erasure.models import Expiry, Run, StandingApproval
 from erasure.runs import journal
 from erasure.transitions import move
 
-MOST_ROWS = journal.ONE_TRANSACTION
+MOST_ROWS = journal.SLICE
 _DECLINED_DAYS = 30
 _LONGEST = 1000
 

@@ -32,7 +32,7 @@ from lineage.graph import Dataset
 
 OPEN = ("planned", "approved", "executing", "blocked")
 CLOSED = ("completed", "stale", "declined")
-AT_ONCE = journal.ONE_TRANSACTION
+AT_ONCE = journal.SLICE
 _CHUNK = 1000
 # The rows of a plan are those approved; of what goes along with them a few more may be there.
 _GROWTH, _SLACK = 2, 100
@@ -126,7 +126,7 @@ def _entries(survey: over.Survey, expiry_id: UUID) -> list[Entry]:
     while True:
         entries = survey.entries(str(expiry_id), most)
         largest = max(Counter(stores[e.ordinal] for e in entries).values(), default=0)
-        if largest <= journal.ONE_TRANSACTION or most == 1:
+        if largest <= journal.SLICE or most == 1:
             return entries
         most = max(1, most // 2)
 

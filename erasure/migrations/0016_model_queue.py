@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('erasure', '0011_model_care'),
+        ('erasure', '0012_past_their_date'),
     ]
 
     operations = [

@@ -52,7 +52,7 @@ def open_keys(expiry: Expiry) -> list[tuple[Scalar, ...]]:
     """The inverse of :func:`seal_keys`. Raises KeyDestroyed once the plan is closed."""
     key = vault.open_key(expiry.id, "deferred")
     text = vault.unseal(key, expiry.sealed_keys, label=f"expiry:{expiry.id}")
-    return [tuple(row) for row in rows_from_json(json.loads(text))]
+    return [tuple(row) for row in rows_from_json(json.loads(text))[1]]
 
 
 def survey_of(expiry: Expiry, stores: Stores) -> Survey:
@@ -158,7 +158,7 @@ class _Actor:
         # What is there no more has gone already, in a run that was cut short after it.
         gone = {key_text(key) for key in self._keys} - survey.present
         free = survey.free | gone
-        listed = {b.ordinal: journal.read_batch(b, {self._person}) for b in batches}
+        listed = {b.ordinal: journal.open_batch(b, {self._person}).entries() for b in batches}
         going = [e for entries in listed.values() for e in entries if roots_of(e) <= free]
         works = journal.works_of(going, self.steps, store.name)
         with transaction.atomic():
@@ -288,7 +288,7 @@ def outcome_of(expiry: Expiry, run: Run) -> dict[int, Counter[str]]:
             left = set(lines.get(str(root), {}).get("left_at", ()))
             gone |= {
                 e.text
-                for e in journal.read_batch(batch, {person})
+                for e in journal.open_batch(batch, {person}).entries()
                 if e.ordinal == root and e.at[person] not in left
             }
     if survey.root.step.action == "delete" and gone & survey.present:
