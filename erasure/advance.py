@@ -17,7 +17,7 @@ from django.utils import timezone
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
 from erasure.domain.identity import GATHERED
 from erasure.domain.roles import SYSTEM
-from erasure.domain.states import SETTLED, WAITING
+from erasure.domain.states import WAITING
 from erasure.evidence import ledger
 from erasure.flow import (
     attest,
@@ -36,7 +36,7 @@ from erasure.flow import (
     watch,
     webhook,
 )
-from erasure.models import DataKey, ErasureRequest, ModelJob, Run, StoreRun
+from erasure.models import ErasureRequest, ModelJob, Run, StoreRun
 from erasure.runs import (
     case,
     exporting,
@@ -59,7 +59,6 @@ _BY = SYSTEM
 DUE = ("identified", "approved", "executing", "verifying")
 _CARRIED = ("executing", "verifying")
 _ENDED = ("blocked", "finished", "abandoned")
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -367,24 +366,13 @@ def finish_keys() -> int:
     webhook.clear(timezone.now())
     expire.clear()
     _release()
-    ended = ErasureRequest.objects.filter(state__in=SETTLED)
-    left = DataKey.objects.filter(destroyed_at=None).filter(
-        Q(purpose="identifiers", owner__in=ended.exclude(state="awaiting_rescan").values("id"))
-        | Q(purpose="deferred", owner__in=ended.exclude(state__in=WAITING).values("id"))
-    )
-    owners = set(left.values_list("owner", flat=True))
-    waiting = ErasureRequest.objects.filter(id__in=owners, state__in=WAITING)
-    for request in waiting:
-        attest.destroy_keys(request)
-    rest = sorted(owners - {request.pk for request in waiting})
-    for at in range(0, len(rest), _AT_ONCE):
-        case.destroy_keys_of(rest[at : at + _AT_ONCE], ("identifiers", "deferred"))
+    left = attest.destroy_left_keys()
     for run in Run.objects.filter(state="verifying").exclude(requests__state__in=_CARRIED):
         _close_left(run)
     tokens.forget_expired(timezone.now())
     token.forget_calls(timezone.now())
     end_records.end_records(timezone.now())
-    return len(owners)
+    return left
 
 
 def _release() -> None:

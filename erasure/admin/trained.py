@@ -19,6 +19,7 @@ from django.utils.dateparse import parse_date
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from erasure.admin import charts
 from erasure.admin.readonly import ReadOnly
 from erasure.admin.roles import allowed, at_desk
 from erasure.advance import Job
@@ -88,6 +89,7 @@ class ModelJobAdmin(ReadOnly):
         job = get_object_or_404(ModelJob, pk=object_id)
         if not self.has_view_permission(request, job):
             raise PermissionDenied
+        first, rest = _parted(job.report)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Model {job.dataset}",
@@ -97,8 +99,9 @@ class ModelJobAdmin(ReadOnly):
             "open": job.state not in ("running", "done", "proposed", "window"),
             "answers": job.state == "window" or (job.state == "proposed" and not job.accepted_by),
             "actions": [(a, ACTIONS[a]) for a in OVERRULING],
-            "decisions": [{**d, "words": ACTIONS[d["action"]]} for d in job.decisions],
-            "told": _told(job.report),
+            "decisions": _decisions(job),
+            "told": _told(first),
+            "folded": _told(rest),
             "checks": _told(job.report.get("checks") or {}),
         }
         return TemplateResponse(request, f"{_FOLDER}/job.html", context)
@@ -196,24 +199,52 @@ def _day(text: str) -> date | None:
         return None  # is asked for again, where one is needed
 
 
+# What an officer looks for first, in order; the rest is for whoever checks it.
+_FIRST = (
+    "closed", "suppression", "proposed", "old", "new", "method", "guarantee", "reexecution_matched",
+    "certificate", "old_people", "new_people", "metric", "utility_before", "utility_after",
+    "fell_back", "doubts", "removed", "quarantined", "loads", "derived_out_of_service",
+    "endpoints",
+)  # fmt: skip
+_WORDS = {
+    "old": "replaced version", "new": "new version", "reexecution_matched": "second training",
+    "old_people": "people before", "new_people": "people after", "removed": "versions gone",
+    "fell_back": "trained again because", "doubts": "to be looked at",
+    "quarantined": "out of service", "loads": "can still be had", "metric": "measured by",
+}  # fmt: skip
+
+
 def _told(plain: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A report as lines; what has lines of its own is shown by itself."""
-    lines = []
-    for name, value in plain.items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in value.items())
-        elif isinstance(value, list):
-            value = ", ".join(map(str, value))
-        if name != "checks" and value not in ("", None):
-            lines.append((name.replace("_", " "), str(value)))
-    return lines
+    return [
+        (_WORDS.get(name, name.replace("_", " ")), _words(name, value))
+        for name, value in plain.items()
+        if name != "checks" and value not in ("", None)
+    ]
+
+
+def _words(name: str, value: Any) -> str:
+    if name == "reexecution_matched":
+        return "gave the same bytes" if value else "was not made, or cannot be repeated"
+    if isinstance(value, Mapping):
+        pairs = ((k.replace("_", " "), _words("", v)) for k, v in value.items())
+        return ", ".join(f"{k} {v}" for k, v in pairs)
+    if isinstance(value, list):
+        return ", ".join(_words("", v) for v in value)
+    return str(value)
+
+
+def _parted(report: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is said at once, and what is folded away: digests, roots, receipts, signatures."""
+    first = {name: report[name] for name in _FIRST if name in report}
+    return first, {k: v for k, v in report.items() if k not in first and k != "checks"}
 
 
 def _shown(dataset: Dataset) -> dict[str, Any]:
     """One model. A store that is away is told, and hides no other model."""
     address, policy = dataset.address, policy_of(dataset.model)
-    jobs = ModelJob.objects.filter(dataset=address)
-    waiting = jobs.filter(state="queued").first()
+    jobs = list(ModelJob.objects.filter(dataset=address))
+    waiting = next((job for job in jobs if job.state == "queued"), None)
     sources = selectors.made_of(address)
     found: dict[str, Any] = {
         "dataset": dataset,
@@ -222,28 +253,58 @@ def _shown(dataset: Dataset) -> dict[str, Any]:
         "deployed": dataset.model.get("deployed") or (),
         "waiting": waiting,
         "late": bool(waiting and waiting.deadline and waiting.deadline < timezone.now()),
-        "jobs": [(job, _badge(job.state)) for job in jobs[:_HISTORY]],
+        "jobs": [(job, _badge(job.state), _decisions(job)) for job in jobs[:_HISTORY]],
         "records": [],
         "alarms": [],
     }
     try:
         with open_store(dataset.store) as store:
             if isinstance(store, TrainsModels):
-                found["records"] = store.records(dataset)
+                found["records"] = [_evidence(r, jobs) for r in store.records(dataset)]
                 found["alarms"] = store.alarms(dataset)
     except StoreError as error:
         found["error"] = str(error)
-    found["chart"] = _chart(found["records"], policy.metric)
+    metric, points = _utility(jobs, found["records"], policy.metric)
+    found["chart"] = charts.line(metric, points)
     return found
 
 
-def _chart(records: Sequence[Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """Bars of the utility across versions, as a share of the best."""
-    figures = [(r["version"], r["metrics"].get(metric) or next(iter(r["metrics"].values()), None))
-               for r in records]  # fmt: skip
-    known = [(version, float(text)) for version, text in figures if text is not None]
-    best = max((abs(figure) for _, figure in known), default=0.0)
-    return [
-        {"version": v, "figure": f"{figure:.4f}", "share": max(0.0, figure) / best if best else 0}
-        for v, figure in known
-    ]
+def _decisions(job: ModelJob) -> list[dict[str, Any]]:
+    """What was decided for each version, in words."""
+    return [{**d, "words": ACTIONS[d["action"]]} for d in job.decisions]
+
+
+def _evidence(record: Mapping[str, Any], jobs: Sequence[ModelJob]) -> dict[str, Any]:
+    """A version with the job that made it: where its guarantee stands, and what shows it."""
+    made = next((j for j in jobs if j.report.get("new") == record["version"]), None)
+    told: Mapping[str, Any] = made.report if made else {}
+    return {
+        **record,
+        "guarantee": record["guarantee"] or told.get("guarantee", ""),
+        "method": record["method"] or told.get("method", ""),
+        "made_by": made,
+    }
+
+
+def _utility(
+    jobs: Sequence[ModelJob], records: Sequence[Mapping[str, Any]], metric: str
+) -> tuple[str, list[tuple[str, float, bool]]]:
+    """Each version's figure, also of those that are gone by now, as their jobs have measured it;
+    and whether it is still there."""
+    figures: dict[str, str] = {}
+    for job in reversed(jobs):
+        told = job.report
+        if told.get("metric") and (not metric or told["metric"] == metric):
+            metric = told["metric"]
+            figures |= {
+                str(told[version]): told[figure]
+                for version, figure in (("old", "utility_before"), ("new", "utility_after"))
+                if told.get(version) and told.get(figure)
+            }
+    for record in records:
+        metric = metric or next(iter(record["metrics"]), "")
+        if metric in record["metrics"]:
+            figures[str(record["version"])] = record["metrics"][metric]
+    here = {str(r["version"]) for r in records}
+    in_order = sorted(figures, key=lambda v: (not v.isdecimal(), v.zfill(12)))
+    return metric, [(v, float(figures[v]), v in here) for v in in_order]

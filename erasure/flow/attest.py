@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from erasure import vault
@@ -15,6 +16,7 @@ from erasure.domain.states import SETTLED, WAITING
 from erasure.domain.values import NORMALISER_VERSION
 from erasure.evidence import certificate, ledger
 from erasure.models import (
+    DataKey,
     ErasureRequest,
     Notice,
     PlanStep,
@@ -37,6 +39,7 @@ from erasure.transitions import move
 from lineage import selectors
 
 _BY = "run"
+_AT_ONCE = 500  # cases whose keys are destroyed together
 # A person's receipts: the ordinal of a step → what its batches came to
 Lines = dict[int, dict[str, Any]]
 
@@ -143,7 +146,7 @@ def _close(
 ) -> None:
     _give_notice(request, facts.run, steps)
     move(request, outcome, by=_BY, because=why, also={"closed_at": timezone.now()})
-    certificate.seal(statement.body_of(request, facts, outcome))
+    certificate.seal(statement.body_of(request, facts, outcome, steps))
 
 
 def destroy_keys(request: ErasureRequest) -> None:
@@ -158,6 +161,23 @@ def destroy_keys(request: ErasureRequest) -> None:
     ):
         return  # what stands still is carried out later as it would have been now
     case.destroy_keys(request, ["identifiers"] if waiting else ["identifiers", "deferred"])
+
+
+def destroy_left_keys() -> int:
+    """Keys that a crash, or whoever ended a case, has left; returns how many cases had some."""
+    ended = ErasureRequest.objects.filter(state__in=SETTLED)
+    left = DataKey.objects.filter(destroyed_at=None).filter(
+        Q(purpose="identifiers", owner__in=ended.exclude(state="awaiting_rescan").values("id"))
+        | Q(purpose="deferred", owner__in=ended.exclude(state__in=WAITING).values("id"))
+    )
+    owners = set(left.values_list("owner", flat=True))
+    waiting = ErasureRequest.objects.filter(id__in=owners, state__in=WAITING)
+    for request in waiting:
+        destroy_keys(request)
+    rest = sorted(owners - {request.pk for request in waiting})
+    for at in range(0, len(rest), _AT_ONCE):
+        case.destroy_keys_of(rest[at : at + _AT_ONCE], ("identifiers", "deferred"))
+    return len(owners)
 
 
 def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines) -> list[PlanStep]:

@@ -56,7 +56,7 @@ def approve_expired(
     with transaction.atomic():
         move(expiry, "approved", by=by, because=because, also=also)
         told = {"expiry": str(expiry.id), "digest": digest, "accepted": sorted(codes)}
-        ledger.append("expiry_approved", {**told, "by": by})
+        ledger.record("expiry_approved", {**told, "by": by})
     return expiry
 
 
@@ -95,7 +95,7 @@ def approve_standing(
             approved_at=timezone.now(),
         )
         told = {"standing": str(standing.id), "dataset": expiry.dataset, "most_rows": most_rows}
-        ledger.append("standing_approval", {**told, "by": by})
+        ledger.record("standing_approval", {**told, "by": by})
     return standing
 
 
@@ -107,7 +107,7 @@ def revoke_standing(standing: StandingApproval, *, by: Actor) -> StandingApprova
         live = StandingApproval.objects.filter(pk=standing.pk, revoked_at=None)
         if not live.update(revoked_by=by, revoked_at=now):
             raise WrongState(f"{standing.dataset}: its standing approval was revoked before")
-        ledger.append("standing_revoked", {"standing": str(standing.pk), "by": by})
+        ledger.record("standing_revoked", {"standing": str(standing.pk), "by": by})
     standing.revoked_by, standing.revoked_at = by, now
     return standing
 

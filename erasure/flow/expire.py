@@ -200,7 +200,7 @@ def _put(address: str, made: Made | None) -> Expiry | None:
     plan.sealed_keys = expiries.seal_keys(plan.id, roots)
     plan.save(force_insert=True)
     told = {"expiry": str(plan.id), "dataset": address, "digest": plan.digest}
-    ledger.append("expiry_planned", {**told, "rows": plan.rows, "by": plan.made_by})
+    ledger.record("expiry_planned", {**told, "rows": plan.rows, "by": plan.made_by})
     return plan
 
 

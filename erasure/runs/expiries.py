@@ -52,7 +52,8 @@ def open_keys(expiry: Expiry) -> list[tuple[Scalar, ...]]:
     """The inverse of :func:`seal_keys`. Raises KeyDestroyed once the plan is closed."""
     key = vault.open_key(expiry.id, "deferred")
     text = vault.unseal(key, expiry.sealed_keys, label=f"expiry:{expiry.id}")
-    return [tuple(row) for row in rows_from_json(json.loads(text))[1]]
+    _, keys = rows_from_json(json.loads(text))
+    return keys
 
 
 def survey_of(expiry: Expiry, stores: Stores) -> Survey:
@@ -205,7 +206,7 @@ class _Actor:
                 line["rows"] += 1
         move(batch, "done", by=_BY, also={"receipts": {self._person: lines}})
         steps = {str(s.ordinal): s.step for s in self.steps}
-        ledger.append(
+        ledger.record(
             "batch",
             {
                 "run": str(self._run.id),

@@ -202,10 +202,10 @@ def facts_of(run: Run) -> RunFacts:
     )
 
 
-def body_of(request: ErasureRequest, facts: RunFacts, outcome: str) -> dict[str, Any]:
-    """The certificate's body (see ``evidence.body``): never more than was verified."""
-    plan = request.plans.exclude(state="stale").latest("made_at")
-    steps = list(plan.steps.all())
+def body_of(request: ErasureRequest, facts: RunFacts, outcome: str, steps: Steps) -> dict[str, Any]:
+    """The certificate's body (see ``evidence.body``): never more than was verified. ``steps``: as
+    of :func:`steps_of`, with what came of them."""
+    plan = steps[0].plan if steps else request.plans.exclude(state="stale").latest("made_at")
     later = rescanning.scheduled(request, facts.entries) if outcome == "awaiting_rescan" else []
     earlier = certificates_of(request).count()
     amends = f"lethe-{request.replay_of}" if request.replay_of else f"lethe-{request.id}"

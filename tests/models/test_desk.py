@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from erasure.models import ModelJob
 from tests.flow.deeds import approved, work_off
-from tests.models.cast import SUBJECT, World, email
+from tests.models.cast import NEIGHBOUR, SUBJECT, World, email
 from tests.models.test_queue import BATCHED, swept
 from tests.web.api_cast import caller
+from tests.web.browser import measured
 from tests.web.conftest import Person, everything_written, person
 
 LIST = "/admin/erasure/modeljob/"
@@ -48,10 +51,45 @@ def test_the_inventory_tells_versions_people_and_what_waits(world: World, office
     waiting(world)
     text = officer.get(INVENTORY).content.decode()
     for words in ("models.forecast", "data team", "shop.visit", "1 person", "statistics", "scoring",
-                  "before the deadline", "served", "<meter"):  # fmt: skip
+                  "before the deadline", "served", "<svg", ">v1<"):  # fmt: skip
         assert words in text, words
     assert email(SUBJECT) not in text
     assert world.hasher()(SUBJECT) not in text
+
+
+def test_what_was_decided_and_measured_stays_when_the_version_is_gone(
+    world: World, officer: Person
+) -> None:
+    world.train("bayes")
+    world.describe(utility={"metric": "score"})
+    work_off(approved(email(SUBJECT)))
+    job = ModelJob.objects.get()
+    text = officer.get(INVENTORY).content.decode()
+    for words in (">v1<", ">v2<", 'class="gone"', job.report["utility_before"][:6], "bit-exact",
+                  f"{LIST}{job.pk}/change/", "evidence</a>, signed",
+                  "take the people out of its statistics"):  # fmt: skip
+        assert words in text, words
+    assert world.versions() == ["2"]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_about_models_is_wider_than_the_screen(
+    world: World, officer: Person, tmp_path: Path, width: int
+) -> None:
+    waiting(world)
+    world.describe(rollback="14d", cost={"training": 12.5, "currency": "EUR", "most": 60})
+    work_off(approved(email(NEIGHBOUR)))
+    swept()
+    kept = ModelJob.objects.get(state="window")
+    late = ModelJob.objects.create(store="models", dataset="models.forecast", people=2)
+    for page in (INVENTORY, f"{LIST}{kept.pk}/change/", f"{LIST}{late.pk}/change/", LIST):
+        html = officer.get(page).content.decode()
+        wide = measured(html, tmp_path, "document.documentElement.scrollWidth", width=width)
+        assert wide <= width, page
+    assert (
+        "is kept, and not served, until"
+        in person("otto", "model_owner").get(f"{LIST}{kept.pk}/change/").content.decode()
+    )
 
 
 def test_a_store_that_is_away_is_told(world: World, officer: Person) -> None:
@@ -67,7 +105,7 @@ def test_what_was_decided_stands_on_the_jobs_page_with_its_reason(
     owner.post(f"{LIST}{job.pk}/begin/")
     swept()
     text = owner.get(f"{LIST}{job.pk}/change/").content.decode()
-    for words in ("take the people out of its statistics", "superseded", "count decrement",
+    for words in ("take the people out of its statistics", "Superseded", "count decrement",
                   "membership inference", "bit-exact"):  # fmt: skip
         assert words in text, words
     assert "Overrule" not in text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,17 +20,29 @@ from tests.scenarios.conftest import Installation
 LEAVER = "mara.lindqvist@example.com"
 
 
-@pytest.fixture
-def company(tmp_path: Path, installation: Installation) -> Company:
-    """A small demo company whose catalogue is known."""
-    key = installation.must(
+@pytest.fixture(scope="module")
+def known(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Company]:
+    """A home that knows a small demo company's catalogue, and the company: to be copied."""
+    folder = tmp_path_factory.mktemp("known")
+    made = Installation(home=Path(shutil.copytree(fresh_home, folder / "home")))
+    key = made.must(
         "shell", "--no-imports", "-v", "0", "-c",
         "from erasure.connect import derived_key; print(derived_key('models'))",
     ).strip()  # fmt: skip
-    built = demo.build(tmp_path / "company", people=200, hash_key=key)
-    installation.environment.update(built.environment)
-    installation.must("import_lineage", str(built.catalogue))
-    return built
+    built = demo.build(folder / "company", people=200, hash_key=key)
+    made.environment.update(built.environment)
+    made.must("import_lineage", str(built.catalogue))
+    return made.home, built
+
+
+@pytest.fixture
+def company(tmp_path: Path, installation: Installation, known: tuple[Path, Company]) -> Company:
+    """A small demo company whose catalogue is known."""
+    home, built = known
+    shutil.copytree(home, installation.home, dirs_exist_ok=True)
+    copied = replace(built, folder=Path(shutil.copytree(built.folder, tmp_path / "company")))
+    installation.environment.update(copied.environment)
+    return copied
 
 
 def not_parquet(company: Company) -> None:
