@@ -153,11 +153,7 @@ def declared_in(store: str) -> list[Declared]:
 def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...]:
     """``references``: those that it holds."""
     names = [f.name for f in dataset.identities]
-    names += [
-        r.holder_field
-        for r in references
-        if r.direction in (None, "from") and not r.also
-    ]
+    names += [r.holder_field for r in references if r.direction in (None, "from") and not r.also]
     return tuple(dict.fromkeys(names))
 
 
