@@ -129,7 +129,7 @@ class SqlStore:
     def _blocks(
         self, reading: Reading, values: Sequence[Value], also: Sequence[str]
     ) -> Iterator[Block]:
-        with translated(reading.address.place), self._engine.connect() as connection:
+        with translated(reading.address.place), self._reading().connect() as connection:
             yield from find_blocks(connection, reading, values, also)
 
     def read(self, dataset: Dataset, fields: Sequence[str]) -> Iterator[tuple[Scalar, ...]]:
