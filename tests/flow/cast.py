@@ -7,20 +7,19 @@ The shop's stores tell what they are asked, and let a test put its hand in just 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from erasure.domain.roles import Actor, console
-from erasure.domain.values import Scalar, Value
-from erasure.stores.base import Found, Image, Keeper, Receipt, Secrets, Selector, Work
+from erasure.domain.values import Scalar
 from erasure.stores.memory import MemoryStore
-from erasure.stores.sql import SqlStore
 from lineage import catalog
 from lineage.importers import fideslang
 from lineage.schema import Column, ForeignKey, Table
+from tests.flow.spied import KINDS, SpiedMemory
 
 CATALOGUE = Path(__file__).with_name("shop.yml")
 STORES = ("shop_db", "crm_db")
@@ -130,71 +129,6 @@ REFERENCES: Mapping[str, Mapping[str, str]] = {
     "line": {"order_id": "orders"},
     "invoice": {"customer_id": "customer"},
     "message": {"author_id": "customer"},
-}
-
-
-class Spied:
-    """What the stores were asked, in order; ``before`` runs just before it is answered."""
-
-    asked: ClassVar[list[tuple[str, str]]] = []
-    before: ClassVar[dict[tuple[str, str], Callable[[], None]]] = {}
-    name: str
-
-    def _asked(self, what: str) -> None:
-        self.asked.append((self.name, what))
-        hook = self.before.get((self.name, what))
-        if hook is not None:
-            hook()
-
-    def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
-        self._asked("find")
-        yield from super().find(selector, values)  # type: ignore[misc]
-
-    def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
-        self._asked("act")
-        receipts: list[Receipt] = super().act(works, secrets)  # type: ignore[misc]
-        self._asked("acted")
-        return receipts
-
-    def capture(self, works: Sequence[Work], secrets: Secrets, keeper: Keeper) -> list[Receipt]:
-        self._asked("act")
-        receipts: list[Receipt] = super().capture(works, secrets, keeper)  # type: ignore[misc]
-        self._asked("acted")
-        return receipts
-
-    def restore(self, images: Iterable[Image]) -> None:
-        self._asked("restore")
-        super().restore(images)  # type: ignore[misc]
-        self._asked("restored")
-
-    def scan(self, declared: Any, needles: Any) -> Iterator[Any]:
-        self._asked("scan")
-        yield from super().scan(declared, needles)  # type: ignore[misc]
-
-
-class SpiedMemory(Spied, MemoryStore):
-    """The memory store, watched."""
-
-    kind = "spied_memory"
-
-
-class SpiedSql(Spied, SqlStore):
-    """The SQL store, watched."""
-
-    kind = "spied_sql"
-
-
-class Forgetful(SpiedMemory):
-    """A store that cannot put anything back."""
-
-    kind = "forgetful"
-    capture = None  # type: ignore[assignment]
-
-
-KINDS = {
-    "spied_memory": "tests.flow.cast:SpiedMemory",
-    "spied_sql": "tests.flow.cast:SpiedSql",
-    "forgetful": "tests.flow.cast:Forgetful",
 }
 
 

@@ -9,9 +9,10 @@ import pytest
 from django.conf import LazySettings
 
 from erasure.stores import registry
-from tests.flow.cast import KINDS, MemoryShop, Shop, Spied, SqliteShop
+from tests.flow.cast import MemoryShop, Shop, SqliteShop
 from tests.flow.inbox import Inbox, free_port, mail_through, serving
 from tests.flow.postgresql_shop import PostgresqlShop
+from tests.flow.spied import KINDS, Spied
 from tests.servers import postgresql_server
 
 

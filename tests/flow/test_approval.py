@@ -27,9 +27,9 @@ from tests.flow.cast import (
     OFFICER,
     SUBJECT,
     Shop,
-    Spied,
 )
 from tests.flow.deeds import approved, identified, planned, work_off
+from tests.flow.spied import Spied
 
 
 def test_nothing_is_executed_before_approval(shop: Shop) -> None:

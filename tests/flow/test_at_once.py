@@ -27,12 +27,12 @@ from tests.flow.cast import (
     OFFICER,
     SUBJECT,
     Row,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import approved, identified, started, work_off
 from tests.flow.mariadb_shop import MariadbShop
 from tests.flow.postgresql_shop import PostgresqlShop
+from tests.flow.spied import Spied
 from tests.servers import mariadb_server, postgresql_server
 
 

@@ -13,7 +13,8 @@ from django.core.management import CommandError, call_command
 from erasure.management.console import USAGE
 from erasure.models import DataKey, ErasureRequest, Plan
 from tests.flow.beside import LABELS, PARCELS, WATCH, add_parcels, add_trigger, beside
-from tests.flow.cast import SECRETS, SUBJECT, Spied, SqliteShop
+from tests.flow.cast import SECRETS, SUBJECT, SqliteShop
+from tests.flow.spied import Spied
 
 WHO = f"email={SUBJECT}"
 

@@ -24,10 +24,10 @@ from tests.flow.cast import (
     SECRETS,
     SUBJECT,
     Shop,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import approved, work_off
+from tests.flow.spied import Spied
 from tests.flow.undoing_cast import live_keys
 
 # Ann's invoice is of March 2026, and is kept for eight years from the end of that year.

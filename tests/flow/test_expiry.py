@@ -36,10 +36,10 @@ from tests.flow.cast import (
     NEIGHBOUR,
     OFFICER,
     SUBJECT,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import planned, work_off
+from tests.flow.spied import Spied
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from erasure.domain.errors import Denied, StalePlan, StoreError, UsageError, Wro
 from erasure.flow import dispose, expire
 from erasure.models import Expiry, RetentionLook, StandingApproval
 from tests.flow.aging import OLD, RULE, aging, approve, catalogue, orders, plan, sweep
-from tests.flow.cast import APPROVER, AUDITOR, CONSOLE, OFFICER, OLGA, Spied, SqliteShop
+from tests.flow.cast import APPROVER, AUDITOR, CONSOLE, OFFICER, OLGA, SqliteShop
+from tests.flow.spied import Spied
 
 
 @pytest.fixture

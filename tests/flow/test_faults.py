@@ -15,8 +15,10 @@ from erasure.models import Certificate
 from erasure.stores import registry
 from erasure.stores.base import Failure
 from lineage import models as catalogue
-from tests.flow.cast import ANN, OFFICER, SECRETS, SUBJECT, Shop, Spied, SqliteShop
+from lineage import revision
+from tests.flow.cast import ANN, OFFICER, SECRETS, SUBJECT, Shop, SqliteShop
 from tests.flow.deeds import act, approved, identified, planned, started, work_off
+from tests.flow.spied import Spied
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +131,7 @@ def test_a_store_that_left_the_catalogue_blocks_its_part(shop: Shop) -> None:
     catalogue.Reference.objects.filter(holder__dataset__store__name="crm_db").delete()
     catalogue.Dataset.objects.filter(store__name="crm_db").delete()
     catalogue.Store.objects.filter(name="crm_db").delete()
+    revision.renew_written()
     run_inline(request)
     assert request.state == "blocked"
     assert "crm_db" in request.blocked_because
@@ -140,6 +143,7 @@ def test_a_run_goes_by_what_was_approved_whatever_the_catalogue_says_since(
     request = started(approved(SUBJECT))
     catalogue.Reference.objects.filter(holder__dataset__name="line").delete()
     catalogue.Dataset.objects.filter(name="line").delete()
+    revision.renew_written()
     shop.insert("line", {"id": 50, "order_id": 1, "engraving": None})
     run_inline(request)
     assert request.state == "partly_granted", request.blocked_because

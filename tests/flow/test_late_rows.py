@@ -16,10 +16,10 @@ from tests.flow.cast import (
     SUBJECT,
     Row,
     Shop,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import act, approved, started, work_off
+from tests.flow.spied import Spied
 
 NEWCOMER: Row = {
     "id": ANN,

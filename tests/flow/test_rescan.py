@@ -20,9 +20,9 @@ from tests.flow.cast import (
     OFFICER,
     SUBJECT,
     Shop,
-    Spied,
 )
 from tests.flow.deeds import approved, identified, started, work_off
+from tests.flow.spied import Spied
 
 
 def seen(request: ErasureRequest) -> set[tuple[str, str, str]]:

@@ -15,8 +15,17 @@ from erasure.advance import due_jobs, finish_keys, give_up, perform
 from erasure.domain.errors import KeyDestroyed
 from erasure.flow import attest, decide, verify
 from erasure.models import Certificate, ErasureRequest
-from tests.flow.cast import APPROVER, BYSTANDER, CATALOGUE, CLEO, OFFICER, SUBJECT, Shop, Spied
+from tests.flow.cast import (
+    APPROVER,
+    BYSTANDER,
+    CATALOGUE,
+    CLEO,
+    OFFICER,
+    SUBJECT,
+    Shop,
+)
 from tests.flow.deeds import approved, work_off
+from tests.flow.spied import Spied
 
 CRM = '{name: crm_db, kind: KIND, url: "CRM"'
 LATER = CATALOGUE.read_text().replace(CRM, CRM + ", options: {rescan: scheduled}")

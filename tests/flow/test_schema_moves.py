@@ -12,8 +12,9 @@ from erasure.domain.errors import StoreError
 from erasure.flow import decide
 from erasure.models import ErasureRequest, Event
 from tests.flow.beside import WATCH, add_trigger
-from tests.flow.cast import OFFICER, SECRETS, SUBJECT, Shop, Spied, SqliteShop
+from tests.flow.cast import OFFICER, SECRETS, SUBJECT, Shop, SqliteShop
 from tests.flow.deeds import act, approved, started, work_off
+from tests.flow.spied import Spied
 
 Change = Callable[[SqliteShop], None]
 

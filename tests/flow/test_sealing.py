@@ -24,8 +24,9 @@ from erasure.runs import journal
 from erasure.runs.lease import lease
 from erasure.runs.rounds import search_again
 from erasure.stores import registry
-from tests.flow.cast import ANN, BEN, NEIGHBOUR, SECRETS, SUBJECT, Shop, Spied
+from tests.flow.cast import ANN, BEN, NEIGHBOUR, SECRETS, SUBJECT, Shop
 from tests.flow.deeds import act, approved, started, work_off
+from tests.flow.spied import Spied
 
 
 def run_of(request: ErasureRequest) -> Run:

@@ -33,10 +33,10 @@ from tests.flow.cast import (
     NEIGHBOUR,
     OFFICER,
     SUBJECT,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import approved, identified, planned, work_off
+from tests.flow.spied import Spied
 
 # --- found, refused, accepted --------------------------------------------------------------------
 

@@ -30,10 +30,10 @@ from tests.flow.cast import (
     OFFICER,
     SUBJECT,
     Shop,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import act, approved, started, work_off
+from tests.flow.spied import Spied
 
 
 def entries(request: ErasureRequest) -> set[tuple[str, str]]:

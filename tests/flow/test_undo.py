@@ -31,10 +31,10 @@ from tests.flow.cast import (
     SUBJECT,
     Row,
     Shop,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import act, approved, planned, started, work_off
+from tests.flow.spied import Spied
 from tests.flow.undoing_cast import (
     WHY,
     erased,

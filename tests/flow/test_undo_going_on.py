@@ -29,10 +29,10 @@ from tests.flow.cast import (
     SECRETS,
     SUBJECT,
     Shop,
-    Spied,
     SqliteShop,
 )
 from tests.flow.deeds import approved, work_off
+from tests.flow.spied import Spied
 from tests.flow.undoing_cast import (
     WHY,
     erased,
