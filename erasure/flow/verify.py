@@ -1,4 +1,4 @@
-"""Every store is asked again by key, then re-scanned by value, never with what deleted."""
+"""Every store is re-scanned by value and asked again by key, never with what deleted."""
 
 from __future__ import annotations
 
@@ -71,12 +71,13 @@ def _look(parties: Sequence[_Party], fence: Fence, *, later: bool) -> None:
     before everything was seen, so that a pass that was cut short claims nothing."""
     there: dict[str, tuple[StoreEntry, list[_Party]]] = {}
     for party in parties:
-        _ask_by_key(party)
         for entry in rescanning.searched(party.requests):
             if not (later and rescanning.is_scheduled(entry)):
                 there.setdefault(entry.name, (entry, []))[1].append(party)
     for entry, those in there.values():
         _scan_store(entry, those, fence)
+    for party in parties:  # last: what was written during a long scan may hold but the key
+        _ask_by_key(party)
     for party in parties:
         with ledger.together():
             fence.check()
