@@ -169,7 +169,7 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
             parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername)),
             isolation_level="READ COMMITTED",
             pool_pre_ping=pooled and kind != "postgresql",
-            connect_args=_MYSQL_SESSION if kind in _MYSQL else {},
+            connect_args=_connecting(kind),
             **settings,
         )
     except NoSuchModuleError:
@@ -186,6 +186,14 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
         event.listen(engine, "checkin", _used)
     event.listen(engine, "connect", _session(kind, options))
     return engine
+
+
+def _connecting(kind: str) -> dict[str, Any]:
+    if kind == "postgresql":
+        # A prepared statement outlives what it was prepared for: a table that is altered, or a
+        # database that is restored, while a worker runs.
+        return {"prepare_threshold": None}
+    return _MYSQL_SESSION if kind in _MYSQL else {}
 
 
 def _alive(dialect: Any) -> Callable[[Any, Any, Any], None]:

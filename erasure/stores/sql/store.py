@@ -230,7 +230,8 @@ class SqlStore:
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew; empty when all hold."""
         schema = self._known()
-        with translated(self.name), self._reading().connect() as connection:
+        # In a transaction: what a column would accept is tried out in savepoints.
+        with translated(self.name), self._engine.connect() as connection:
             return list(check(connection, self.name, schema, works, secrets))
 
     def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
