@@ -14,8 +14,19 @@ def main() -> None:
         enter()
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    # People call run.py, so that is the name in usages and hints.
+    execute_from_command_line(["run.py", *sys.argv[1:]])
+
+
+def interrupted() -> int:
+    """Say how to go on, in place of a traceback; the exit code of Ctrl-C."""
+    again = "python3 run.py demo --resume" if "demo" in sys.argv[1:2] else "the same command"
+    sys.stderr.write(f"\nInterrupted; {again} takes it up again\n")
+    return 130
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(interrupted())

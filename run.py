@@ -23,6 +23,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -216,8 +217,13 @@ def migrate() -> None:
     if settings:
         print(settings[-1].split("ImproperlyConfigured: ", 1)[1], file=sys.stderr)
         sys.exit(2)
-    reason = lines[-1].strip() if lines else f"exit code {done.returncode}"
-    sys.exit(f"The control database could not be brought up to date: {reason}")
+    # What a server says may go on over more lines, the last of which is a question.
+    named = [line for line in lines if re.match(r"[\w.]*Error: ", line)]
+    reason = (named or lines or [f"exit code {done.returncode}"])[-1].strip()
+    sys.exit(
+        f"The control database could not be brought up to date: {reason}; "
+        "DATABASE_URL says where it is"
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ app.autodiscover_tasks()
 @worker_process_init.connect
 def leave_out_of_collection(**_: object) -> None:
     """What a worker has loaded lives as long as it does; every full garbage collection would walk
-    over it, and take longer than a small run."""
+    over it, and take longer than a small run. And a run makes many objects that live until its
+    end: looking among them every 700 took a sixth of its time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 10)

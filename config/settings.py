@@ -102,6 +102,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "config.formats"
 # Days of receipt and deadlines are those of the controller's own zone.
 TIME_ZONE = env.zone("LETHE_TIME_ZONE", "UTC")
 USE_TZ = True
@@ -141,6 +142,8 @@ LETHE_RESCAN_HOURS = env.whole("LETHE_RESCAN_HOURS", 24, low=0)
 # Who gets the daily digest of what is due, and at which hour of the controller's day.
 LETHE_DIGEST_TO = env.listed("LETHE_DIGEST_TO")
 LETHE_DIGEST_HOUR = env.whole("LETHE_DIGEST_HOUR", 7, low=0, high=23)
+# How many rows past their date go from a dataset in a day, 20,000 in a plan.
+LETHE_RETENTION_ROWS = env.whole("LETHE_RETENTION_ROWS", 200_000, low=1, high=2_000_000_000)
 # For how long after a run began an officer may undo it; longer than the law's month helps nobody.
 LETHE_UNDO_WINDOW = env.span("LETHE_UNDO_WINDOW", longest=timedelta(days=30))
 LETHE_LEASE_SECONDS = env.whole("LETHE_LEASE_SECONDS", 300, low=5)

@@ -11,11 +11,10 @@ from itertools import chain
 from typing import Literal
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils import timezone
 
 from erasure.domain.errors import Fenced, LetheError, StoreError, WrongState
-from erasure.domain.identity import GATHERED
+from erasure.domain.identity import HANDLED
 from erasure.domain.roles import SYSTEM
 from erasure.domain.states import WAITING
 from erasure.evidence import ledger
@@ -48,7 +47,7 @@ from erasure.runs import (
     webhooks,
     windows,
 )
-from erasure.runs.lease import Fence, lease
+from erasure.runs.lease import Fence, lease, lock
 from erasure.runs.once import looked_up_once
 from erasure.transitions import move
 from lineage.errors import LineageError
@@ -89,7 +88,7 @@ def perform(job: Job) -> list[Job]:
         if job.name in _ALONE:
             _ALONE[job.name](job.id)
             return []
-        return _advance(ErasureRequest.objects.select_related("run").get(pk=job.id))
+        return _advance(case.of(job.id))
     except Fenced:
         return []  # somebody else is at it, and will say what follows
     except WrongState:
@@ -163,8 +162,8 @@ def follow_up(job: Job) -> list[Job]:
         return [] if going_on else [Job("advance", pk) for pk in training.members_of(done)]
     if job.name != "act":
         return []
-    member = ErasureRequest.objects.filter(run_id=job.id, state__in=DUE).first()
-    return [Job("advance", member.id)] if member else []
+    members = ErasureRequest.objects.filter(run_id=job.id, state__in=DUE).order_by()
+    return [Job("advance", pk) for pk in members.values_list("pk", flat=True)[:1]]
 
 
 def _block(request: ErasureRequest, why: str) -> None:
@@ -181,7 +180,7 @@ def _block(request: ErasureRequest, why: str) -> None:
 
 
 def _plan(request: ErasureRequest) -> list[Job]:
-    if request.right not in {"erasure", *GATHERED}:
+    if request.right not in HANDLED:
         return []  # somebody hands it on
     planning.make_plan(request, by=_BY)
     return _gather(request)
@@ -199,9 +198,9 @@ def _start(request: ErasureRequest) -> list[Job]:
     if exporting.waits(request):
         return []  # the sweep looks again
     run = execute.start_run(request)
-    if run is not None:
+    if run is not None and exporting.left_of(run):
         export.clear(timezone.now())  # whoever is about to be erased has no archive here
-    request.refresh_from_db()
+    request.refresh_from_db(fields=("state", "run"))
     if run is None and request.state == "approved":
         return []  # on hold; the sweep looks again
     if run is not None and request.run_id == run.id:
@@ -258,13 +257,14 @@ def _verify(request: ErasureRequest) -> list[Job]:
 def _close(run: Run, fence: Fence) -> None:
     """Everybody in the run was judged. It stays open for whoever was tried again meanwhile, and
     for whoever comes back to it if their undo puts nothing back."""
-    blocked = Q(state="blocked") | Q(state="undoing", undo_window__back_to="blocked")
     with ledger.together():
         fence.free()
-        Run.objects.select_for_update().only("pk").get(pk=run.pk)
-        if run.requests.filter(state__in=_CARRIED).exists():
+        lock(run)
+        states = set(run.requests.order_by().values_list("state", flat=True).distinct())
+        if states & set(_CARRIED):
             return
-        if run.requests.filter(blocked).exists():
+        back = run.undo_windows.filter(request__state="undoing", back_to="blocked")
+        if "blocked" in states or ("undoing" in states and back.exists()):
             move(run, "blocked", by=_BY, because="something was seen again")
         else:
             execute.finish_run(run)

@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from erasure.advance import ATTEMPTS, DUE, Job, finish_keys, follow_up, give_up, perform
-from erasure.domain.errors import StalePlan, StoreError, UsageError, WrongState
+from erasure.domain.errors import LetheError, StalePlan, StoreError, UsageError, WrongState
 from erasure.domain.roles import Actor
 from erasure.domain.states import SETTLED
 from erasure.flow import decide, identify, intake, planning, restore, undo
@@ -33,14 +33,17 @@ def open_case(
     method: str,
     law: str = "gdpr",
     undoable: bool = True,
+    keep: bool = True,
 ) -> ErasureRequest:
     """Open a case and take it to its plan, or go on with the open case of the same person.
 
     What cannot be planned as asked is withdrawn, its identifiers destroyed, and the error raised.
-    ``undoable``: False for good, whatever the installation's undo window.
+    ``undoable``: False for good, whatever the installation's undo window. ``keep``: False for a
+    look: a new case that cannot be planned now is withdrawn as well.
     """
     finish_keys()
     request = intake.open_request(identifiers, by=by, law=law)
+    keep = keep or request.state != "received"
     if request.state == "received":
         identify.confirm_identity(request, by=by, method=method)
     elif request.state == "blocked":
@@ -48,15 +51,19 @@ def open_case(
     if not undoable and request.undoable and request.state in ("identified", "planned"):
         undo.waive_window(request, by=by)
     if request.state == "identified":
-        _plan(request, by=by)
+        _plan(request, by=by, keep=keep)
     return request
 
 
-def _plan(request: ErasureRequest, *, by: Actor) -> None:
+def _plan(request: ErasureRequest, *, by: Actor, keep: bool) -> None:
     try:
         planning.make_plan(request, by=by)
     except (UsageError, LineageError):
         discard(request, by=by, because="cannot be planned as asked")
+        raise
+    except (LetheError, KeyboardInterrupt):
+        if not keep:
+            discard(request, by=by, because="looked at only")
         raise
 
 

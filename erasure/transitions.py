@@ -12,6 +12,7 @@ from erasure.domain.errors import WrongState
 from erasure.domain.states import Table
 from erasure.evidence import ledger
 from erasure.models import Event
+from lineage.prepared import update
 
 # Kinds whose every move is a leaf of the ledger; a batch's leaf is its receipt.
 _IN_LEDGER = frozenset(
@@ -65,7 +66,7 @@ def move_all(
     values = {"state": to, **(also or {})}
     keys = [s.pk for s in subjects]
     with _whole(len(keys)):
-        moved = model._default_manager.filter(pk__in=keys, state=old).update(**values)
+        moved = update(model, {"pk": keys, "state": old}, values)
         if moved != len(keys):
             raise WrongState(f"{names}: is no longer {old}; somebody else moved it")
         if kind in _IN_LEDGER:

@@ -147,7 +147,7 @@ def _lane(stop: Stop, dataset: Dataset, stores: Mapping[str, StoreEntry]) -> Lan
 def holds(dataset: Dataset) -> str:
     """The most telling class of data in a dataset: a key of :data:`CLASSES`."""
     personal = [f for f in dataset.fields if f.personal]
-    categories = [c for f in personal for c in f.categories]
+    categories = tuple(c for f in personal for c in f.categories)
     if dataset.identities:
         return "identity"
     for code, roots in (("special", _SPECIAL), ("financial", _FINANCIAL), ("contact", _CONTACT)):

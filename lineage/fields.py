@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 NEEDLE_CATEGORIES = (
     "user.name",
@@ -14,7 +14,8 @@ NEEDLE_CATEGORIES = (
 )
 
 
-def in_category(categories: Iterable[str], roots: Sequence[str]) -> bool:
+@lru_cache(maxsize=4096)  # asked of every value of every row, and there are few answers
+def in_category(categories: tuple[str, ...], roots: tuple[str, ...]) -> bool:
     """True when a category equals one of ``roots`` or lies below it."""
     return any(c == root or c.startswith(root + ".") for c in categories for root in roots)
 

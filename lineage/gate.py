@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lineage.documents import misplaced
 from lineage.downstream import left_open
-from lineage.graph import Dataset, Derivation, Reference, StoreEntry, walk
+from lineage.graph import Dataset, Derivation, StoreEntry, walk
 from lineage.importers.guesses import guess
+from lineage.links import Link, Links, link_of
 from lineage.schema import Column, ForeignKey, Inspection, Table
 from lineage.snapshot import Snapshot
 
@@ -31,6 +32,8 @@ RULES: Mapping[str, str] = {
     "influenced": "Personal data decided which rows are in it, and no more",
     "unreachable": "Personal fields that no identity, reference or derivation leads to",
     "unjustified": "Personal fields without purpose, legal basis or retention",
+    "published": "The database sends it to subscribers, and no copy of it is declared",
+    "values-logged": "The server writes the values that are looked for into its own log",
     "store-unreachable": "The store cannot be reached",
     "store-unusable": "The store cannot be used as it is declared",
     "webhook-unusable": "The webhook of a recipient cannot be used as it is declared",
@@ -41,7 +44,7 @@ RULES: Mapping[str, str] = {
     "field-gone": "A field of the catalogue is not in the store any more",
     "reference-gone": "A reference holds or leads to a field that is not in the store any more",
 }
-WARNINGS = frozenset({"unjustified", "suggested-reference"})
+WARNINGS = frozenset({"unjustified", "suggested-reference", "published", "values-logged"})
 # Told, and no fault.
 NOTES = frozenset({"influenced"})
 # What these hold can be compared with the catalogue, table by table and column by column.
@@ -49,10 +52,6 @@ _COMPARED = frozenset({"sql", "memory", "files", "delta", "iceberg"})
 # What happens to these follows from their kind: expiry, retraining, a notice.
 _DECIDED_BY_KIND = frozenset({"backups", "model_registry", "mlflow", "manual", "http"})
 _KEYED = frozenset({"sql"})
-
-
-# Pairs of ``address.field`` that are one reference.
-Link = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ def findings(
         for name, fault in (broken or {}).items()
     ]
     compared = [s for s in catalogue.stores if s.name in live and s.kind in _COMPARED]
-    links = _Links(catalogue.references if compared else ())
+    links = Links(catalogue.references if compared else ())
     gone: set[str] = set()
     for store in compared:
         one = _Compared(catalogue=catalogue, store=store, live=live[store.name], links=links)
@@ -120,7 +119,7 @@ class _Compared:
     catalogue: Snapshot
     store: StoreEntry
     live: Inspection
-    links: _Links
+    links: Links
     gone: set[str] = field(default_factory=set)
 
     def findings(self) -> Iterator[Finding]:
@@ -130,6 +129,10 @@ class _Compared:
             if self._table_of(dataset) is None and not self._is_view(dataset):
                 yield self._table_gone(dataset)
         yield from self._copies(mine)
+        yield from self._published(by_table)
+        if reason := self.live.logged:
+            how, _, remedy = reason.partition("; ")
+            yield Finding(code="values-logged", place=self.store.name, reason=how, remedy=remedy)
         for name, table_ in self.live.tables.items():
             if table_.kind == "shadow":
                 continue  # a virtual table's own, and said with it
@@ -157,6 +160,21 @@ class _Compared:
                     reason="the materialized view keeps a copy and is not in the catalogue",
                     remedy=f"- {{name: {name.rpartition('.')[2]}, erasure: {{derived_from: "
                     "[{dataset: …, kind: derived}]}, fields: []}",
+                )
+
+    def _published(self, by_table: Mapping[str, Dataset]) -> Iterator[Finding]:
+        """Logical replication hands rows on to whoever subscribes: databases, or a change feed."""
+        copied = {d.upstream for d in self.catalogue.derivations} if self.live.published else set()
+        for name, publications in self.live.published.items():
+            dataset = by_table.get(name)
+            if dataset and dataset.has_personal_fields and dataset.address not in copied:
+                yield Finding(
+                    code="published",
+                    place=dataset.address,
+                    reason=f"the publication {', '.join(publications)} sends its rows to "
+                    "subscribers, and no copy of it is declared",
+                    remedy=f"erasure: {{derived_from: [{{dataset: {dataset.address}, kind: "
+                    "derived}]}  # on each copy",
                 )
 
     def _table_gone(self, dataset: Dataset) -> Finding:
@@ -222,7 +240,7 @@ class _Compared:
             if target is None:
                 continue
             holder = by_table[name].address
-            link = _link(holder, key.columns, target.address, key.target_columns)
+            link = link_of(holder, key.columns, target.address, key.target_columns)
             if not self.links.has(holder, target.address, link):
                 yield self._undeclared(holder, key, target, link)
 
@@ -252,39 +270,6 @@ class _Compared:
             if len(key.columns) == 1
             else f"{references}; {together}",
         )
-
-
-class _Links:
-    """References by the datasets they join, in either order: fideslang lets either end declare
-    one. Only what a live foreign key asks about is looked at field by field."""
-
-    def __init__(self, references: Iterable[Reference]) -> None:
-        self._between: dict[tuple[str, str], Reference | list[Reference]] = {}
-        for reference in references:
-            ends = _ends(reference.holder, reference.target)
-            known = self._between.setdefault(ends, reference)
-            if isinstance(known, list):
-                known.append(reference)
-            elif known is not reference:  # hardly ever: lists for all would cost more
-                self._between[ends] = [known, reference]
-
-    def has(self, holder: str, target: str, link: Link) -> bool:
-        """Whether a reference joins exactly these fields."""
-        known = self._between.get(_ends(holder, target), [])
-        for r in known if isinstance(known, list) else [known]:
-            said = _link(r.holder, r.holder_fields, r.target, r.target_fields)
-            if link in (said, frozenset((b, a) for a, b in said)):
-                return True
-        return False
-
-
-def _ends(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one <= other else (other, one)
-
-
-def _link(holder: str, mine: Sequence[str], target: str, theirs: Sequence[str]) -> Link:
-    ends = zip(mine, theirs, strict=False)
-    return frozenset((f"{holder}.{a}", f"{target}.{b}") for a, b in ends)
 
 
 def _names(dataset: Dataset) -> tuple[str, str]:

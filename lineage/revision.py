@@ -9,14 +9,16 @@ from __future__ import annotations
 from uuid import uuid4
 
 from lineage.event_models import Revision
+from lineage.prepared import Prepared
 
 _ROW = 1
+_CURRENT = Prepared(lambda: Revision.objects.filter(pk=_ROW).values_list("written", "heard"))
 
 
 def current() -> tuple[str, str] | None:
     """What the catalogue (first) and what was heard (second) can be recognised by, in one
     statement; None where nobody ever wrote."""
-    return Revision.objects.filter(pk=_ROW).values_list("written", "heard").first()
+    return _CURRENT.first()
 
 
 def renew_written() -> None:

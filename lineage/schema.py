@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 DocumentKind = Literal["json", "array", "text"]
@@ -64,7 +65,8 @@ class ForeignKey:
     ``UNKNOWN`` where its user may not be told.
 
     ``indexed``: an index leads with its columns, so that removing a row it refers to does not
-    read the whole table.
+    read the whole table. ``asleep``: it is there and does nothing, because what carries it out is
+    switched off (PostgreSQL: ``DISABLE TRIGGER ALL`` on the table that it refers to).
     """
 
     name: str
@@ -75,6 +77,7 @@ class ForeignKey:
     on_update: str = "NO ACTION"
     deferrable: bool = False
     indexed: bool = False
+    asleep: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,9 @@ class Table:
     ``kind``: ``table``, ``partitioned``, ``foreign`` (rows of another server), ``virtual`` and
     ``shadow`` (SQLite: a module's table, and what it keeps for it), ``versioned`` (MariaDB: old
     rows stay as history), ``materialized view``. ``inherits``: tables whose readers see the rows
-    of this one too (PostgreSQL); the rows are counted here alone.
+    of this one too (PostgreSQL); the rows are counted here alone. ``large_objects``: columns of the
+    number of a large object, which no trigger removes with its row (PostgreSQL).
+    ``transactional``: False where what is written cannot be taken back (MyISAM, Aria).
     """
 
     name: str
@@ -96,6 +101,8 @@ class Table:
     checks: tuple[Check, ...] = ()
     kind: str = "table"
     inherits: tuple[str, ...] = ()
+    large_objects: tuple[str, ...] = ()
+    transactional: bool = True
 
     def get(self, name: str) -> Column | None:
         """The column of that name, or None."""
@@ -105,6 +112,16 @@ class Table:
         """What a field's name says where it is no plain column: the longest column name that it
         begins with, and the path inside. None for a plain column, and where there is no such
         column or it holds no document."""
+        if name not in self._inside:
+            self._inside[name] = self._looked_inside(name)
+        return self._inside[name]
+
+    @cached_property
+    def _inside(self) -> dict[str, Inside | None]:
+        """The same names are asked about at every step of every run."""
+        return {}
+
+    def _looked_inside(self, name: str) -> Inside | None:
         whole = self.get(name)
         if whole is not None:
             kind = self._kind(whole)
@@ -162,6 +179,8 @@ class Inspection:
     checks), never over contents. ``parts``: the same per collection (:func:`relied_on`); empty
     where a store is relied on as a whole. ``small``: the whole store may be re-scanned inline.
     ``views``: the kind of each view, which is no table and never acted on, by its name.
+    ``published``: by collection, what hands its rows on to subscribers (PostgreSQL). ``logged``:
+    how the server writes the values of statements into its own log, and the remedy; else empty.
     """
 
     tables: Mapping[str, Table]
@@ -169,6 +188,8 @@ class Inspection:
     parts: Mapping[str, str] = field(default_factory=dict)
     small: bool = True
     views: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    logged: str = ""
 
     def fingerprint_of(self, collections: Iterable[str]) -> str:
         """What a plan that acts on these collections relies on: a change elsewhere in the store
@@ -180,6 +201,11 @@ class Inspection:
     def absent(self, *names: str) -> str:
         """Why there is no table of any of these names, in words for people."""
         for name in names:
+            if self.views.get(name) == "materialized view":
+                return (
+                    f"'{name}' is a materialized view; it is built anew and not erased in: name it "
+                    "in the store's option refresh, and give it action: ignore and because"
+                )
             if name in self.views:
                 return f"'{name}' is a {self.views[name]}; name the tables it reads from instead"
         return f"'{names[-1]}' is not in the store"
@@ -222,12 +248,15 @@ def _own(table: Table) -> list[Any]:
     ]
     keys = sorted((_reference(key) for key in table.foreign_keys), key=repr)
     checks = sorted([c.expression, c.columns] for c in table.checks)
-    return [table.kind, columns, table.primary_key, keys, checks, sorted(table.inherits)]
+    own = [table.kind, columns, table.primary_key, keys, checks, sorted(table.inherits)]
+    own += [table.large_objects] if table.large_objects else []
+    return own if table.transactional else [*own, "no transactions"]
 
 
 def _reference(key: ForeignKey) -> list[Any]:
     ends = [key.columns, key.target, key.target_columns]
-    return [*ends, key.on_delete, key.on_update, key.deferrable]
+    told = [*ends, key.on_delete, key.on_update, key.deferrable]
+    return [*told, "asleep"] if key.asleep else told
 
 
 def _digest(plain: Any) -> str:

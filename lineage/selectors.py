@@ -116,6 +116,9 @@ def size() -> dict[str, int]:
 
 def identity_kinds() -> list[str]:
     """The names under which a person can be asked for, sorted."""
+    known = reading.held_written()
+    if known is not None:
+        return list(known.identity_kinds)
     rows = models.Field.objects.exclude(identity="").order_by("identity")
     return list(rows.values_list("identity", flat=True).distinct())
 
@@ -162,11 +165,6 @@ def snapshot() -> Snapshot:
 def steady() -> AbstractContextManager[None]:
     """See :func:`lineage.reading.steady`."""
     return reading.steady()
-
-
-def catalogue_version() -> str:
-    """Hex SHA-256 over the whole catalogue: equal means unchanged."""
-    return snapshot().version
 
 
 def names_in_events(addresses: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -41,6 +41,12 @@ class Snapshot:
         return neighbours_in(self.references, self.derivations, self.datasets)
 
     @cached_property
+    def identity_kinds(self) -> Sequence[str]:
+        """The names under which a person can be asked for, sorted."""
+        fields = chain.from_iterable(dataset.fields for dataset in self.datasets.values())
+        return sorted({field.identity for field in fields if field.identity})
+
+    @cached_property
     def version(self) -> str:
         """Hex SHA-256 over all entries, in their order, one after the other: equal means
         unchanged."""

@@ -192,10 +192,10 @@ def test_commands_that_need_the_database_find_it_up_to_date(checkout: Checkout) 
             "DATABASE_URL: the port is not a number\n",
         ),
         (
-            "django.db.utils.OperationalError: no connection",
+            "django.db.utils.OperationalError: no connection\n\tIs the server running there?",
             1,
             "The control database could not be brought up to date: "
-            "django.db.utils.OperationalError: no connection\n",
+            "django.db.utils.OperationalError: no connection; DATABASE_URL says where it is\n",
         ),
     ],
 )
@@ -217,6 +217,40 @@ def test_exit_codes_and_signals_are_the_commands_own(checkout: Checkout) -> None
     os.kill(process.pid, signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
+
+
+def test_an_interrupted_command_says_how_to_go_on_and_shows_no_trace(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    # As at a terminal: what a shell starts in the background inherits that Ctrl-C is ignored.
+    script = (
+        "import pathlib, signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"pathlib.Path({str(begun)!r}).touch(); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "shell", "-c", script],
+        env={**os.environ, "LETHE_HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(begun)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "Interrupted; the same command takes it up again"
+
+
+def test_usages_name_the_command_that_people_call(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "nonsense"],
+        env={**os.environ, "LETHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Unknown command: 'nonsense'" in done.stderr
+    assert "run.py help" in done.stderr
+    assert "manage.py" not in done.stderr
 
 
 def test_no_arguments_show_what_there_is(checkout: Checkout) -> None:

@@ -1,9 +1,11 @@
 """Commands without the time to load libraries: each is a fork of a process that has loaded them.
 
-Nothing of the product that knows its settings is loaded before: a command reads its environment,
-makes its models and is checked as if it had been started anew. A request is a connection to the
-listening socket: one JSON object (the program with its arguments, its environment) to the end, with
-the descriptors it writes to; the answer is its exit code, or minus the signal that killed it.
+Nothing of the product that knows its settings is loaded before: the first command of an
+installation reads its environment and makes its models as if it had been started anew, in a process
+of which the others of the same installation, with the same settings and secrets, are forks. A
+request is a connection to the listening socket: one JSON object (the program with its arguments,
+its environment) to the end, with the descriptors it writes to; the answer is its exit code, or
+minus the signal that killed it.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tests.processes import ends_with_us, until_the_end
 
 ROOT = Path(__file__).resolve().parents[1]
+KEPT = 2  # installations that are set up at a time
 # What every command loads; none of these may ask for settings.
 LIBRARIES = """
     ahocorasick celery.app.base celery.app.builtins celery.fixups.django cryptography.fernet
@@ -111,23 +115,86 @@ def load() -> None:
 
 
 def serve(listening: socket.socket) -> None:
-    """A process per request, for ever."""
+    """A process per request, for ever: of the installation's own where it has one, else of this."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    ready: dict[str, socket.socket] = {}
     while True:
         asked, _ = listening.accept()
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            listening.close()
-            answer(asked)
-            os._exit(0)
-        asked.close()
+        message, descriptors, _, _ = socket.recv_fds(asked, 1 << 16, 2)
+        while more := asked.recv(1 << 16):
+            message += more
+        request = json.loads(message)
+        if installation := _installation(request):
+            if installation not in ready:
+                for old in [*ready][: len(ready) + 1 - KEPT]:
+                    ready.pop(old).close()
+                made = _set_up(request["environment"])
+                ready[installation := _installation(request)] = made  # its secrets are made now
+            with suppress(OSError):  # it could not be set up: the command itself tells why
+                socket.send_fds(ready[installation], [message], [asked.fileno(), *descriptors])
+                _close(asked, descriptors)
+                continue
+            ready.pop(installation).close()
+        answer(asked, message, descriptors)
+        _close(asked, descriptors)
 
 
-def answer(asked: socket.socket) -> None:
-    """Start the program, wait for it, and tell how it ended."""
-    message, descriptors, _, _ = socket.recv_fds(asked, 1 << 16, 2)
-    while more := asked.recv(1 << 16):
-        message += more
+def _close(asked: socket.socket, descriptors: Iterable[int]) -> None:
+    asked.close()
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _installation(request: Mapping[str, Any]) -> str:
+    """What a process that was set up depends on; empty for what is set up in another way."""
+    program, *arguments = request["arguments"]
+    home = Path(request["environment"].get("LETHE_HOME", "."))
+    if Path(program).name != "manage.py" or arguments[:1] in (["demo"], []) or not home.is_dir():
+        return ""
+    secrets = [(p.name, p.stat().st_ino, p.stat().st_mtime_ns) for p in home.glob("secrets/*")]
+    return json.dumps([request["environment"], sorted(secrets)], sort_keys=True)
+
+
+def _set_up(environment: Mapping[str, str]) -> socket.socket:
+    """A process with Django set up in that environment; it ends when the socket is closed."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        its.close()
+        ours.recv(1)
+        return ours
+    try:
+        ends_with_us()
+        os.closerange(3, its.fileno())  # others', to whom an end must show
+        os.closerange(its.fileno() + 1, 1 << 12)
+        os.environ.clear()
+        os.environ.update(environment)
+        _carry_out_for(its)
+    finally:
+        os._exit(0)
+
+
+def _carry_out_for(its: socket.socket) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    with suppress(BaseException):  # what is wrong, the command itself will find and tell
+        import django
+
+        django.setup()
+        importlib.import_module("config.urls")
+        gc.collect()
+        gc.freeze()
+        its.send(b".")
+        while (told := socket.recv_fds(its, 1 << 20, 3))[0]:
+            message, (asked, *descriptors), _, _ = told
+            with socket.socket(fileno=asked) as asking:
+                answer(asking, message, descriptors)
+                _close(asking, descriptors)
+
+
+def answer(asked: socket.socket, message: bytes, descriptors: list[int]) -> None:
+    """In a process of its own: start the program, wait for it, and tell how it ended."""
+    if os.fork():
+        return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
         asked.close()
@@ -135,6 +202,7 @@ def answer(asked: socket.socket) -> None:
     _, status = os.waitpid(child, 0)
     with suppress(BrokenPipeError):  # whoever asked has given up
         asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
 
 
 def become(arguments: list[str], environment: dict[str, str], descriptors: list[int]) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from erasure.admin import clock, words
+from erasure.admin.doing import Doing
 from erasure.admin.pairs import PairsField, pairs_of
 from erasure.admin.roles import required
 from erasure.domain import reopening, states
@@ -25,7 +24,6 @@ from erasure.runs import records
 from lineage import selectors
 
 _FOLDER = "admin/erasure/erasurerequest"
-Deed = Callable[[ErasureRequest, Actor], object]
 
 
 class Given(forms.Form):
@@ -63,13 +61,8 @@ def shown(case: ErasureRequest, by: Actor) -> dict[str, Any]:
     }
 
 
-class Care:
+class Care(Doing):
     """The addresses of these, for the admin of requests."""
-
-    admin_site: AdminSite
-
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        raise NotImplementedError
 
     def care_urls(self) -> list[URLPattern]:
         """Identifiers come by POST alone."""

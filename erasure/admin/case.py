@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -14,9 +14,10 @@ from django.utils import timezone
 from erasure.admin import explained, words
 from erasure.advance import DUE
 from erasure.domain import states
+from erasure.domain.identity import HANDLED
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.models import ErasureRequest, Event, Lease, PlanStep, Run
-from erasure.runs import reasoning, statement
+from erasure.runs import reasoning, sightings, statement
 
 REFRESH_SECONDS = 5
 _QUIET = timedelta(minutes=2)
@@ -185,6 +186,8 @@ class Progress:
 def progress(case: ErasureRequest, now: datetime) -> Progress | None:
     """How far a case that goes on by itself, or is blocked in a run, has come; else None."""
     run = case.run
+    if waits_for_hand(case):
+        return None
     if case.state not in DUE and not (case.state == "blocked" and run):
         return None
     quiet = _quiet_since(case, run, now) if case.state in DUE else None
@@ -197,6 +200,11 @@ def progress(case: ErasureRequest, now: datetime) -> Progress | None:
         done=sum(s.tone == "done" for s in stores),
         quiet_since=quiet,
     )
+
+
+def waits_for_hand(case: ErasureRequest) -> bool:
+    """Whether it asks for what nothing here carries out, so that somebody has to hand it on."""
+    return case.state == "identified" and case.right not in HANDLED
 
 
 def _stores_of_run(case: ErasureRequest, run: Run) -> list[StoreProgress]:
@@ -276,7 +284,9 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     ahead = not carried_out and case.closed_at is None
     return {
         "case": case,
-        "badge": words.badge(case.state),
+        "badge": words.badge(case.state, case.right),
+        "right": words.right(case.right),
+        "waits_for_hand": waits_for_hand(case),
         "law": words.law(case.law),
         "channel": words.channel(case.channel),
         "deadline": deadline(case, now),
@@ -288,7 +298,7 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "stores": stores_of(steps, told),
         "carried_out": carried_out,
         "progress": progress(case, now),
-        "refresh": REFRESH_SECONDS if case.state in DUE else None,
+        "refresh": REFRESH_SECONDS if case.state in DUE and not waits_for_hand(case) else None,
         "notices": case.notices.order_by("dataset").prefetch_related("calls"),
         "summary": summary(steps),
         "outcome": outcome(case, steps),
@@ -302,8 +312,14 @@ def outcome(case: ErasureRequest, steps: Sequence[PlanStep]) -> dict[str, Any] |
     if not any(step.rows is not None for step in steps):
         return None
     return {
-        "residual": [r for r in statement.residual_of(case) if r["rows"]],
-        "shared": statement.shared_of(case),
-        "backups": statement.backups_of(case),
+        "residual": [_dated(r, "until") for r in statement.residual_of(case) if r["rows"]],
+        "shared": sightings.shared_of(sightings.seen_of(case)),
+        "backups": [_dated(b, "last_copy_until") for b in statement.backups_of(case)],
         "models": statement.models_of(case),
     }
+
+
+def _dated(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The entry, with its day as days stand at the desk."""
+    on = entry[name]
+    return {**entry, name: words.day(date.fromisoformat(on)) if on else ""}

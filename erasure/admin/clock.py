@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
 from erasure.admin import words
+from erasure.admin.doing import Doing
 from erasure.domain import states
-from erasure.domain.roles import Actor
 from erasure.flow import extend, identify, intake
 from erasure.models import ErasureRequest
-from erasure.runs import clock, given, reasoning
+from erasure.runs import clock, dues, given, reasoning
 
-Deed = Callable[[ErasureRequest, Actor], object]
 _ABOUT = {
     "identity_doubt": "Why proof of identity was asked for",
     "unidentifiable": "Why the person cannot be identified",
@@ -47,7 +44,9 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "pauses": list(case.pauses.all()),
         "may_extend": found.can_be_extended and in_time and not decided,
         "may_doubt": "identity_required" in moves,
-        "waits_for_identity": case.state in ("identity_required", "confirmed", "reopened"),
+        "waits_for_identity": case.state in (*dues.UNIDENTIFIED, "identity_required"),
+        "may_give_up": "unidentifiable" in moves,
+        "may_withdraw": "withdrawn" in moves,
         "identifiers": case.identifiers.order_by("kind"),
         "to_prove": given.readable(case).order_by("kind"),
         "asked_by": words.ASKERS[case.asked_by],
@@ -66,13 +65,8 @@ def about(entry: reasoning.Given) -> str:
     return f"{_ABOUT[entry.about]} ({more})" if more else _ABOUT[entry.about]
 
 
-class Times:
+class Times(Doing):
     """The addresses of these deeds, for the admin of requests."""
-
-    admin_site: AdminSite
-
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        raise NotImplementedError
 
     def clock_urls(self) -> list[URLPattern]:
         """Each a POST of its own."""

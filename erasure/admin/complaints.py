@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from erasure.admin import words
-from erasure.admin.readonly import ReadOnly
+from erasure.admin import complaint_letters, words
+from erasure.admin.complaint_letters import ComplaintLetters
+from erasure.admin.doing import accepted
+from erasure.admin.filters import worded
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.domain.clocks import LAWS
-from erasure.domain.errors import Denied, KeyDestroyed, LetheError, UsageError
+from erasure.domain.errors import KeyDestroyed, UsageError
 from erasure.domain.roles import Actor
 from erasure.flow import complain, disclose
 from erasure.models import Complaint, ErasureRequest
@@ -31,7 +30,6 @@ from erasure.runs import clock
 _LINE = forms.TextInput(attrs={"autocomplete": "off"})
 _DAY = forms.DateInput(attrs={"type": "date"})
 _FOLDER = "admin/erasure/complaint"
-Deed = Callable[[Complaint, Actor], object]
 
 
 class ComplaintForm(forms.Form):
@@ -68,12 +66,16 @@ class ComplaintForm(forms.Form):
 
 
 @admin.register(Complaint)
-class ComplaintAdmin(ReadOnly):
+class ComplaintAdmin(ComplaintLetters):
     """Complaints: what waits first."""
 
-    list_display = ("status", "case", "law", "confirm", "answer", "authority", "verdict")
+    list_display = ("status", "case", "of_law", "confirm", "answer", "authority", "said")
     list_display_links = ("status",)
-    list_filter = ("state", "law", "verdict")
+    list_filter = (
+        worded("state", {state: text for state, (text, _) in words.COMPLAINTS.items()}),
+        worded("law", {law: words.law(law).partition(",")[0] for law in LAWS}),
+        worded("verdict", words.VERDICTS),
+    )
     ordering = ("closed_at", "acknowledge_by", "-received_at")
     change_form_template = f"{_FOLDER}/complaint.html"
 
@@ -89,7 +91,17 @@ class ComplaintAdmin(ReadOnly):
     @admin.display(description="Case")
     def case(self, row: Complaint) -> str:
         """The first part of the case's number."""
-        return str(row.request_id)[:8] if row.request_id else "none"
+        return str(row.request_id)[:8] if row.request_id else "no case"
+
+    @admin.display(description="Law", ordering="law")
+    def of_law(self, row: Complaint) -> str:
+        """Without its time to answer."""
+        return words.law(row.law).partition(" (")[0].partition(",")[0]
+
+    @admin.display(description="Verdict", ordering="verdict")
+    def said(self, row: Complaint) -> str:
+        """In words, once it was answered."""
+        return words.VERDICTS.get(row.verdict, "")
 
     @admin.display(description="Confirm by", ordering="acknowledge_by")
     def confirm(self, row: Complaint) -> SafeString | str:
@@ -110,38 +122,25 @@ class ComplaintAdmin(ReadOnly):
                 ("answer", self.answer_it),
                 ("withdraw", self.withdraw),
                 ("read", self.read),
-                ("letter", self.letter),
             )
         ]
-        return [*own, *super().get_urls()]
+        return [*own, *self.letter_urls(), *super().get_urls()]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Record one."""
         by = required(request, "complain")
+
+        def record(given: dict[str, Any]) -> HttpResponse:
+            made = _opened(given, by)
+            messages.success(request, "Recorded. Its clock runs.")
+            return redirect("admin:erasure_complaint_change", made.pk)
+
         first = {"about": request.GET.get("case", "")}
         form = ComplaintForm(request.POST if request.method == "POST" else None, initial=first)
-        if form.is_valid():
-            try:
-                made = _opened(form.cleaned_data, by)
-            except LetheError as error:
-                field, _, said = str(error).partition(": ")
-                form.add_error(field if field in form.fields else None, said or str(error))
-            else:
-                messages.success(request, "Recorded. Its clock runs.")
-                return redirect("admin:erasure_complaint_change", made.pk)
-        if form.is_bound:
-            form.data = {**form.data.dict(), "because": ""}  # type: ignore[attr-defined]
-        context = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "title": "Record a complaint",
-            "submit": "Record the complaint",
-            "list_address": reverse("admin:erasure_complaint_changelist"),
-            "list_name": "Complaints",
-        }
-        return TemplateResponse(request, "admin/erasure/form.html", context)
+        answer = accepted(form, record, emptied=["because"])
+        return answer or self._form(request, form, "Record a complaint", "Record the complaint")
 
     def change_view(
         self,
@@ -163,7 +162,7 @@ class ComplaintAdmin(ReadOnly):
             "may": allowed(at_desk(request)),
             "verdict": words.VERDICTS.get(complaint.verdict, ""),
             "verdicts": words.VERDICTS.items(),
-            "languages": settings.LETHE_LANGUAGES,
+            **complaint_letters.shown(complaint),
             "title": f"Complaint {str(complaint.pk)[:8]}",
             "subtitle": None,
         }
@@ -211,41 +210,6 @@ class ComplaintAdmin(ReadOnly):
         }
         return TemplateResponse(request, f"{_FOLDER}/complaint.html", context)
 
-    def letter(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """The letter to somebody who complained about no case; a look that is recorded."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        by, complaint = required(request, "write_letter"), get_object_or_404(Complaint, pk=pk)
-        code = "complaint_answer" if complaint.state == "answered" else "complaint_receipt"
-        language = request.POST.get("language", "en")
-        try:
-            written = complain.write_letter(
-                complaint, code=code, language=language, blocks={}, by=by
-            )
-        except LetheError as error:
-            messages.error(request, str(error))
-            return redirect("admin:erasure_complaint_change", pk)
-        context = {
-            **self.admin_site.each_context(request),
-            **self._shown(request, complaint),
-            "written": written.text,
-        }
-        return TemplateResponse(request, f"{_FOLDER}/complaint.html", context)
-
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        by = required(request, "see_cases")
-        try:
-            deed(get_object_or_404(Complaint, pk=pk), by)
-        except Denied:
-            raise PermissionDenied from None
-        except LetheError as error:
-            messages.error(request, str(error))
-        else:
-            messages.success(request, said)
-        return redirect("admin:erasure_complaint_change", pk)
-
 
 def badge(complaint: Complaint) -> SafeString:
     """A state in words, with the tone that says whose turn it is."""
@@ -257,8 +221,7 @@ def _due(at: Any) -> SafeString | str:
     if at is None:
         return "no date"
     tone = "late" if at < timezone.now() else "quiet"
-    day = f"{timezone.localdate(at):%d %b %Y}"
-    return format_html('<span class="due-{}">{}</span>', tone, day)
+    return format_html('<span class="due-{}">{}</span>', tone, words.day(at))
 
 
 def _opened(given: dict[str, Any], by: Actor) -> Complaint:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import (
     HttpRequest,
@@ -20,6 +19,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from erasure.admin.doing import Doing
 from erasure.admin.roles import required
 from erasure.advance import Job
 from erasure.domain.errors import LetheError
@@ -30,7 +30,6 @@ from erasure.models import ErasureRequest, Export
 from erasure.runs import exporting
 from erasure.tasks import enqueue
 
-Deed = Callable[[ErasureRequest, Actor], object]
 _BADGES: Mapping[str, tuple[str, str]] = {
     "ordered": ("being gathered", "running"),
     "blocked": ("cannot be gathered", "stop"),
@@ -44,7 +43,8 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     """What the page of a case says of its exports."""
     made = list(case.exports.all())
     live = any(one.state != "destroyed" for one in made)
-    asked = case.right in {"erasure", *GATHERED}
+    # Where a copy is all that is asked for, the first one is ordered by itself.
+    asked = case.right == "erasure" or (case.right in GATHERED and bool(made))
     may = asked and case.state in exporting.BEFORE and not live
     return {
         "exports": [
@@ -56,13 +56,8 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     }
 
 
-class Exports:
+class Exports(Doing):
     """The addresses of exports, for the admin of requests."""
-
-    admin_site: AdminSite
-
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        raise NotImplementedError
 
     def export_urls(self) -> list[URLPattern]:
         """The deeds, each a POST of its own."""

@@ -30,8 +30,9 @@ class NewRequest(forms.Form):
     right = forms.ChoiceField(
         label="What is asked for",
         required=False,
-        choices=[(code, code.capitalize()) for code in RIGHTS],
-        help_text="Anything but erasure is recorded with its deadline and handed on.",
+        choices=[(code, words.right(code)) for code in RIGHTS],
+        help_text="For access and portability a copy is gathered here; rectification, restriction "
+        "and objection are recorded with their deadline and handed on.",
     )
     law = forms.ChoiceField(choices=[(law, words.law(law)) for law in LAWS])
     channel = forms.ChoiceField(

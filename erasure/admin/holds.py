@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import AdminSite
-from django.db.models import Q
+from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 
 from erasure.admin import words
+from erasure.admin.doing import Doing, accepted
+from erasure.admin.filters import ReleasedFilter, worded
 from erasure.admin.pairs import pairs_of
-from erasure.admin.readonly import ReadOnly
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.domain import states
-from erasure.domain.errors import LetheError
 from erasure.domain.grounds import GROUNDS
 from erasure.domain.keeping import REASONS, reasons_of
-from erasure.domain.roles import Actor
 from erasure.flow import charge, disclose, exempt, hold, route, weigh
 from erasure.models import ErasureRequest, Hold, KeptDataset
 from erasure.runs import holding
-from lineage.errors import LineageError
 
-Deed = Callable[[ErasureRequest, Actor], object]
 _REASONS = [(code, words.plain(code)) for code in REASONS]
 _LISTED = 20
 _TEXT = forms.TextInput(attrs={"autocomplete": "off"})
@@ -67,20 +62,15 @@ class HoldForm(forms.Form):
         """The lines as (kind, value)."""
         return pairs_of(self.cleaned_data["person"])
 
-    def without_values(self) -> HoldForm:
-        """Emptied of what was typed of a person."""
-        self.data = {**self.data.dict(), "person": "", "because": ""}  # type: ignore[attr-defined]
-        return self
-
 
 @admin.register(Hold)
-class HoldAdmin(ReadOnly):
+class HoldAdmin(Doing):
     """Legal holds: in force first."""
 
-    list_display = ("state", "about", "matter", "code", "placed_by", "placed_at", "released_at")
-    list_filter = (("released_at", admin.EmptyFieldListFilter), "code")
+    list_display = ("state", "about", "matter", "reason", "placed", "released")
+    list_filter = (ReleasedFilter, worded("code", dict(_REASONS), "reason"))
     list_display_links = ("state",)
-    ordering = ("-released_at", "-placed_at")
+    ordering = (F("released_at").desc(nulls_first=True), "-placed_at")
     change_form_template = "admin/erasure/hold/hold.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -98,6 +88,21 @@ class HoldAdmin(ReadOnly):
         what = ", ".join(row.datasets) or "everything"
         return f"{what} of {'certain people' if row.of_people else 'everybody'}"
 
+    @admin.display(description="Reason", ordering="code")
+    def reason(self, row: Hold) -> str:
+        """In words."""
+        return words.plain(row.code)
+
+    @admin.display(description="Placed", ordering="placed_at")
+    def placed(self, row: Hold) -> str:
+        """When, and by whom."""
+        return f"{words.day(row.placed_at)}, {row.placed_by}"
+
+    @admin.display(description="Released", ordering="released_at")
+    def released(self, row: Hold) -> str:
+        """When."""
+        return words.day(row.released_at) if row.released_at else ""
+
     def get_urls(self) -> list[URLPattern]:
         """Releasing, and reading why, is each a POST of its own."""
         wrap = self.admin_site.admin_view
@@ -112,27 +117,15 @@ class HoldAdmin(ReadOnly):
     ) -> HttpResponse:
         """Place a hold."""
         by = required(request, "hold")
+
+        def place(given: dict[str, Any]) -> HttpResponse:
+            hold.place_hold(by=by, **given)
+            messages.success(request, "On hold from now on.")
+            return redirect("admin:erasure_hold_changelist")
+
         form = HoldForm(request.POST if request.method == "POST" else None)
-        if form.is_valid():
-            try:
-                hold.place_hold(by=by, **form.cleaned_data)
-            except (LetheError, LineageError) as error:
-                field, _, said = str(error).partition(": ")
-                form.add_error(field if field in form.fields else None, said or str(error))
-            else:
-                messages.success(request, "On hold from now on.")
-                return redirect("admin:erasure_hold_changelist")
-        if form.is_bound:
-            form.without_values()
-        context = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "title": "Place a legal hold",
-            "submit": "Place the hold",
-            "list_address": reverse("admin:erasure_hold_changelist"),
-            "list_name": "Holds",
-        }
-        return TemplateResponse(request, "admin/erasure/form.html", context)
+        answer = accepted(form, place, emptied=("person", "because"))
+        return answer or self._form(request, form, "Place a legal hold", "Place the hold")
 
     def change_view(
         self,
@@ -164,18 +157,13 @@ class HoldAdmin(ReadOnly):
 
     def release(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Release it, with a reason."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        by = required(request, "hold")
-        try:
-            hold.release_hold(
-                get_object_or_404(Hold, pk=pk), by=by, because=request.POST.get("because", "")
-            )
-        except LetheError as error:
-            messages.error(request, str(error))
-        else:
-            messages.success(request, "Released. What stood still goes on by itself.")
-        return redirect("admin:erasure_hold_change", pk)
+        because = request.POST.get("because", "")
+        return self._deed(
+            request,
+            pk,
+            lambda one, by: hold.release_hold(one, by=by, because=because),
+            "Released. What stood still goes on by itself.",
+        )
 
 
 def _shown_alone(request: HttpRequest, one: Hold) -> dict[str, Any]:
@@ -229,13 +217,8 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     }
 
 
-class Holds:
+class Holds(Doing):
     """The addresses of these deeds, for the admin of requests."""
-
-    admin_site: AdminSite
-
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        raise NotImplementedError
 
     def hold_urls(self) -> list[URLPattern]:
         """Each a POST of its own."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -66,6 +66,7 @@ def waiting() -> list[Waiting]:
         ),
         *(line for line in _standing_still(listed) if line.count),
         *(line for line in _complaints() if line.count),
+        *(line for line in _by_hand(requests, listed) if line.count),
         Waiting(
             count=requests.filter(state="planned").count(),
             words="waiting for approval",
@@ -85,6 +86,19 @@ def waiting() -> list[Waiting]:
             address=f"{listed}?due=running",
             tone="running",
         ),
+    ]
+
+
+def _by_hand(requests: QuerySet[ErasureRequest], listed: str) -> list[Waiting]:
+    """What goes on once an officer has done something that nothing here does."""
+    parts = (
+        (dues.to_identify(requests), "identities to check", "identify"),
+        (dues.to_hand_over(requests), "copies to hand over", "hand_over"),
+        (dues.to_hand_on(requests), "to hand on", "hand_on"),
+    )
+    return [
+        Waiting(count=some.count(), words=said, address=f"{listed}?due={part}", tone="decide")
+        for some, said, part in parts
     ]
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 
 from erasure.admin import retention
-from erasure.admin.readonly import ReadOnly
+from erasure.admin.doing import Doing, accepted
 from erasure.admin.roles import allowed, at_desk, required
-from erasure.domain.errors import LetheError
 from erasure.flow import staff
 from erasure.flow.expire import OPEN
 from erasure.models import Expiry, RetentionLook, StaffTraining, StandingApproval
@@ -41,7 +41,7 @@ class TrainingForm(forms.Form):
 
 
 @admin.register(StaffTraining)
-class StaffTrainingAdmin(ReadOnly):
+class StaffTrainingAdmin(Doing):
     """The training log; and the pages that are nobody's case."""
 
     list_display = ("who", "topic", "on", "next_due", "recorded_by")
@@ -76,25 +76,14 @@ class StaffTrainingAdmin(ReadOnly):
     ) -> HttpResponse:
         """Add to the log."""
         by = required(request, "record_training")
+
+        def record(given: dict[str, Any]) -> HttpResponse:
+            staff.record_training(by=by, **given)
+            messages.success(request, "Recorded.")
+            return redirect("admin:erasure_stafftraining_changelist")
+
         form = TrainingForm(request.POST if request.method == "POST" else None)
-        if form.is_valid():
-            try:
-                staff.record_training(by=by, **form.cleaned_data)
-            except LetheError as error:
-                field, _, said = str(error).partition(": ")
-                form.add_error(field if field in form.fields else None, said or str(error))
-            else:
-                messages.success(request, "Recorded.")
-                return redirect("admin:erasure_stafftraining_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "title": "Record a training",
-            "submit": "Record",
-            "list_address": reverse("admin:erasure_stafftraining_changelist"),
-            "list_name": "Training",
-        }
-        return TemplateResponse(request, "admin/erasure/form.html", context)
+        return accepted(form, record) or self._form(request, form, "Record a training", "Record")
 
     def procedure(self, request: HttpRequest) -> HttpResponse:
         """Who does what by when."""
@@ -121,6 +110,7 @@ class StaffTrainingAdmin(ReadOnly):
         ]
         context = {
             "listed": listed,
+            "day_rows": f"{settings.LETHE_RETENTION_ROWS:,}",
             "looks": looks,
             "standings": StandingApproval.objects.filter(revoked_at=None),
             "may": allowed(by),

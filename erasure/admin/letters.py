@@ -5,31 +5,29 @@ An address is never shown; what was written is, to those who decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
+from erasure.admin.doing import Doing
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.domain import letters as kinds
 from erasure.domain.errors import KeyDestroyed, LetheError
-from erasure.domain.roles import Actor
 from erasure.flow import disclose, notify
 from erasure.flow import letters as flow
 from erasure.models import ErasureRequest, Letter, Notice
 from erasure.runs import letters
 
-Deed = Callable[[ErasureRequest, Actor], object]
 _FOLDER = "admin/erasure/erasurerequest"
-_TITLES: Mapping[str, str] = {
+TITLES: Mapping[str, str] = {
     "confirm_email": "Confirm your email address",
     "acknowledgment": "Request received",
     "identity_request": "Proof of identity wanted",
@@ -60,8 +58,8 @@ _LABELS: Mapping[str, str] = {
     "restricted": "What was restricted",
     "day": "Last day of the restriction",
 }
-_LANGUAGES: Mapping[str, str] = {"en": "English", "de": "German", "fr": "French", "es": "Spanish"}
-_BADGES: Mapping[str, tuple[str, str]] = {
+LANGUAGES: Mapping[str, str] = {"en": "English", "de": "German", "fr": "French", "es": "Spanish"}
+BADGES: Mapping[str, tuple[str, str]] = {
     "drafted": ("draft", "decide"),
     "sending": ("being sent", "running"),
     "sent": ("sent", "done"),
@@ -71,13 +69,13 @@ _BADGES: Mapping[str, tuple[str, str]] = {
 
 
 class LetterForm(forms.Form):
-    """The blocks of one letter, and where it goes. ``defaults``: what each block says by itself."""
+    """The blocks of one letter, and where it goes. ``defaults``: what each block says by itself;
+    ``known``: what the address is called that is known, if one is."""
 
     where = forms.ChoiceField(
         label="Where it goes",
         widget=forms.RadioSelect,
         choices=[
-            ("known", "By email to the address known from the case"),
             ("other", "By email to the address below"),
             ("hand", "By hand: on paper, in person"),
         ],
@@ -89,9 +87,18 @@ class LetterForm(forms.Form):
         help_text="It is kept sealed and never shown again.",
     )
 
-    def __init__(self, kind: kinds.Kind, defaults: Mapping[str, str], data: Any = None) -> None:
-        person = kind.to == "person"
+    def __init__(
+        self,
+        kind: kinds.Kind,
+        defaults: Mapping[str, str],
+        data: Any = None,
+        known: str = "By email to the address known from the case",
+    ) -> None:
+        person = kind.to == "person" and bool(known)
         super().__init__(data, initial={"where": "known" if person else "other"})
+        if known:
+            where = self.fields["where"]
+            where.choices = [("known", known), *where.choices]  # type: ignore[attr-defined]
         self._defaults = defaults
         for name, block in kind.blocks.items():
             attributes = {"autocomplete": "off"}
@@ -134,25 +141,20 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "letters": [
             {
                 "letter": letter,
-                "title": _TITLES[letter.code],
-                "words": _BADGES[letter.state][0],
-                "tone": _BADGES[letter.state][1],
+                "title": TITLES[letter.code],
+                "words": BADGES[letter.state][0],
+                "tone": BADGES[letter.state][1],
             }
             for letter in case.letters.all()
         ],
-        "letter_kinds": [(kind.code, _TITLES[kind.code]) for kind in fit],
-        "letter_languages": [(code, _LANGUAGES[code]) for code in settings.LETHE_LANGUAGES],
+        "letter_kinds": [(kind.code, TITLES[kind.code]) for kind in fit],
+        "letter_languages": [(code, LANGUAGES[code]) for code in settings.LETHE_LANGUAGES],
         "letter_language": letters.language_of(case),
     }
 
 
-class Letters:
+class Letters(Doing):
     """The addresses of letters, for the admin of requests."""
-
-    admin_site: AdminSite
-
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        raise NotImplementedError
 
     def letter_urls(self) -> list[URLPattern]:
         """The pages, and the deeds, each a POST of its own."""
@@ -213,7 +215,7 @@ class Letters:
                 by=at_desk(request),
                 notice=recipient,
             ),
-            "title": f"Write: {_TITLES[code]}",
+            "title": f"Write: {TITLES[code]}",
         }
         return TemplateResponse(request, f"{_FOLDER}/letter_new.html", context)
 
@@ -232,11 +234,12 @@ class Letters:
             "letter": found,
             "text": text,
             "may": allowed(at_desk(request)),
-            "badge": _BADGES[found.state],
-            "language": _LANGUAGES.get(found.language, found.language),
-            "may_mail": unsent and bool(to),
+            "badge": BADGES[found.state],
+            "language": LANGUAGES.get(found.language, found.language),
+            "send_url": reverse("admin:erasure_letter_send", args=[pk, letter]) if to else "",
+            "hand_url": reverse("admin:erasure_letter_by_hand", args=[pk, letter]),
             "may_hand": unsent,
-            "title": _TITLES[found.code],
+            "title": TITLES[found.code],
         }
         return TemplateResponse(request, f"{_FOLDER}/letter.html", context)
 

@@ -22,8 +22,12 @@ from erasure.models import (
 )
 
 
-def _register(model: type[models.Model], display: list[str], filters: list[str]) -> None:
-    attributes = {"list_display": display, "list_filter": filters}
+def _register(
+    model: type[models.Model], display: list[str], filters: list[str], ordering: str = ""
+) -> None:
+    attributes: dict[str, object] = {"list_display": display, "list_filter": filters}
+    if ordering:
+        attributes["ordering"] = [ordering]
     admin.site.register(model, type(f"{model.__name__}Admin", (ReadOnly,), attributes))
 
 
@@ -32,8 +36,8 @@ _register(Run, ["id", "state", "started_at", "finished_at"], ["state"])
 _register(StoreRun, ["run", "store", "kind", "state", "residue", "error"], ["state", "kind"])
 _register(ScanResult, ["request", "store", "collection", "field", "verdict", "count"], ["verdict"])
 _register(DateDue, ["dataset", "request", "on", "rows", "done_at", "error"], ["store"])
-_register(Certificate, ["id", "kind", "digest", "issued_at"], ["kind"])
-_register(LedgerLeaf, ["index", "kind", "request", "created_at"], ["kind"])
+_register(Certificate, ["id", "kind", "digest", "issued_at"], ["kind"], "-issued_at")
+_register(LedgerLeaf, ["index", "kind", "request", "created_at"], ["kind"], "-index")
 
 
 class OfCase(ReadOnly):
@@ -43,7 +47,12 @@ class OfCase(ReadOnly):
 
     @admin.display(description="case", ordering="request")
     def case(self, row: Notice | Letter) -> SafeString:
-        """The way to the case."""
+        """The way to the case, or to the complaint."""
+        if row.request_id is None:
+            assert isinstance(row, Letter)  # noqa: S101 - every notice has a case
+            number = row.complaint_id
+            address = reverse("admin:erasure_complaint_change", args=[number])
+            return format_html('<a href="{}">complaint {}</a>', address, str(number)[:8])
         address = reverse("admin:erasure_erasurerequest_change", args=[row.request_id])
         return format_html('<a href="{}">{}</a>', address, str(row.request_id)[:8])
 

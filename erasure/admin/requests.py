@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +14,8 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    HttpResponseNotAllowed,
 )
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -35,17 +32,15 @@ from erasure.admin import words
 from erasure.admin.care import Care
 from erasure.admin.clock import Times
 from erasure.admin.exports import Exports
-from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter
+from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter, worded
 from erasure.admin.forms import NewRequest
 from erasure.admin.holds import Holds
 from erasure.admin.letters import Letters
 from erasure.admin.map import Maps
-from erasure.admin.readonly import ReadOnly
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.admin.undo import Undoes
 from erasure.advance import Job
-from erasure.domain.errors import Denied, LetheError
-from erasure.domain.roles import Actor
+from erasure.domain.errors import LetheError
 from erasure.evidence.certificate import path_of
 from erasure.flow import decide, export, identify, intake, notify
 from erasure.models import ErasureRequest, Notice
@@ -57,15 +52,14 @@ _FOLDER = "admin/erasure/erasurerequest"
 # A search goes into the address, where no identifier may stand: only the beginning of a case's
 # number or of a pseudonym is searched for. Digits alone could be somebody's telephone number.
 _NUMBER = re.compile(r"(?=.*[a-f])[0-9a-f-]{4,64}", re.IGNORECASE)
-Deed = Callable[[ErasureRequest, Actor], object]
 
 
 @admin.register(ErasureRequest)
-class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly):
+class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care):
     """Requests: what is still open first, by the day the answer is due."""
 
-    list_display = ("person", "status", "due", "received", "law_name")
-    list_filter = (StateFilter, DueFilter)
+    list_display = ("person", "asks_for", "status", "due", "received", "law_name")
+    list_filter = (StateFilter, DueFilter, worded("right", words.RIGHTS, "what is asked for"))
     ordering = (ANSWERED_LAST.asc(), "due_at")
     search_fields = ("id__istartswith", "subject__istartswith")
     search_help_text = "By number or pseudonym. Never write a person's own data here."
@@ -81,10 +75,15 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly)
         """The first part of the pseudonym, and of the case's number."""
         return format_html("{}<small>case {}</small>", row.subject[:10], str(row.pk)[:8])
 
+    @admin.display(description="Asks for", ordering="right")
+    def asks_for(self, row: ErasureRequest) -> str:
+        """The right that is made use of."""
+        return words.right(row.right)
+
     @admin.display(description="State", ordering="state")
     def status(self, row: ErasureRequest) -> SafeString:
         """The state's badge."""
-        return words.badge(row.state)
+        return words.badge(row.state, row.right)
 
     @admin.display(description="Answer by", ordering="due_at")
     def due(self, row: ErasureRequest) -> SafeString:
@@ -115,6 +114,7 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly)
             for place, name, view in (
                 ("approve/", "approve", self.approve),
                 ("refuse/", "refuse", self.refuse),
+                ("withdraw/", "withdraw", self.withdraw),
                 ("retry/", "retry", self.retry),
                 ("again/", "again", self.again),
                 ("told/<int:notice>/", "told", self.told),
@@ -155,15 +155,7 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly)
                 form.add_error("identifiers", str(error))
         if form.is_bound:
             form.without_values()
-        context = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "title": "New request",
-            "submit": "Record the request",
-            "list_address": reverse("admin:erasure_erasurerequest_changelist"),
-            "list_name": "Requests",
-        }
-        return TemplateResponse(request, "admin/erasure/form.html", context)
+        return self._form(request, form, "New request", "Record the request")
 
     def _opened(self, request: HttpRequest, form: NewRequest) -> HttpResponse:
         by = required(request, "open")
@@ -242,6 +234,16 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly)
             "Refused.",
         )
 
+    def withdraw(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Record that the person no longer wants it."""
+        because = request.POST.get("because", "")
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: decide.withdraw_request(case, by=by, because=because),
+            "Withdrawn. What the person gave has been destroyed.",
+        )
+
     def retry(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Try a blocked case again after its cause was removed."""
         return self._deed(
@@ -271,22 +273,10 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care, ReadOnly)
             "Recorded: the recipient was told.",
         )
 
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        by = required(request, "see_cases")
-        case = get_object_or_404(ErasureRequest, pk=pk)
-        try:
-            done = deed(case, by)
-        except Denied:
-            raise PermissionDenied from None
-        except (LetheError, LineageError) as error:
-            messages.error(request, str(error))
-        else:
-            case = done if isinstance(done, ErasureRequest) else case
-            enqueue(Job("advance", case.id))
-            messages.success(request, said)
-        return _back(case)
+    def _after(self, one: ErasureRequest, done: object) -> ErasureRequest:
+        case = done if isinstance(done, ErasureRequest) else one
+        enqueue(Job("advance", case.id))
+        return case
 
     def certificate(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
         """The sealed certificate, to be verified elsewhere."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
@@ -16,10 +15,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from erasure.admin import words
-from erasure.admin.readonly import ReadOnly
+from erasure.admin.doing import Doing
+from erasure.admin.filters import worded
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.advance import Job
-from erasure.domain.errors import Denied, LetheError, UsageError
+from erasure.domain.errors import LetheError, UsageError
 from erasure.domain.roles import Actor
 from erasure.flow import dispose, expire
 from erasure.models import Certificate, Expiry, RetentionLook, StandingApproval
@@ -27,16 +27,15 @@ from erasure.tasks import enqueue
 from lineage.errors import LineageError
 
 _FOLDER = "admin/erasure/expiry"
-Deed = Callable[[Expiry, Actor], object]
 
 
 @admin.register(Expiry)
-class ExpiryAdmin(ReadOnly):
+class ExpiryAdmin(Doing):
     """Plans for data past their date, the newest first."""
 
-    list_display = ("status", "dataset", "rows", "rule", "since", "made_at", "approved_by")
+    list_display = ("status", "dataset", "rows", "rule", "over_since", "planned", "approved_by")
     list_display_links = ("status", "dataset")
-    list_filter = ("state", "dataset")
+    list_filter = (worded("state", {s: text for s, (text, _) in words.EXPIRIES.items()}), "dataset")
     ordering = ("-made_at",)
     change_form_template = f"{_FOLDER}/expiry.html"
 
@@ -44,6 +43,16 @@ class ExpiryAdmin(ReadOnly):
     def status(self, row: Expiry) -> SafeString:
         """As everywhere at the desk."""
         return badge(row)
+
+    @admin.display(description="Over since", ordering="since")
+    def over_since(self, row: Expiry) -> str:
+        """The day of the first."""
+        return words.day(row.since) if row.since else ""
+
+    @admin.display(description="Planned", ordering="made_at")
+    def planned(self, row: Expiry) -> str:
+        """When, and by whom."""
+        return f"{words.day(row.made_at)}, {row.made_by}"
 
     def get_urls(self) -> list[URLPattern]:
         """Each deed a POST of its own."""
@@ -80,7 +89,7 @@ class ExpiryAdmin(ReadOnly):
             "steps": plan.steps,
             "may": allowed(by),
             "own": dispose.needs_another(plan, by=by),
-            "most_rows": dispose.MOST_ROWS,
+            "most_rows": settings.LETHE_RETENTION_ROWS,
             "standing": StandingApproval.objects.filter(
                 dataset=plan.dataset, revoked_at=None
             ).first(),
@@ -156,21 +165,10 @@ class ExpiryAdmin(ReadOnly):
             return redirect("admin:erasure_expired")
         return redirect("admin:erasure_expiry_change", plan.pk)
 
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        by, plan = required(request, "see_cases"), get_object_or_404(Expiry, pk=pk)
-        try:
-            deed(plan, by)
-        except Denied:
-            raise PermissionDenied from None
-        except LetheError as error:
-            messages.error(request, str(error))
-        else:
-            messages.success(request, said)
-            if plan.state in ("approved", "executing"):
-                enqueue(Job("expire", plan.id))
-        return redirect("admin:erasure_expiry_change", pk)
+    def _after(self, one: Expiry, done: object) -> Expiry:
+        if one.state in ("approved", "executing"):
+            enqueue(Job("expire", one.id))
+        return one
 
 
 def badge(plan: Expiry) -> SafeString:

@@ -3,15 +3,15 @@ may do about them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -20,13 +20,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from erasure.admin import charts
-from erasure.admin.readonly import ReadOnly
+from erasure.admin.doing import Doing
 from erasure.admin.roles import allowed, at_desk
 from erasure.advance import Job
 from erasure.connect import open_store
-from erasure.domain.errors import Denied, LetheError, StoreError
+from erasure.domain.errors import StoreError
 from erasure.domain.models import ACTIONS, OVERRULING, policy_of
-from erasure.domain.roles import Actor
 from erasure.flow import overrule, promote, training
 from erasure.models import ModelJob
 from erasure.stores.trained import TrainsModels
@@ -46,13 +45,13 @@ _STATES: Mapping[str, tuple[str, str]] = {
     "cancelled": ("Cancelled", "ended"),
     "done": ("Done", "done"),
 }
-Deed = Callable[[ModelJob, Actor], object]
 
 
 @admin.register(ModelJob)
-class ModelJobAdmin(ReadOnly):
+class ModelJobAdmin(Doing):
     """Jobs: who waits is a number here, never a name."""
 
+    sees = "see_models"
     list_display = ("dataset", "status", "people", "due_at", "due_why", "attempts", "error")
     list_filter = ("state",)
     change_list_template = f"{_FOLDER}/list.html"
@@ -170,21 +169,9 @@ class ModelJobAdmin(ReadOnly):
             "Declined. The old version is served; whoever waits is blocked, with your reason.",
         )
 
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        by = at_desk(request)
-        job = get_object_or_404(ModelJob, pk=pk)
-        try:
-            deed(job, by)
-        except Denied:
-            raise PermissionDenied from None
-        except LetheError as error:
-            messages.error(request, str(error))
-        else:
-            enqueue(Job("train", job.id))
-            messages.success(request, said)
-        return redirect("admin:erasure_modeljob_change", job.pk)
+    def _after(self, one: ModelJob, done: object) -> ModelJob:
+        enqueue(Job("train", one.id))
+        return one
 
 
 def _badge(state: str) -> SafeString:

@@ -3,11 +3,9 @@ that asks before anything is put back, and the choice to do without a window."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.contrib.admin import AdminSite
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -15,15 +13,14 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
+from erasure.admin.doing import Doing
 from erasure.admin.roles import required
-from erasure.domain.roles import Actor
 from erasure.flow import undo
 from erasure.models import ErasureRequest, Plan
 from erasure.runs import report, windows
 
 _TEMPLATE = "admin/erasure/erasurerequest/undo.html"
 _REFRESH_SECONDS = 5
-Deed = Callable[[ErasureRequest, Actor], object]
 
 
 def shown(case: ErasureRequest, plan: Plan | None) -> dict[str, Any]:
@@ -44,13 +41,8 @@ def shown(case: ErasureRequest, plan: Plan | None) -> dict[str, Any]:
     return context
 
 
-class Undoes:
+class Undoes(Doing):
     """The addresses of undoing, for the admin of requests."""
-
-    admin_site: AdminSite
-
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
-        raise NotImplementedError
 
     def undo_urls(self) -> list[URLPattern]:
         """The page that asks, and the deed to do without."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from erasure.domain.identity import HANDLED
 from erasure.evidence.report import RESIDUE_IN_WORDS
 
 # state → what an officer reads, and the tone of its badge: who has to do something?
@@ -38,6 +41,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "forwarded": ("Forwarded to whom it concerns", "ended"),
     "reopened": ("Reopened", "decide"),
 }
+_BY_HAND = ("To be handed on", "decide")
 # What a move to a state means in the history, where that is not the name of the state.
 _MOVES: Mapping[str, str] = {
     "reopened": "Reopened",
@@ -48,6 +52,14 @@ _MOVES: Mapping[str, str] = {
     "executing": "Run begun",
     "verifying": "Carried out; check begun",
     "undoing": "Undo decided",
+}
+RIGHTS: Mapping[str, str] = {
+    "erasure": "Erasure",
+    "access": "Access",
+    "portability": "Portability",
+    "rectification": "Rectification",
+    "restriction": "Restriction",
+    "objection": "Objection",
 }
 LAWS: Mapping[str, str] = {
     "gdpr": "GDPR (European Union), one month",
@@ -138,9 +150,11 @@ _HOPS: Mapping[str, str] = {
 }
 
 
-def badge(state: str) -> SafeString:
+def badge(state: str, right: str = "erasure") -> SafeString:
     """A state in words, with the tone that says whose turn it is."""
     words, tone = STATES.get(state, (state.replace("_", " "), "ended"))
+    if state == "identified" and right not in HANDLED:
+        words, tone = _BY_HAND
     return format_html('<span class="badge badge-{}">{}</span>', tone, words)
 
 
@@ -154,6 +168,11 @@ def happened(before: str, after: str) -> str:
     if after == "identified" and before in ("received", "confirmed"):
         return "Identity checked"
     return _MOVES.get(after) or state(after)
+
+
+def day(at: date) -> str:
+    """A day as it stands everywhere at the desk; of a moment, the controller's."""
+    return f"{timezone.localdate(at) if isinstance(at, datetime) else at:%d %b %Y}"
 
 
 def plain(code: str) -> str:
@@ -180,6 +199,11 @@ def residue(code: str) -> str:
     """What is left of the person in one place afterwards."""
     words = RESIDUE_IN_WORDS.get(code, code.replace("_", " "))
     return words[:1].upper() + words[1:]
+
+
+def right(code: str) -> str:
+    """What a person asks for."""
+    return RIGHTS.get(code, code.capitalize())
 
 
 def channel(code: str) -> str:

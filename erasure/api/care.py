@@ -22,8 +22,8 @@ from erasure.domain.clocks import LAWS
 from erasure.domain.complaints import VERDICTS
 from erasure.domain.letters import LANGUAGES
 from erasure.domain.states import COMPLAINT
-from erasure.flow import complain, route, staff
-from erasure.models import Complaint, ErasureRequest, LedgerLeaf, StaffTraining
+from erasure.flow import complain, letters, route, staff
+from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Letter, StaffTraining
 from erasure.runs import accesses, clock
 from erasure.runs.letters import ABOUT
 
@@ -168,12 +168,52 @@ class ComplaintLetter(APIView):
 
     @extend_schema(operation_id="complaints_letter", request=ComplaintText, responses=WrittenShape)
     def post(self, request: Request, pk: UUID) -> Response:
-        """The letter about a complaint of no case, to be sent by hand; on record, and not kept."""
+        """See the letter about a complaint of no case; on record, and nothing is kept."""
         body = ComplaintText(data=request.data)
         body.is_valid(raise_exception=True)
         complaint = get_object_or_404(Complaint, pk=pk)
         written = complain.write_letter(complaint, by=actor(request), **body.validated_data)
         return Response(WrittenShape(written).data)
+
+
+class NewComplaintLetter(ComplaintText):
+    """A letter to be kept as a draft. ``to``: one mailbox, empty for a letter by hand, left out for
+    where the last letter about the complaint went."""
+
+    to = serializers.CharField(required=False, allow_blank=True, max_length=320, write_only=True)
+
+
+class ComplaintLetters(ListAPIView[Letter]):
+    """The letters about a complaint of no case."""
+
+    serializer_class = shapes.LetterShape
+    pagination_class = ByDay.of("-made_at")
+    deeds: ClassVar[Mapping[str, str]] = {"GET": "see_cases", "POST": "write_letter"}
+
+    def get_queryset(self) -> QuerySet[Letter]:
+        """Those of one complaint."""
+        if "pk" not in self.kwargs:  # the schema is drawn
+            return Letter.objects.none()
+        return get_object_or_404(Complaint, pk=self.kwargs["pk"]).letters.all()
+
+    @extend_schema(operation_id="complaints_letters")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The letters about a complaint of no case: what became of them, not what they say."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="complaints_letters_write",
+        request=NewComplaintLetter,
+        responses={201: shapes.LetterShape},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Write the letter about a complaint of no case, and send nothing: it waits as a draft."""
+        body = NewComplaintLetter(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = {"to": None, **body.validated_data}
+        complaint = get_object_or_404(Complaint, pk=pk)
+        letter = letters.draft_about(complaint, by=actor(request), **given)
+        return Response(shapes.LetterShape(letter).data, status=201)
 
 
 def _deed(

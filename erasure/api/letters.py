@@ -77,7 +77,7 @@ class Preview(APIView):
 
 
 def _letter(pk: UUID) -> Letter:
-    return get_object_or_404(Letter.objects.select_related("request"), pk=pk)
+    return get_object_or_404(Letter.objects.select_related("request", "complaint"), pk=pk)
 
 
 class Send(APIView):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
@@ -33,10 +34,10 @@ class Dataset(serializers.Serializer[Any]):
 
 class Standing(bodies.Approval):
     """Exactly the plan that was looked at, and beforehand those like it with at most so many
-    rows; the reason stands in clear."""
+    rows in a day; the reason stands in clear."""
 
     because = serializers.CharField(max_length=1000)
-    most_rows = serializers.IntegerField(min_value=1, max_value=dispose.MOST_ROWS)
+    most_rows = serializers.IntegerField(min_value=1, max_value=settings.LETHE_RETENTION_ROWS)
 
 
 class Declined(bodies.Because):
@@ -91,7 +92,7 @@ class LookShape(serializers.ModelSerializer[RetentionLook]):
 
     class Meta:
         model = RetentionLook
-        fields: ClassVar[list[str]] = ["dataset", "on", "left", "error"]
+        fields: ClassVar[list[str]] = ["dataset", "on", "left", "more", "error"]
         read_only_fields = fields
 
 

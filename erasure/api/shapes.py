@@ -135,8 +135,8 @@ class LetterShape(serializers.ModelSerializer[Letter]):
     class Meta:
         model = Letter
         fields: ClassVar[list[str]] = [
-            "id", "request", "code", "version", "language", "state", "subject", "blocks", "sha256",
-            "made_by", "made_at", "sent_by", "sent_at", "error",
+            "id", "request", "complaint", "code", "version", "language", "state", "subject",
+            "blocks", "sha256", "made_by", "made_at", "sent_by", "sent_at", "error",
         ]  # fmt: skip
         read_only_fields = fields
 

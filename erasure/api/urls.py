@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern] = [
     *(path(f"requests/<uuid:pk>/{way.name}", cases.deed_view(way).as_view()) for way in cases.WAYS),
     path("complaints", care.Complaints.as_view()),
     path("complaints/<uuid:pk>/letter", care.ComplaintLetter.as_view()),
+    path("complaints/<uuid:pk>/letters", care.ComplaintLetters.as_view()),
     path("complaints/<uuid:pk>", care.OneComplaint.as_view()),
     *(path(f"complaints/<uuid:pk>/{name}", view.as_view()) for name, view in care.DEEDS.items()),
     path("accesses", care.Accesses.as_view()),

@@ -1,16 +1,18 @@
-"""Rows that simply go: of some datasets every row that is found is deleted, is reached in one way
-only, and is never looked at again. They are passed on as they are found, and not kept.
+"""Rows that are passed on: of some datasets every row that is found is dealt with alike, however it
+was reached, and is never looked at again. They are passed on as they are found, and not kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from erasure.domain.values import Scalar, Value
 from lineage.graph import Dataset, Edge
 
 Packed = tuple[Scalar, ...]
+Owner = TypeVar("Owner", bound=Hashable)
 
 
 class Block(NamedTuple):
@@ -23,10 +25,20 @@ class Block(NamedTuple):
     matched: Sequence[tuple[Value, ...]]
     also: Sequence[Packed] = ()
 
-    def some(self, places: Sequence[int]) -> Block:
-        """The rows at those places."""
-        rows, matched = [self.rows[i] for i in places], [self.matched[i] for i in places]
-        return Block(self.width, rows, matched, [self.also[i] for i in places if self.also])
+    def divided(self, owners: Sequence[Owner]) -> Iterator[tuple[Owner, Block]]:
+        """The rows by whose they are, ``owners`` in the same order; of these it is not told again
+        what led to them."""
+        rows = _grouped(owners, self.rows)
+        also = _grouped(owners, self.also) if self.also else {}
+        for owner, theirs in rows.items():
+            yield owner, Block(self.width, theirs, (), also.get(owner, ()))
+
+
+def _grouped(owners: Sequence[Owner], rows: Sequence[Packed]) -> dict[Owner, list[Packed]]:
+    grouped: defaultdict[Owner, list[Packed]] = defaultdict(list)
+    for owner, row in zip(owners, rows, strict=True):
+        grouped[owner].append(row)
+    return grouped
 
 
 class Plain(NamedTuple):
@@ -38,12 +50,13 @@ class Plain(NamedTuple):
 
 class Bulk(NamedTuple):
     """What a search passes on. ``search``: blocks, None where that store cannot; ``keep``: takes
-    rows of a dataset, all of them for those people; ``places``: where a dataset's fields that
-    lead on stand in its rows, counted from the end of the key."""
+    rows of a dataset, all of them for those people, and tells those that it had not, and for whom;
+    ``places``: where a dataset's fields that lead on stand in its rows, counted from the end of
+    the key."""
 
-    datasets: frozenset[str]
+    datasets: Collection[str]
     search: Callable[[Plain, Sequence[Value]], Iterator[Block] | None]
-    keep: Callable[[str, Block, frozenset[str]], None]
+    keep: Callable[[str, Block, frozenset[str]], Iterable[tuple[frozenset[str], Block]]]
     places: Mapping[str, Mapping[str, int]]
 
     def led_on(self, edge: Edge, block: Block) -> list[Value]:
@@ -64,25 +77,42 @@ def bulk_of(
     edges: Iterable[Edge],
     seeded: Collection[str],
     going: Collection[str],
-) -> frozenset[str]:
-    """Those of the datasets ``going``, whose rows are only ever deleted, that one edge leads to.
+) -> dict[str, bool]:
+    """Those of the datasets ``going``, whose rows are all dealt with alike, that can be passed on;
+    each with whether one person's search may come upon a row of it again.
 
-    A row of them is then found once: it refers to one value, and a value is asked for once. Where
-    the value comes from another such dataset, whose rows are forgotten, it has to be that one's
-    key, so that no two rows lead on by the same.
+    It cannot where a single edge leads there: a row refers to one value, and a value is asked for
+    once. Where the value comes from another such dataset, whose rows are forgotten, it has to be
+    that one's key, so that no two rows lead on by the same.
     """
     incoming: dict[str, list[Edge]] = {}
     for edge in edges:
         incoming.setdefault(edge.destination, []).append(edge)
-    once = {
-        address: found[0]
+    passed = {
+        address
         for address, found in incoming.items()
-        if address in going and address not in seeded and len(found) == 1
+        if address in going
+        and address not in seeded
+        and all(_is_plain(edge, datasets) for edge in found)
     }
-    passed = {address for address, edge in once.items() if _is_plain(edge, datasets)}
-    while odd := {a for a in passed if once[a].origin in passed and not _by_key(once[a], datasets)}:
-        passed -= odd
-    return frozenset(passed)
+    passed -= _going_round(passed, incoming)
+    return {
+        address: len(found) > 1 or (found[0].origin in passed and not _by_key(found[0], datasets))
+        for address, found in incoming.items()
+        if address in passed
+    }
+
+
+def _going_round(passed: Collection[str], incoming: Mapping[str, Sequence[Edge]]) -> set[str]:
+    """Those that lead back to themselves, and those between: each would be looked through inside
+    of the look through the one before."""
+    left = set(passed)
+    while True:
+        led = {a for a in left if any(edge.origin in left for edge in incoming[a])}
+        leading = {edge.origin for a in left for edge in incoming[a]}
+        if left == led & leading:
+            return left
+        left = led & leading
 
 
 def _is_plain(edge: Edge, datasets: Mapping[str, Dataset]) -> bool:

@@ -210,7 +210,8 @@ class Resolver:
         self._follow(pending)
 
     def resume(self, carried: Mapping[Edge, Wanted]) -> None:
-        """Search on from values written down earlier, whose rows may be gone."""
+        """Search on from values written down earlier, whose rows may be gone; as often as there
+        are some."""
         self._follow(dict(carried))
 
     def _follow(self, pending: dict[Edge, Wanted]) -> None:
@@ -233,6 +234,9 @@ class Resolver:
         return found.identity if found else None
 
     def _unasked(self, edge: Edge, values: Wanted) -> Wanted:
+        bulk = self._bulk
+        if bulk and edge.origin in bulk.datasets and edge.destination in bulk.datasets:
+            return values  # so many are not remembered; a row that is met again is told by its key
         asked = self._asked.setdefault(edge, {})
         fresh: Wanted = {}
         for text, (raw, people) in values.items():
@@ -280,13 +284,12 @@ class Resolver:
         pending: dict[Edge, Wanted] = {}
         edges = self._edges.get(dataset, ())
         for block in blocks:
-            for people, theirs in _by_people(block, whose):
-                bulk.keep(dataset, theirs, people)
-                for edge in edges:
-                    into = pending if edge.destination in bulk.datasets else grown
-                    wanted = into.setdefault(edge, {})
-                    for value in bulk.led_on(edge, theirs):
-                        add_wanted(wanted, value, people)
+            for whom, theirs in _by_people(block, whose):
+                for people, new in bulk.keep(dataset, theirs, whom):
+                    for edge in edges:
+                        into = pending if edge.destination in bulk.datasets else grown
+                        wanted = into.setdefault(edge, {})
+                        add_all(wanted, bulk.led_on(edge, new), people)
             self._ask(pending, AT_ONCE, grown)
         self._ask(pending, 1, grown)
 
@@ -309,7 +312,7 @@ def _by_spelling(values: Wanted) -> dict[str, People]:
     """People by the value as it was handed to the store, which answers in the same spelling."""
     people: dict[str, People] = {}
     for raw, owners in values.values():
-        text = canonical(raw)
+        text = str(raw) if type(raw) is int else canonical(raw)
         people[text] = people[text] | owners if text in people else owners
     return people
 
@@ -319,14 +322,14 @@ def _by_people(block: Block, whose: Mapping[str, People]) -> Iterable[tuple[Peop
     everybody = set(whose.values())
     if len(everybody) == 1:
         return [(everybody.pop(), block)] if block.rows else []
-    known: dict[tuple[Value, ...], People] = {}
-    grouped: dict[People, list[int]] = {}
-    for place, matched in enumerate(block.matched):
-        people = known.get(matched)
-        if people is None:
-            people = known[matched] = NOBODY.union(*(whose[canonical(m)] for m in matched))
-        grouped.setdefault(people, []).append(place)
-    return [(people, block.some(places)) for people, places in grouped.items()]
+    led = {m: _led(m, whose) for m in set(block.matched)}
+    return block.divided(list(map(led.__getitem__, block.matched)))
+
+
+def _led(matched: Sequence[Value], whose: Mapping[str, People]) -> People:
+    """Everybody whom these values were looked for."""
+    first, *others = [whose[canonical(value)] for value in matched]
+    return first.union(*others) if others else first
 
 
 def _parts(lookup: Lookup, answer: Answer, whose: Mapping[str, People], people: People) -> Parts:
@@ -363,3 +366,13 @@ def add_wanted(wanted: Wanted, value: Value, people: People, kind: str | None = 
     text = canonical(value, kind)
     known = wanted.get(text)
     wanted[text] = (known[0], known[1] | people) if known else (value, people)
+
+
+def add_all(wanted: Wanted, values: Iterable[Value], people: People) -> None:
+    """The same of many values."""
+    for value in values:
+        # Nearly always it is a row's own number, which leads on once.
+        if type(value) is int and (text := str(value)) not in wanted:
+            wanted[text] = (value, people)
+        else:
+            add_wanted(wanted, value, people)

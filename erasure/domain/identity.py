@@ -16,6 +16,7 @@ RIGHTS = (
     "erasure", "access", "rectification", "restriction", "portability", "objection",
 )  # fmt: skip
 GATHERED = frozenset({"access", "portability"})
+HANDLED = GATHERED | {"erasure"}
 ASKERS: tuple[Asker, ...] = ("self", "agent", "guardian")
 
 

@@ -15,7 +15,7 @@ from erasure.domain.errors import UsageError
 from erasure.domain.masking import masked_fields
 from erasure.domain.plan import Draft, World
 from erasure.domain.steps import KEPT, Step, Via
-from lineage.graph import Dataset, Edge, Method
+from lineage.graph import Dataset, Edge, Method, StoreEntry
 
 # Art. 17(3), with the names the certificate exports.
 _ARTICLE_17: Mapping[str, str] = {
@@ -44,8 +44,12 @@ def reasons_of(law: str) -> tuple[str, ...]:
 _WHOLE = frozenset({"expire", "notify", "manual", "retrain", "unlearn", "retire", "rebuild"})
 
 _OWN = frozenset({"deep", "refcount"})
-# Found by value and object, not by a key that outlives the change.
-_NOT_BY_ROW = frozenset({"files", "logs", "backups", "model_registry", "mlflow", "manual"})
+# Copies as they are, or no rows at all.
+_NOT_BY_ROW = frozenset({"backups", "model_registry", "mlflow", "manual"})
+# Found by value and object: there a record is known again by its own key and what is left in it.
+OBJECTS = frozenset({"files", "logs"})
+# In a key of theirs, the name of no object: its records may be in any of the collection.
+ANYWHERE = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +138,9 @@ def _partly(
         return draft
     if (address, step.via) not in whole:
         return replace(draft, step=replace(step, dataset=world.datasets[address]))
-    keep = spared[address]
-    guard = tuple(sorted({*step.guard, *keep.fields}))
+    keep, objects = spared[address], draft.store.kind in OBJECTS
+    known = step.dataset.key if objects else ()
+    guard = tuple(sorted({*step.guard, *keep.fields, *known}))
     gone = {f.name for f in masked_fields(step.dataset)} | set(cut[address])
     later = replace(
         whole[address, step.via], guard=tuple(name for name in guard if name not in gone)
@@ -181,19 +186,14 @@ def spread(holds: dict[str, Keep], references: Sequence[tuple[str, str]]) -> Non
 def _standing(draft: Draft, keep: Keep | None) -> Draft:
     """On hold, what an exception keeps goes on being kept until its day once that is released."""
     step = draft.step
-    excepted = step.held is not None and not step.kept
+    excepted = step.held is not None
     if keep is None or (step.action in KEPT | _WHOLE and not excepted):
         return draft
-    if step.kept:
-        raise UsageError(
-            f"{step.dataset.address}: is on hold, and an exception keeps some of its fields; "
-            "lift the exception, or except the whole dataset"
-        )
     until = keep.until.isoformat() if keep.until else None
     dataset = replace(
         step.dataset, until=until, exception=keep.code, legal_reference=keep.reference
     )
-    still = replace(step, action="retain", dataset=dataset, cut=(), ghost=None, held=step)
+    still = replace(step, action="retain", dataset=dataset, cut=(), ghost=None, kept=(), held=step)
     reason = f"{keep.words}; then {draft.reason}" if excepted else keep.words
     return replace(draft, step=still, reason=reason)
 
@@ -207,8 +207,15 @@ def kept_by(
         return
     yield spec, until
     under = spec.get("held")
-    if under and under["action"] == "retain":
+    if under and not spec.get("kept") and (under["action"] == "retain" or under.get("kept")):
         yield under, date.fromisoformat(under["dataset"]["until"])
+
+
+def in_force(spec: Mapping[str, Any], *, on_hold: bool) -> Mapping[str, Any]:
+    """Of what keeps the rows of a step, by its ``Step.to_json``, that which does so now: once a
+    hold is released, the exception under it."""
+    found = [one for one, _ in kept_by(spec, None)]
+    return found[-1] if found and not on_hold else spec
 
 
 def stopping(datasets: Mapping[str, str], keeps: Iterable[Keep]) -> Keep | None:
@@ -241,7 +248,7 @@ def checked_exception(
         raise UsageError(f"until: say the last day of keeping {dataset or 'it'}, after today")
 
 
-def checked_fields(dataset: Dataset, kind: str, fields: Sequence[str]) -> tuple[str, ...]:
+def checked_fields(dataset: Dataset, store: StoreEntry, fields: Sequence[str]) -> tuple[str, ...]:
     """The fields of an exception, sorted. Raises UsageError for one that cannot be kept alone."""
     for name in fields:
         found = dataset.get(name)
@@ -249,11 +256,44 @@ def checked_fields(dataset: Dataset, kind: str, fields: Sequence[str]) -> tuple[
             raise UsageError(f"fields: {dataset.address} has no such field in the catalogue")
         if found.primary_key:
             raise UsageError(f"fields: {name} is part of the key, and stays with the row anyway")
-        if "." in name:
-            raise UsageError(f"fields: {name} is inside a document; except the whole dataset")
-    if fields and kind in _NOT_BY_ROW:
+        if around := _around(dataset, name, fields):
+            raise UsageError(
+                f"fields: {name} and {around} stand in one another, and only one of them stays; "
+                "name the innermost, or except the whole dataset"
+            )
+    if fields and store.kind in _NOT_BY_ROW:
         raise UsageError(
-            f"fields: of a store of {kind} no field is kept alone: what is left could not be found "
-            "again on its day; except the whole dataset, or keep that field in a database"
+            f"fields: of a store of {store.kind} no field is kept alone: what is left could not be "
+            "found again on its day; except the whole dataset, or keep that field in a database"
         )
+    if fields and store.kind in OBJECTS:
+        _refuse_unknowable(dataset, store, fields)
     return tuple(sorted(set(fields)))
+
+
+def _around(dataset: Dataset, name: str, fields: Sequence[str]) -> str:
+    """A field that goes and stands around this one, or inside it; empty where none does."""
+    goes = [f.name for f in masked_fields(dataset) if f.name not in fields]
+    goes += [f for f in dataset.free_text if f not in fields]
+    nested = (g for g in goes if g.startswith(f"{name}.") or name.startswith(f"{g}."))
+    return next(nested, "")
+
+
+def _refuse_unknowable(dataset: Dataset, store: StoreEntry, fields: Sequence[str]) -> None:
+    """Raises UsageError where a record of a file could not be known again by what is left in it.
+    A text is redacted wherever it stands, a line of no fields has nothing else."""
+    if store.kind == "logs" and store.options.get("format") != "jsonl":
+        raise UsageError(
+            f"fields: a line of {dataset.address} has no fields that can be told apart: where its "
+            "lines are JSON, say so (options: {format: jsonl}); else except the whole dataset"
+        )
+    if not dataset.key:
+        raise UsageError(
+            f"fields: the records of {dataset.address} could not be found again on that day; "
+            "declare the field that numbers them (primary_key: true), or except the whole dataset"
+        )
+    for name in sorted(set(fields) & set(dataset.free_text)):
+        raise UsageError(
+            f"fields: {name} is a text in which others may be named, too, and is redacted in every "
+            "record of a file; except the whole dataset"
+        )

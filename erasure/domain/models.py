@@ -274,7 +274,8 @@ def _affordable(
 ) -> tuple[Action, str] | None:
     if not facts.recipe or too_dear(facts, policy) or _too_late(facts, policy, case):
         return None
-    return "retrain", f"can be trained again before the deadline, for all {facts.known} at once"
+    together = f", for all {facts.known} at once" if facts.known > 1 else ""
+    return "retrain", f"can be trained again before the deadline{together}"
 
 
 def too_dear(facts: VersionFacts, policy: ModelPolicy) -> bool:

@@ -1,7 +1,8 @@
 """Needles: the person's own values, and finding or redacting them inside any text.
 
-Matching is case-insensitive, Unicode-normalised (NFKC) and on word boundaries. Names count as
-full names in both orders; nothing shorter than four characters is searched alone.
+Matching is case-insensitive, Unicode-normalised (NFKC) and on word boundaries, and sees a text
+also as URLs and HTML escape it. Names count as full names in both orders; nothing shorter than four
+characters is searched alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import ahocorasick
 
+from erasure.domain.escapes import ends_escape, escaped
 from erasure.domain.values import Scalar, canonical, each, fold
 from lineage.graph import Dataset, Field, in_category
 
@@ -122,12 +124,16 @@ class Matcher:
         self._folded = [fold(n.text) for n in self.needles]
         self._automaton = ahocorasick.Automaton()
         by_text: dict[str, list[int]] = {}
+        parts: set[str] = set()
         for index, text in enumerate(self._folded):
-            by_text.setdefault(text, []).append(index)
+            part = _rare_part(text)
+            for written in {text, *map(fold, escaped(text))}:
+                by_text.setdefault(written, []).append(index)
+                parts.add(part if part in written else _rare_part(written))
         for text, indexes in by_text.items():
             self._automaton.add_word(text, (len(text), indexes))
         self._parts = ahocorasick.Automaton()
-        for part in set(map(_rare_part, by_text)):
+        for part in parts:
             self._parts.add_word(part, part)
         if by_text:
             self._automaton.make_automaton()
@@ -142,12 +148,6 @@ class Matcher:
     def precise(self) -> Matcher:
         """Only the needles that point at one person: what may be redacted in any text."""
         return Matcher(n for n in self.needles if not n.coarse)
-
-    def byte_patterns(self) -> tuple[bytes, ...]:
-        """Each needle as UTF-8, as written and folded: a prefilter on raw bytes, or a search of
-        a store's own files."""
-        texts = {n.text for n in self.needles} | set(self._folded)
-        return tuple(sorted(t.encode() for t in texts))
 
     def found_in(self, text: str) -> set[int]:
         """Indexes of the needles that stand in ``text``."""
@@ -194,14 +194,16 @@ def _rare_part(needle: str) -> str:
     """A part of a needle without which it stands nowhere: one of letters, since tables are full
     of digits and blanks."""
     parts = [needle[i : i + _PART] for i in range(max(1, len(needle) - _PART + 1))]
-    return max(parts, key=lambda part: (sum(map(str.isalpha, part)), part))
+    return max(parts, key=lambda p: (sum(map(str.isalpha, p)), sum(map(str.isalnum, p)), p))
 
 
 def _bounded(text: str, start: int, end: int) -> bool:
-    """Word boundaries on both sides, where the needle itself begins or ends in a word."""
-    before = start == 0 or not (_word(text[start - 1]) and _word(text[start]))
+    """Word boundaries on both sides, where the needle itself begins or ends in a word. A blank that
+    is written ``+`` does not lead to ``@``: that would be a part of a mailbox."""
+    joined = start > 0 and _word(text[start - 1]) and _word(text[start])
+    before = not joined or ends_escape(text, start)
     after = end == len(text) or not (_word(text[end]) and _word(text[end - 1]))
-    return before and after
+    return before and after and not (text[end : end + 1] == "@" and "+" in text[start:end])
 
 
 def _word(char: str) -> bool:

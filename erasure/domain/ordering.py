@@ -1,11 +1,12 @@
 """Putting things in order by pairs (first, then), some of which matter more than others. Pure.
 
-Where pairs form a circle, one of them is given up: one of those that matter least in it.
+Where pairs form a circle, one of them is given up: one of those that matter least in it. Every pair
+that is in no circle holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 
 Pair = tuple[str, str]
@@ -14,6 +15,43 @@ Pair = tuple[str, str]
 def in_order(names: Iterable[str], pairs: Mapping[Pair, int]) -> list[str]:
     """Every name once. ``pairs`` of different ``names``, with how much each matters."""
     plain = _depth_first(names, pairs)
+    circles = _circles(plain, pairs)
+    place = {name: n for n, circle in enumerate(circles) for name in circle}
+    inside: list[dict[Pair, int]] = [{} for _ in circles]
+    for (first, then), weight in pairs.items():
+        if place[first] == place[then]:
+            inside[place[first]][first, then] = weight
+    return [n for c, own in zip(circles, inside, strict=True) for n in _in_circle(c, own)]
+
+
+def _circles(plain: Mapping[str, int], pairs: Iterable[Pair]) -> list[dict[str, int]]:
+    """Names that come before each other, by way of others, are in one circle; whoever is in none
+    is one of their own. In order (Kosaraju's algorithm; ``plain`` is where its first pass left
+    each), and so are the names in each."""
+    behind: dict[str, list[str]] = {name: [] for name in plain}
+    for first, then in pairs:
+        behind[first].append(then)
+    found: list[dict[str, int]] = []
+    seen: set[str] = set()
+    for name in reversed(list(plain)):
+        if name not in seen:
+            circle = sorted(_reached(name, behind, seen), key=plain.__getitem__)
+            found.append({one: plain[one] for one in circle})
+    return found[::-1]
+
+
+def _reached(name: str, behind: Mapping[str, list[str]], seen: set[str]) -> Iterator[str]:
+    waiting = [name]
+    seen.add(name)
+    while waiting:
+        current = waiting.pop()
+        yield current
+        new = [then for then in behind[current] if then not in seen]
+        seen.update(new)
+        waiting += new
+
+
+def _in_circle(plain: Mapping[str, int], pairs: Mapping[Pair, int]) -> Iterable[str]:
     waiting = [
         _Waiting(plain, [pair for pair, weight in pairs.items() if weight >= least])
         for least in sorted(set(pairs.values()))
@@ -25,7 +63,7 @@ def in_order(names: Iterable[str], pairs: Mapping[Pair, int]) -> list[str]:
         placed[chosen] = None
         for w in waiting:
             w.release(chosen)
-    return list(placed)
+    return placed
 
 
 class _Waiting:

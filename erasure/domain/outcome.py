@@ -40,10 +40,15 @@ class Done:
 
 
 def outcome_of(
-    steps: Iterable[Done], verdicts: Collection[str], *, verifiable: bool, rescan_due: bool
+    steps: Iterable[Done],
+    verdicts: Collection[str],
+    *,
+    verifiable: bool,
+    rescan_due: bool,
+    left_before: bool = False,
 ) -> tuple[Outcome, str]:
     """The outcome, and why. Residue, or nothing to search by, blocks; then what is still due
-    outranks what stays by law."""
+    outranks what stays by law. ``left_before``: an earlier case of the person has left some."""
     listed = list(steps)
     if "residue" in verdicts:
         return "blocked", "the re-scan saw something of the person again"
@@ -55,11 +60,19 @@ def outcome_of(
         return "awaiting_copies", "erased in live data; copies expire by date"
     if any(s.action == "expire" and s.residue == "present" for s in listed):
         return "awaiting_copies", "erased in live data; copies are past their date and still there"
-    if any(s.residue == "retained_until" and s.rows for s in listed):
-        return "partly_granted", "erased, except what the law keeps"
-    if any(s.residue == "pseudonymized" and s.rows for s in listed):
-        return "partly_granted", "erased, except what was only pseudonymised"
+    if why := _stays(listed, left_before):
+        return "partly_granted", f"erased, except what {why}"
     return "completed", "erased and verified"
+
+
+def _stays(steps: Iterable[Done], left_before: bool) -> str:
+    """Why something is still there, in words; empty where nothing is."""
+    residues = {s.residue for s in steps if s.rows}
+    if "retained_until" in residues:
+        return "the law keeps"
+    if "pseudonymized" in residues:
+        return "was only pseudonymised"
+    return "an earlier case keeps until its own day" if left_before else ""
 
 
 def weaker(one: str, other: str) -> str:

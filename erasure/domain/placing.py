@@ -29,7 +29,7 @@ MAIL_LOCAL = 8
 Family = Literal[
     "text", "integer", "decimal", "float", "boolean", "date", "datetime", "time", "uuid", "json",
     "bytes", "enum", "set", "year", "address", "network", "hardware", "bits", "interval", "xml",
-    "array", "other",
+    "array", "empty", "other",
 ]  # fmt: skip
 
 
@@ -57,6 +57,7 @@ _FAMILIES: tuple[tuple[Family, re.Pattern[str]], ...] = (
     ("bits", re.compile(r"BIT( VARYING)?|VARBIT")),
     ("interval", re.compile(r"INTERVAL.*")),
     ("xml", re.compile(r"XML")),
+    ("empty", re.compile(r"TSVECTOR|TSQUERY|HSTORE|\w+RANGE")),
     ("bytes", re.compile(r"\w*BLOB|BYTEA|.*BINARY.*")),
     ("text", re.compile(r".*(CHAR|TEXT|STRING|CLOB).*")),
 )
@@ -253,6 +254,12 @@ def _random_bits(slot: Slot) -> Scalar:
     return f"{number:0{length}b}" if isinstance(slot.value, str) else number
 
 
+def _random_empty(slot: Slot) -> Scalar:
+    """What says nothing: no words, no pairs, no range (PostgreSQL)."""
+    word = slot.data_type.upper()
+    return "{}" if word.endswith("MULTIRANGE") else "empty" if word.endswith("RANGE") else ""
+
+
 def _random_other(slot: Slot) -> Scalar:
     raise CannotMask(f"no random value for type {slot.data_type}; declare the method 'constant'")
 
@@ -279,5 +286,6 @@ _RANDOM: Mapping[Family, Callable[[Slot], Scalar]] = {
     "interval": lambda slot: "00:00:00",
     "xml": lambda slot: "<erased/>",
     "array": lambda slot: "{}",
+    "empty": _random_empty,
     "other": _random_other,
 }

@@ -12,7 +12,7 @@ from typing import cast
 
 from erasure.domain.errors import UsageError
 from erasure.domain.ordering import in_order
-from erasure.domain.steps import Action, Ghost, Referrer, Step, Via
+from erasure.domain.steps import KEPT, Action, Ghost, Referrer, Step, Via, taken_later
 from erasure.domain.world import Ways
 from erasure.domain.world import World as World
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
@@ -157,8 +157,9 @@ def cuttable(dataset: Dataset, names: tuple[str, ...], world: World) -> tuple[st
         if r.holder_fields != names
         for name in r.holder_fields
     }
+    key = _key(dataset, world)
     for spared in (refuse | elsewhere, refuse):
-        left = tuple(n for n in names if n not in spared and n not in dataset.key)
+        left = tuple(n for n in names if n not in spared and n not in key)
         if left:
             return left
     return names
@@ -219,7 +220,7 @@ def _left_behind(dataset: Dataset, edge: Edge, world: World) -> bool:
     goes = edge.effect == "deep" and world.datasets[edge.origin].action == "delete"
     if edge.forward or not stays or not goes:
         return False
-    return not set(cuttable(dataset, edge.destination_fields, world)) <= set(dataset.key)
+    return not set(cuttable(dataset, edge.destination_fields, world)) <= _key(dataset, world)
 
 
 def _cuts(dataset: Dataset, ways: Ways, world: World) -> tuple[str, ...]:
@@ -230,7 +231,13 @@ def _cuts(dataset: Dataset, ways: Ways, world: World) -> tuple[str, ...]:
         if e.effect == "refcount"
         for name in cuttable(dataset, e.origin_fields, world)
     }
-    return tuple(sorted(cut - set(dataset.key)))
+    return tuple(sorted(cut - _key(dataset, world)))
+
+
+def _key(dataset: Dataset, world: World) -> frozenset[str]:
+    """Fields of its key: as the catalogue tells them, or else its database."""
+    table = world.table(dataset)
+    return frozenset(dataset.key or (table.primary_key if table else ()))
 
 
 def _derived(stop: Stop, dataset: Dataset, store: StoreEntry) -> list[Draft]:
@@ -318,6 +325,11 @@ def loose_paths(reach: Reach, world: World) -> list[str]:
         f"reached only where the reference is filled in: {', '.join(loose)}; a row with NULL there "
         "is found by the values in it and not by its key: fill it in, or let the column refuse NULL"
     ]
+
+
+def keeps_references(step: Step) -> bool:
+    """Whether the person's own row stays as it is, now and when a hold on it has ended."""
+    return step.action in KEPT and not (step.held and taken_later(step)[0].action in STAYING)
 
 
 def ranks(world: World) -> dict[str, int]:

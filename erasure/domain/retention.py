@@ -13,6 +13,12 @@ from datetime import date, datetime, timedelta
 from erasure.domain.errors import UsageError
 from erasure.domain.values import Scalar
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# A day in full, alone or before a time. A longer number is none: seconds since 1970 would be read
+# as a day centuries ago.
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ].*)?|(\d{4})(\d{2})(\d{2})", re.DOTALL)
+# As web servers write it: 30/Jun/2015:13:55:36 +0000.
+_LOGGED = re.compile(r"(\d{2})/(\w{3})/(\d{4}):\d{2}:\d{2}:\d{2}.*")
 _EXPRESSION = re.compile(
     r"\s*(?:(?P<end>end_of_year)\s*\(\s*(?P<ended>[^()]+?)\s*\)|(?P<column>[^()+]+?))"
     r"\s*\+\s*(?P<amount>\d+)\s*(?P<unit>[ymwd])\s*"
@@ -64,8 +70,15 @@ def _date(value: Scalar) -> date | None:
         return value.date()
     if isinstance(value, date):
         return value
+    text = str(value).strip()
+    if found := _DAY.fullmatch(text):
+        parts = [int(part) for part in found.groups() if part]
+    elif (found := _LOGGED.fullmatch(text)) and found[2] in _MONTHS:
+        parts = [int(found[3]), _MONTHS.index(found[2]) + 1, int(found[1])]
+    else:
+        return None
     try:
-        return date.fromisoformat(str(value)[:10])
+        return date(*parts)
     except ValueError:
         return None
 

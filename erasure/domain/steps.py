@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
 from erasure.domain.retention import parse_until
-from erasure.domain.values import Scalar
+from erasure.domain.values import Scalar, canonical, fold
 from lineage.graph import Dataset, Field, Method, Pairs
 
 Action = Literal[
@@ -116,12 +116,62 @@ def last_day(step: Step, row: Mapping[str, Scalar]) -> date | None:
     return retention.ends(row.get(retention.column))
 
 
+# A record of which an exception has left some, known again by what is in it.
+Mark = tuple[str, ...]
+
+
+def partial(step: Step) -> Step | None:
+    """The step that leaves some fields of a row: this one, or the one that it stands still for."""
+    while step is not None and not step.kept:
+        step = step.held  # type: ignore[assignment]
+    return step
+
+
+def mark_names(step: Step) -> tuple[str, ...]:
+    """The fields by which a record is known again of which the step leaves some, in a store whose
+    keys do not outlive the change; none where they do."""
+    part = partial(step)
+    key = step.dataset.key
+    later = part.held.guard if part is not None and part.held is not None else ()
+    return later if key and set(key) <= set(later) else ()
+
+
+def mark_of(step: Step, names: Sequence[str], values: Sequence[Scalar]) -> Mark:
+    """Those fields of a record of which ``names`` have these ``values``; empty where the step has
+    none."""
+    wanted = mark_names(step)
+    if not wanted:
+        return ()  # a key without a guard, too: a model's
+    read = dict(zip(names, values, strict=True))
+    return marked(read[name] for name in wanted) if read.keys() >= set(wanted) else ()
+
+
+def marked(values: Iterable[Scalar]) -> Mark:
+    """Values as a mark holds them."""
+    return tuple("" if value is None else fold(canonical(value)) for value in values)
+
+
 def in_the_end(step: Step) -> Step:
     """What is done at last to rows that a step leaves for now: what it stands still for, where a
     hold lies over an exception both times, and where it stands for nothing the rows go."""
     if step.held is None:
         return replace(step, action="delete")
     return step.held if step.held.held is None else in_the_end(step.held)
+
+
+def now_of(step: Step, *, on_hold: bool) -> Step:
+    """What a step is now: once its hold is released, the one that stood still for it."""
+    held_back = step.held is not None and not step.kept and step.dataset.until is None
+    return step.held if step.held is not None and held_back and not on_hold else step
+
+
+def taken_later(step: Step) -> tuple[Step, ...]:
+    """What is still done to the rows of a step on a day of their own, in order: where a hold lies
+    over an exception of fields, first what leaves those alone."""
+    if not (step.held or (step.action == "retain" and step.dataset.until)):
+        return ()
+    part = partial(step)
+    return (in_the_end(step),) if part in (None, step) else (part, in_the_end(step))
 
 
 def step_from_json(plain: Mapping[str, Any]) -> Step:

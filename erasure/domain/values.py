@@ -7,12 +7,14 @@ written ``Person@Example.COM`` or ``person@example.com``.
 from __future__ import annotations
 
 import unicodedata
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain
 from math import isfinite
+from struct import calcsize, pack, unpack
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +38,12 @@ NORMALISER_VERSION = 1
 def fold(text: str) -> str:
     """Unicode NFKC, case-folded: the form in which texts are compared."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def mailbox(text: str) -> str:
+    """The form in which mailboxes are compared: case does not matter, but ``ß`` is no ``ss`` and
+    ``ς`` no ``σ``, with which names of the net are other people's (IDNA 2008)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
 
 
 def finite(value: float | Decimal) -> bool:
@@ -68,7 +76,18 @@ def canonical(value: Value, kind: str | None = None) -> str:
         if isinstance(value, (datetime, date, time)):
             return value.isoformat()
     text = str(value).strip()
-    return fold(text) if kind == "email" else text
+    return mailbox(text) if kind == "email" else text
+
+
+def hashed(value: Value, kind: str | None = None) -> str:
+    """The text that keyed hashes are made of, by ``NORMALISER_VERSION``. It is coarser than
+    :func:`canonical`, and stays so: without the values nothing can be hashed anew."""
+    if kind != "email":
+        return canonical(value, kind)
+    if isinstance(value, tuple | Many):
+        parts = value.items if isinstance(value, Many) else value
+        return _TOGETHER.join([hashed(part, kind) for part in parts])
+    return fold(canonical(value)) if isinstance(value, str) else canonical(value, kind)
 
 
 def holds(now: Scalar, then: Scalar) -> bool:
@@ -131,17 +150,49 @@ def from_json(plain: Any) -> Scalar:
     return _READERS[tag](text)
 
 
-def rows_to_json(rows: Sequence[Sequence[Scalar]]) -> Sequence[Sequence[Any]]:
-    """:func:`to_json` over many rows; as they are where nothing in them needs it."""
+# So many rows are written down column by column.
+_MANY = 32
+_WIDTHS = (("b", 7), ("h", 15), ("i", 31), ("q", 63))
+
+
+def rows_to_json(rows: Sequence[Sequence[Scalar]]) -> Any:
+    """Many rows as JSON: each as a list, or, where they are many of one width with whole numbers
+    among them, ``{"columns": …}``. Of those a column of whole numbers is one text, which says how
+    wide they are and then their bytes, lowest first, in base64; any other is a list."""
+    if len(rows) >= _MANY and len(set(map(len, rows))) == 1:
+        columns = [_packed(column) for column in zip(*rows, strict=True)]
+        if any(isinstance(column, str) for column in columns):
+            return {"columns": columns}
     plain = _PLAIN.issuperset(map(type, chain.from_iterable(rows)))
     return rows if plain else [all_to_json(row) for row in rows]
 
 
-def rows_from_json(rows: Sequence[Sequence[Any]]) -> tuple[bool, list[tuple[Scalar, ...]]]:
+def _packed(column: Sequence[Any]) -> str | list[Any]:
+    if set(map(type, column)) == {int}:
+        low, high = min(column), max(column)
+        for code, bits in _WIDTHS:
+            if -(1 << bits) <= low and high < 1 << bits:
+                data = pack(f"<{len(column)}{code}", *column)
+                return code + b2a_base64(data, newline=False).decode()
+    return all_to_json(column)
+
+
+def rows_from_json(rows: Any) -> tuple[bool, list[tuple[Scalar, ...]]]:
     """The inverse of :func:`rows_to_json`; and whether all of it are texts, integers or NULL, of
     which no two are equal that are written differently."""
+    if isinstance(rows, dict):
+        columns = rows["columns"]
+        plain = all(isinstance(c, str) or _PLAIN.issuperset(map(type, c)) for c in columns)
+        return plain, list(zip(*map(_unpacked, columns), strict=True))
     plain = _PLAIN.issuperset(map(type, chain.from_iterable(rows)))
     return plain, list(map(tuple if plain else all_from_json, rows))
+
+
+def _unpacked(column: str | list[Any]) -> Sequence[Scalar]:
+    if not isinstance(column, str):
+        return all_from_json(column)
+    code, data = column[0], a2b_base64(column[1:])
+    return unpack(f"<{len(data) // calcsize(f'<{code}')}{code}", data)
 
 
 def all_to_json(values: Sequence[Scalar]) -> list[Any]:

@@ -6,9 +6,9 @@ person's rows, in free text or in a place nobody declared is residue.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from erasure.domain.finding import KeyText
 from erasure.domain.needles import Matcher
@@ -19,8 +19,20 @@ Verdict = Literal["residue", "shared", "retained"]
 # What became of a row: kept by law; shared and still referred to; there without the person
 # (anonymised); removed; or somebody else's, in which the person was cut out or redacted.
 Fate = Literal["retained", "kept", "stays", "gone", "others"]
-# (dataset address, field) → canonical values by which the person's rows are known there
-OwnValues = Mapping[tuple[str, str], set[str]]
+
+
+class Fates(Protocol):
+    """What became of rows: a mapping, or what answers like one."""
+
+    def get(self, key: KeyText, /) -> Fate | None:
+        """Of the row at that key; None where the run has written down nothing of it."""
+
+
+class OwnValues(Protocol):
+    """By what the person's rows are known: a mapping, or what answers like one."""
+
+    def get(self, place: tuple[str, str], /) -> Container[str] | None:
+        """Canonical values, by dataset address and field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,32 +48,35 @@ class Knowledge:
 
     dataset: Dataset | None
     needles: Matcher
-    fate: Mapping[KeyText, Fate] = field(default_factory=dict)
-    own: OwnValues = field(default_factory=dict)
+    fate: Fates = field(default_factory=dict[KeyText, Fate])
+    own: OwnValues = field(default_factory=dict[tuple[str, str], set[str]])
     referenced: bool = False
     excepted: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """A needle in a field of a row; ``owner``: the declared owner fields' values there."""
+    """A needle in a field of a row; ``owner``: the declared owner fields' values there; ``left``:
+    it is known to be one of which an exception has left some fields."""
 
     field: str
     key: KeyText
     whole: bool
     coarse: bool
     owner: Mapping[str, Scalar]
+    left: bool = False
 
 
 def judge(seen: Sighting, knowledge: Knowledge) -> Verdict:
     """Residue unless there is a reason for the value to be there."""
     fate = knowledge.fate.get(seen.key)
-    if fate == "retained" or (fate == "stays" and seen.field in knowledge.excepted):
+    partly = seen.left or fate == "stays"
+    if fate == "retained" or (partly and seen.field in knowledge.excepted):
         return "retained"
     dataset = knowledge.dataset
     if fate == "kept" and dataset is not None:
         return "shared" if seen.coarse or _declared(dataset, seen.field) else "residue"
-    if fate == "stays" or (dataset is not None and _is_own(seen, dataset, knowledge)):
+    if partly or (dataset is not None and _is_own(seen, dataset, knowledge)):
         return "residue"
     if seen.coarse:
         return "shared"  # a city in an album's title says nothing of anybody
@@ -80,7 +95,7 @@ def _declared(dataset: Dataset, name: str) -> bool:
 def _is_own(seen: Sighting, dataset: Dataset, knowledge: Knowledge) -> bool:
     for name, value in seen.owner.items():
         values = knowledge.own.get((dataset.address, name))
-        if values and any(_text(dataset, name, one) in values for one in each(value)):
+        if values is not None and any(_text(dataset, name, one) in values for one in each(value)):
             return True
     return False
 

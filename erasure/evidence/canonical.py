@@ -20,6 +20,7 @@ from erasure.domain.errors import EvidenceError
 _LARGEST = 2**53 - 1  # beyond it JSON readers round
 _DEEPEST = 32
 _SALT_BYTES = 16
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def plain(value: Any, place: str = "payload", depth: int = 0) -> Any:
@@ -29,11 +30,13 @@ def plain(value: Any, place: str = "payload", depth: int = 0) -> Any:
     """
     if depth > _DEEPEST:
         raise EvidenceError(f"{place}: nested deeper than {_DEEPEST}; make it flatter")
+    if value is None or isinstance(value, str | int):
+        return _scalar(value, place)
     if isinstance(value, Mapping):
         return {_name(k, place): plain(v, f"{place}.{k}", depth + 1) for k, v in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [plain(v, f"{place}[{i}]", depth + 1) for i, v in enumerate(value)]
-    return _scalar(value, place)
+    raise EvidenceError(f"{place}: holds a {type(value).__name__}; write it as text")
 
 
 def _name(key: Any, place: str) -> str:
@@ -42,18 +45,16 @@ def _name(key: Any, place: str) -> str:
     return str(_scalar(key, place))
 
 
-def _scalar(value: Any, place: str) -> Any:
+def _scalar(value: str | int | None, place: str) -> str | int | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        if not _encodes(value):
+        if not (value.isascii() or _encodes(value)):
             raise EvidenceError(f"{place}: holds half a surrogate pair; use whole characters")
         return str.__str__(value)
-    if isinstance(value, int):
-        if abs(value) > _LARGEST:
-            raise EvidenceError(f"{place}: a number beyond 2^53; write it as text")
-        return int(value)
-    raise EvidenceError(f"{place}: holds a {type(value).__name__}; write it as text")
+    if abs(value) > _LARGEST:
+        raise EvidenceError(f"{place}: a number beyond 2^53; write it as text")
+    return int(value)
 
 
 def _encodes(text: str) -> bool:
@@ -69,7 +70,7 @@ def canonical(value: Any, place: str = "payload", depth: int = 0) -> bytes:
     how deep it will stand in another value."""
     copy = plain(value, place, depth)
     # What the standard library writes of ASCII alone is byte for byte the same, and much faster.
-    text = json.dumps(copy, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _ENCODER.encode(copy)
     return text.encode() if text.isascii() else rfc8785.dumps(copy)
 
 

@@ -24,6 +24,7 @@ from erasure.evidence.canonical import canonical, commit, timestamp
 from erasure.evidence.signing import signer
 from erasure.models.evidence import LedgerHead, LedgerLeaf, LedgerTip
 from erasure.models.requests import Event
+from lineage.prepared import Prepared, insert, update
 
 __all__ = [
     "SignedHead",
@@ -42,8 +43,11 @@ __all__ = [
     "write_down",
 ]
 
+_SHOWN = ("size", "root", "signature", "key_id", "created_at")
+_TAKEN = "ledger: another process appended at the same moment; try again"
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 _BATCH = 1000
+_TIP = Prepared(lambda: LedgerTip.objects.select_for_update().filter(pk=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +97,9 @@ class _Gathered:
     events: list[Event] = field(default_factory=list)
 
 
+# The tip that this process has moved last. Somebody else may have moved it since, and what moved it
+# here may have been rolled back: it counts if the tip in the database has its size and its peaks.
+_seen: LedgerTip | None = None
 _gathered: ContextVar[_Gathered | None] = ContextVar("gathered", default=None)
 
 
@@ -135,7 +142,7 @@ def note(events: Sequence[Event]) -> None:
     """Add what is told of moves beside the ledger, at the same time as its entries."""
     gathered = _open()
     if gathered is None:
-        Event.objects.bulk_create(events)
+        insert(events)
     else:
         gathered.events.extend(events)
 
@@ -146,7 +153,7 @@ def write_down() -> None:
     if gathered is None:
         return
     if gathered.events:
-        Event.objects.bulk_create(gathered.events)
+        insert(gathered.events)
         gathered.events.clear()
     if gathered.entries:
         _write(gathered.entries)
@@ -199,18 +206,29 @@ def append_shown(
     proof = [node.hex() for node in frontier.last_leaf_proof()]
     leaves.append(_added(frontier, last))
     moved = _store(tip, frontier, leaves)
-    head = LedgerHead.objects.create(**{n: v for n, v in moved.items() if n != "peaks"})
+    if moved is None:
+        raise EvidenceError(_TAKEN)
+    shown = {name: getattr(moved, name) for name in _SHOWN}
+    head = LedgerHead.objects.create(**shown)
     return leaves[-1], head, proof
 
 
-def _write(entries: Iterable[_Entry]) -> range:
+def _write(entries: Sequence[_Entry]) -> range:
     """Inside a transaction, which an error must end."""
+    if entries and _seen is not None and (written := _entered(_seen, entries)):
+        return written
     tip = locked_tip()
+    written = _entered(tip, entries) if entries else range(tip.size, tip.size)
+    if written is None:
+        raise EvidenceError(_TAKEN)
+    return written
+
+
+def _entered(tip: LedgerTip, entries: Sequence[_Entry]) -> range | None:
+    """The places of the entries behind that tip; None where it is not the tip any more."""
     frontier = frontier_of(tip)
     leaves = [_added(frontier, entry) for entry in entries]
-    if leaves:
-        _store(tip, frontier, leaves)
-    return range(tip.size, frontier.size)
+    return range(tip.size, frontier.size) if _store(tip, frontier, leaves) else None
 
 
 def head() -> SignedHead:
@@ -223,12 +241,7 @@ def publish(tip: LedgerTip) -> SignedHead:
     """Keep the tip's head for ever and return it. Call it inside a transaction."""
     row, _ = LedgerHead.objects.get_or_create(
         size=tip.size,
-        defaults={
-            "root": tip.root,
-            "signature": tip.signature,
-            "key_id": tip.key_id,
-            "created_at": tip.created_at,
-        },
+        defaults={name: getattr(tip, name) for name in _SHOWN},
     )
     return signed_head(row)
 
@@ -290,11 +303,11 @@ def stored_hashes(size: int) -> Iterator[bytes]:
 def locked_tip() -> LedgerTip:
     """The tip, locked until the transaction ends: a row lock on PostgreSQL; on SQLite the
     transaction itself is the only writer (IMMEDIATE)."""
-    rows = LedgerTip.objects.select_for_update()
-    tip = rows.filter(pk=1).first()
+    tip = _TIP.first()
     if tip is None:
-        rows.get_or_create(pk=1, defaults=_tip_values(merkle.Frontier(), timezone.now()))
-        tip = rows.get(pk=1)
+        values = _tip_values(merkle.Frontier(), timezone.now())
+        LedgerTip.objects.get_or_create(pk=1, defaults=values)
+        tip = LedgerTip.objects.select_for_update().get(pk=1)
     return tip
 
 
@@ -336,14 +349,18 @@ def request_of(payload: Mapping[str, Any]) -> str:
 
 def _store(
     tip: LedgerTip, frontier: merkle.Frontier, leaves: Sequence[LedgerLeaf]
-) -> Mapping[str, Any]:
-    """Write the leaves and move the tip behind them; returns what the tip says now."""
-    LedgerLeaf.objects.bulk_create(leaves, _BATCH)
+) -> LedgerTip | None:
+    """Move the tip and write the leaves before it; returns the tip as it is now, None where it was
+    another one: then nothing is written. The tip comes first, as its lock is what leaves wait for.
+    """
+    global _seen
     values = _tip_values(frontier, leaves[-1].created_at)
     # Compare and swap, so that a database without row locks can lose an append but not fork.
-    if LedgerTip.objects.filter(pk=1, size=tip.size).update(**values) != 1:
-        raise EvidenceError("ledger: another process appended at the same moment; try again")
-    return values
+    if update(LedgerTip, {"pk": 1, "size": tip.size, "peaks": tip.peaks}, values) != 1:
+        return None
+    insert(leaves)
+    _seen = LedgerTip(id=1, **values)
+    return _seen
 
 
 def _tip_values(frontier: merkle.Frontier, moment: datetime) -> dict[str, Any]:

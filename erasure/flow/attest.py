@@ -22,6 +22,7 @@ from erasure.models import (
     PlanStep,
     Run,
     ScanResult,
+    SealedNeedles,
     SuppressionEntry,
 )
 from erasure.runs import (
@@ -30,15 +31,24 @@ from erasure.runs import (
     journal,
     notices,
     rescanning,
+    sightings,
     statement,
     webhooks,
     windows,
 )
+from erasure.runs.earlier import left_by_earlier
+from erasure.runs.facts import RunFacts, facts_of
 from erasure.runs.lease import Fence
 from erasure.transitions import move
 from lineage import selectors
+from lineage.prepared import Prepared, Slot
 
 _BY = "run"
+_TELLING = Prepared(
+    lambda: SealedNeedles.objects.filter(
+        run=Slot("run"), request=Slot("request"), count__gt=0
+    ).values_list("pk")
+)
 _AT_ONCE = 500  # cases whose keys are destroyed together
 # A person's receipts: the ordinal of a step → what its batches came to
 Lines = dict[int, dict[str, Any]]
@@ -50,16 +60,16 @@ def attest_run(run: Run, fence: Fence) -> None:
     Residue blocks a case: then nothing is certified and no key is destroyed.
     """
     members, now = case.members(run), timezone.now()
-    opened = windows.open_for(run, [str(member.id) for member in members], now)
-    windows.close_over(run, now)  # first the key, then the certificate that says so
-    lines, facts = _lines(run), statement.facts_of(run)
+    opened = windows.close_over(run, now)  # first the key, then the certificate that says so
+    lines, facts = _lines(run), facts_of(run)
     kinds = frozenset(selectors.identity_kinds())
     for request in members:
         if request.state == "verifying":
             with ledger.together():
                 fence.check()
-                steps = _fill_steps(request, facts, lines.get(str(request.id), {}))
-                _judge(request, facts, steps, kinds, undoable=str(request.id) in opened)
+                seen = sightings.seen_of(request)
+                steps = _fill_steps(request, facts, seen, lines.get(str(request.id), {}))
+                _judge(request, facts, steps, seen, kinds, undoable=str(request.id) in opened)
             if request.state in SETTLED:
                 destroy_keys(request)
 
@@ -67,12 +77,12 @@ def attest_run(run: Run, fence: Fence) -> None:
 def conclude(request: ErasureRequest) -> None:
     """The window has closed and nobody has undone the case: it comes to its outcome."""
     assert request.run is not None  # noqa: S101 - a verified case was carried out by a run
-    facts = statement.facts_of(request.run)
-    steps = statement.steps_of(request)
+    facts = facts_of(request.run)
+    steps, seen = statement.steps_of(request), sightings.seen_of(request)
     later = rescanning.scheduled(request, facts.entries)
-    outcome, why = _outcome(request, request.run, steps, later)
+    outcome, why = _outcome(request, request.run, steps, seen, later)
     with ledger.together():
-        _close(request, facts, steps, outcome, why)
+        _close(request, facts, steps, seen, outcome, why)
     destroy_keys(request)
 
 
@@ -82,19 +92,20 @@ def conclude_rescan(request: ErasureRequest, fence: Fence) -> None:
     assert request.run is not None  # noqa: S101 - an erased case was carried out by a run
     run, steps = request.run, statement.steps_of(request)
     scans = {scan.store: scan for scan in run.scans.all()}
-    seen = _seen_again(request, run)
+    found = sightings.seen_of(request)
+    seen = _seen_again(found)
     later = rescanning.scheduled(request)
     rescanned = [s for s in steps if s.store in later]
     for step in rescanned:
         step.residue = verified_residue(
             step.residue, scanned=step.store in scans, seen_again=step.store in seen
         )
-    outcome, why = _outcome(request, run, steps)
+    outcome, why = _outcome(request, run, steps, found)
     with ledger.together():
         fence.check()
         PlanStep.write_results(steps)
         if outcome == "blocked":
-            why = _with_places(request, run, why)
+            why = _with_places(found, why)
         also = {"blocked_because": why} if outcome == "blocked" else {}
         move(request, outcome, by=_BY, because=f"the deep re-scan was made: {why}", also=also)
         done = [
@@ -115,38 +126,41 @@ def conclude_rescan(request: ErasureRequest, fence: Fence) -> None:
 
 def _judge(
     request: ErasureRequest,
-    facts: statement.RunFacts,
+    facts: RunFacts,
     steps: Sequence[PlanStep],
+    seen: Sequence[ScanResult],
     kinds: Collection[str],
     *,
     undoable: bool,
 ) -> None:
     run = facts.run
     later = rescanning.scheduled(request, facts.entries)
-    outcome, why = _outcome(request, run, steps, later)
+    outcome, why = _outcome(request, run, steps, seen, later)
     if outcome == "blocked":
-        because = _with_places(request, run, why)
+        because = _with_places(seen, why)
         move(request, "blocked", by=_BY, because=because, also={"blocked_because": because})
         return
     _suppress(request, run, kinds)
-    for plan in request.plans.filter(state="approved"):
+    plan = steps[0].plan
+    if plan.state == "approved":
         move(plan, "carried_out", by=_BY)
     if undoable:
         move(request, "awaiting_window", by=_BY, because=f"{why}; it can still be undone")
     else:
-        _close(request, facts, steps, outcome, why)
+        _close(request, facts, steps, seen, outcome, why)
 
 
 def _close(
     request: ErasureRequest,
-    facts: statement.RunFacts,
+    facts: RunFacts,
     steps: Sequence[PlanStep],
+    seen: Sequence[ScanResult],
     outcome: str,
     why: str,
 ) -> None:
     _give_notice(request, facts.run, steps)
     move(request, outcome, by=_BY, because=why, also={"closed_at": timezone.now()})
-    certificate.seal(statement.body_of(request, facts, outcome, steps))
+    certificate.seal(statement.body_of(request, facts, outcome, steps, seen))
 
 
 def destroy_keys(request: ErasureRequest) -> None:
@@ -154,12 +168,12 @@ def destroy_keys(request: ErasureRequest) -> None:
     has still to be looked for is looked for by both."""
     if request.state == "awaiting_rescan":
         return
-    waiting = request.state in WAITING
-    if waiting and any(
-        s.spec.get("held") and s.rows and s.residue == "retained_until"
-        for s in statement.steps_of(request)
-    ):
+    steps = statement.steps_of(request) if request.state in WAITING else []
+    kept = [s for s in steps if s.rows and s.residue == "retained_until"]
+    if any(s.spec.get("held") for s in kept):
         return  # what stands still is carried out later as it would have been now
+    # What an earlier case has left waits for that case's keys.
+    waiting = request.state == "awaiting_copies" or bool(kept)
     case.destroy_keys(request, ["identifiers"] if waiting else ["identifiers", "deferred"])
 
 
@@ -180,9 +194,14 @@ def destroy_left_keys() -> int:
     return len(owners)
 
 
-def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines) -> list[PlanStep]:
+def _fill_steps(
+    request: ErasureRequest,
+    facts: RunFacts,
+    found: Iterable[ScanResult],
+    lines: Lines,
+) -> list[PlanStep]:
     """Rows and residue per step, from the receipts of this person."""
-    seen, steps = _seen_again(request, facts.run), statement.steps_of(request)
+    seen, steps = _seen_again(found), statement.steps_of(request)
     scanned = facts.scans.keys() - set(rescanning.scheduled(request, facts.entries))
     for step in steps:
         line = lines.get(step.ordinal)
@@ -206,14 +225,13 @@ def _fill_steps(request: ErasureRequest, facts: statement.RunFacts, lines: Lines
     return steps
 
 
-def _seen_again(request: ErasureRequest, run: Run) -> set[str]:
+def _seen_again(seen: Iterable[ScanResult]) -> set[str]:
     """Stores in which the re-scan saw something of the person."""
-    residue = run.scan_results.filter(request=request, verdict="residue")
-    return set(residue.values_list("store", flat=True))
+    return {s.store for s in seen if s.verdict == "residue"}
 
 
-def _with_places(request: ErasureRequest, run: Run, why: str) -> str:
-    where = statement.residue_places(request, run)
+def _with_places(seen: Iterable[ScanResult], why: str) -> str:
+    where = sightings.residue_places(seen)
     return f"{why}: {where}" if where else why
 
 
@@ -257,18 +275,23 @@ def _added(total: dict[str, Any] | None, line: Mapping[str, Any]) -> dict[str, A
 
 
 def _outcome(
-    request: ErasureRequest, run: Run, steps: Iterable[PlanStep], later: Sequence[str] = ()
+    request: ErasureRequest,
+    run: Run,
+    steps: Iterable[PlanStep],
+    seen: Iterable[ScanResult],
+    later: Sequence[str] = (),
 ) -> tuple[str, str]:
     """``later``: stores in which the person is still to be looked for."""
     done = [
         Done(action=s.action, rows=s.rows or 0, residue=s.residue, until=s.until) for s in steps
     ]
-    verdicts = set(
-        ScanResult.objects.filter(run=run, request=request).values_list("verdict", flat=True)
-    )
-    sealed = run.needles.filter(request=request).first()
+    told = _TELLING.all(run=run.pk, request=request.pk)
     return outcome_of(
-        done, verdicts, verifiable=bool(sealed and sealed.count), rescan_due=bool(later)
+        done,
+        {s.verdict for s in seen},
+        verifiable=bool(told),
+        rescan_due=bool(later),
+        left_before=bool(left_by_earlier(request)),
     )
 
 

@@ -102,7 +102,7 @@ def answer_complaint(
 def write_letter(
     complaint: Complaint, *, code: str, language: str, by: Actor, blocks: Mapping[str, str]
 ) -> Written:
-    """The letter to somebody who complained about no case, to be sent by hand; that it was looked
+    """The letter to somebody who complained about no case, as it would be sent; that it was looked
     at is on record, and nothing of it is kept. Raises UsageError by field."""
     written = letters.write_about(complaint, code, language, blocks)
     ledger.append("letter_previewed", {"complaint": str(complaint.id), "code": code, "by": by})

@@ -12,11 +12,16 @@ from django.utils import timezone
 from erasure.domain.errors import StalePlan, UsageError, WrongState
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest, Plan, Run
+from erasure.models import ErasureRequest, Pause, Plan, Run
 from erasure.runs import case, modelling
 from erasure.transitions import move
+from lineage.prepared import Prepared, Slot
 
 REFUSALS = ("exempt", "ground_not_met", "unfounded", "excessive", "fee_unpaid")
+_FEES = Prepared(
+    lambda: Pause.objects.filter(request=Slot("request"), why="fee", until=None).values_list("pk")
+)
+_DRAFT = Prepared(lambda: Plan.objects.filter(request=Slot("request"), state="draft"))
 _UNBLOCKED = {"blocked_because": ""}
 
 
@@ -42,9 +47,9 @@ def approve_plan(
             "let another officer approve it"
         )
     with ledger.together():
-        if request.pauses.filter(why="fee", until=None).exists():
+        if _FEES.all(request=request.pk):
             raise WrongState(f"request {request.id}: waits for a fee; record that it was paid")
-        plan = request.plans.filter(state="draft").first()
+        plan = _DRAFT.first(request=request.pk)
         if plan is None or plan.digest != digest:
             raise StalePlan(f"request {request.id}: the plan has changed; look at it again")
         accepted = _accepted(plan, accept, by)
@@ -129,15 +134,20 @@ def refuse_request(
     """
     if not because.strip():
         raise WrongState(f"request {request.id}: a refusal needs a reason")
-    if case.repeats_identifier(request, because):
-        raise UsageError(
-            f"request {request.id}: the reason repeats what the person is known by; leave that out"
-        )
+    _refuse_repeated(request, because)
     _refuse_unfounded(request, code)
     closing = {"closed_at": timezone.now(), "refused_for": code}
     move(request, "refused", by=by, because=because, also=closing)
     case.forget_identifiers(request)
     return request
+
+
+def _refuse_repeated(request: ErasureRequest, because: str) -> None:
+    """A reason that stands in clear names nobody. Raises UsageError."""
+    if case.repeats_identifier(request, because):
+        raise UsageError(
+            f"request {request.id}: the reason repeats what the person is known by; leave that out"
+        )
 
 
 def _refuse_unfounded(request: ErasureRequest, code: str) -> None:
@@ -155,7 +165,9 @@ def _refuse_unfounded(request: ErasureRequest, code: str) -> None:
 
 @deed("withdraw")
 def withdraw_request(request: ErasureRequest, *, by: Actor, because: str = "") -> ErasureRequest:
-    """The person no longer wants it; possible until the run has begun."""
+    """The person no longer wants it; possible until the run has begun. The reason stands in clear:
+    raises UsageError when it repeats an identifier; nothing was done then."""
+    _refuse_repeated(request, because)
     move(request, "withdrawn", by=by, because=because, also={"closed_at": timezone.now()})
     case.forget_identifiers(request)
     return request

@@ -30,7 +30,7 @@ def read_letter(letter: Letter, *, by: Actor) -> tuple[str, str]:
         content = letters.read(letter)
         ledger.record(
             "letter_seen",
-            {"request": str(letter.request_id), "letter": str(letter.id), "by": by},
+            {**letter.about, "letter": str(letter.id), "by": by},
         )
     return content
 

@@ -18,7 +18,6 @@ from erasure.models import Expiry, Run, StandingApproval
 from erasure.runs import journal
 from erasure.transitions import move
 
-MOST_ROWS = journal.SLICE
 _DECLINED_DAYS = 30
 _LONGEST = 1000
 
@@ -77,11 +76,12 @@ def approve_standing(
     four_eyes: bool = True,
 ) -> StandingApproval:
     """Approve this plan and, beforehand, those of the same dataset, rule, steps and side effects
-    with at most ``most_rows`` rows. The reason stands in clear. Raises as the approval of one."""
+    with at most ``most_rows`` rows in a day. The reason stands in clear. Raises as the approval
+    of one."""
     if not because.strip() or len(because) > _LONGEST:
         raise UsageError(f"because: say why, in at most {_LONGEST} characters")
-    if not 0 < most_rows <= MOST_ROWS:
-        raise UsageError(f"most_rows: must be between 1 and {MOST_ROWS}")
+    if not 0 < most_rows <= settings.LETHE_RETENTION_ROWS:
+        raise UsageError(f"most_rows: must be between 1 and {settings.LETHE_RETENTION_ROWS}")
     with transaction.atomic():
         if StandingApproval.objects.filter(dataset=expiry.dataset, revoked_at=None).exists():
             raise WrongState(f"{expiry.dataset}: has a standing approval; revoke that one first")

@@ -72,6 +72,7 @@ def _end_cases(cases: Sequence[UUID], now: datetime) -> None:
 
 
 def _end_complaints(complaints: Sequence[UUID]) -> None:
+    Letter.objects.filter(complaint__in=complaints).delete()
     Complaint.objects.filter(pk__in=complaints).update(sealed=b"", sealed_answer=b"")
     destroyed = vault.destroy_keys(complaints, "record")
     ledger.append_many(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from erasure.connect import open_store
@@ -27,10 +28,36 @@ from erasure.runs.rounds import search_again
 from erasure.runs.searching import Stores
 from erasure.transitions import move, move_all
 from lineage.errors import LineageError
+from lineage.prepared import Prepared, Slot, attach
 
 COALESCED = 1000
 ROUNDS = 3
 _BY = "run"
+
+
+def _shaped() -> QuerySet[Plan]:
+    same = Plan.objects.filter(
+        state="approved",
+        shape=Slot("shape"),
+        request__state="approved",
+        request__only_store=Slot("only_store"),
+    ).exclude(request__exports__state__in=exporting.AWAITED)
+    light = same.defer("edges", "seeds", "warnings", "findings", "accepted", "fingerprints")
+    return light.select_related("request").order_by("request__received_at")[:COALESCED]
+
+
+_SHAPED = Prepared(_shaped)
+_APPROVED = Prepared(lambda: Plan.objects.filter(request=Slot("request"), state="approved"))
+_STEPS = Prepared(lambda: PlanStep.objects.filter(plan=Slot("plan")))
+_STORE_RUNS = Prepared(lambda: StoreRun.objects.filter(run=Slot("run")).order_by("store"))
+_CEILINGS = Prepared(
+    lambda: PlanStep.objects.filter(plan__in=Slot("plans")).values_list(
+        "plan", "ordinal", "dataset", "ceiling"
+    )
+)
+_STORE_RUN = Prepared(
+    lambda: StoreRun.objects.filter(run=Slot("run"), store=Slot("store")).select_related("run")
+)
 
 
 @looked_up_once()
@@ -45,6 +72,8 @@ def start_run(request: ErasureRequest) -> Run | None:
     if _on_hold(request, plan):
         return None
     requests, plans = _same_shape(request, plan)
+    if not requests:
+        return None  # a copy was ordered meanwhile, and comes first
     try:
         given = case.given_by(requests)
     except KeyDestroyed:
@@ -60,19 +89,15 @@ def start_run(request: ErasureRequest) -> Run | None:
         for s in plan.steps.all()
     ]
     with Stores() as stores:
-        changed = opening.schema_changed(plan, steps, stores)
-        if changed:
-            _send_back(requests, f"the schema of {changed} has changed")
-            return None
-        other = explaining.changed(plan, steps, stores)
-        if other:
-            _send_back(requests, f"what would change beside the plan is not the same: {other}")
+        if moved := _moved(plan, steps, stores):
+            _send_back(requests, moved)
             return None
         task = opening.task_of(plan, steps, given)
         found = opening.search(task, steps, given, stores, packed={s.store for s in steps})
         sets = opening.set_entries(steps, set(given), stores)
     entries = opening.entries_of(found, steps)
-    stale = opening.stale_members(requests, plans, given, found, entries)
+    ceilings = _ceilings(plan, plans.values())
+    stale = opening.stale_members(requests, plans, ceilings, given, found, entries)
     if stale:
         for member in requests:
             if member.id in stale:
@@ -80,6 +105,15 @@ def start_run(request: ErasureRequest) -> Run | None:
         left = [member for member in requests if member.id not in stale]
         return start_run(left[0]) if left else None
     return opening.write_run(plan, steps, requests, found, [*entries, *sets], by=_BY)
+
+
+def _moved(plan: Plan, steps: Sequence[journal.RunStep], stores: Stores) -> str:
+    """What is not as it was when the plan was made, in words; empty where everything is."""
+    if changed := opening.schema_changed(plan, steps, stores):
+        return f"the schema of {changed} has changed"
+    if other := explaining.changed(plan, steps, stores):
+        return f"what would change beside the plan is not the same: {other}"
+    return ""
 
 
 def _on_hold(request: ErasureRequest, plan: Plan) -> bool:
@@ -94,33 +128,31 @@ def _same_shape(
     request: ErasureRequest, plan: Plan
 ) -> tuple[list[ErasureRequest], dict[UUID, Plan]]:
     """Everybody approved whose plan has the same steps, oldest first, with their plans."""
-    plans = list(
-        Plan.objects.filter(
-            state="approved",
-            shape=plan.shape,
-            request__state="approved",
-            request__only_store=request.only_store,
-        )
-        .exclude(request__exports__state__in=exporting.AWAITED)
-        .select_related("request")
-        .defer("edges", "seeds", "warnings", "findings", "accepted", "fingerprints")
-        .order_by("request__received_at")[:COALESCED]
-    )
+    plans = _SHAPED.all(shape=plan.shape, only_store=request.only_store)
     others = [other for other in plans if other.pk != plan.pk]
-    if others:
-        read = ("plan_id", "ordinal", "dataset", "action", "ceiling")
+    if others and holding.any_active():  # asked once: a thousand people may be waiting
+        read = ("plan_id", "dataset", "action")
         prefetch_related_objects(others, Prefetch("steps", PlanStep.objects.only(*read)))
-        if holding.active().exists():  # asked once: a thousand people may be waiting
-            held = {p.pk for p in others if any(holding.hinders(p.request, p))}
-            plans = [p for p in plans if p.pk not in held]
+        held = {p.pk for p in others if any(holding.hinders(p.request, p))}
+        plans = [p for p in plans if p.pk not in held]
     by_request = {p.request_id: plan if p.pk == plan.pk else p for p in plans}
     return [p.request for p in plans], by_request
 
 
+def _ceilings(plan: Plan, plans: Iterable[Plan]) -> opening.Ceilings:
+    found: opening.Ceilings = {p.pk: [] for p in plans}
+    found[plan.pk] = [(s.ordinal, s.dataset, s.ceiling) for s in plan.steps.all()]
+    others = found.keys() - {plan.pk}
+    for of, ordinal, dataset, ceiling in _CEILINGS.all(plans=others) if others else ():
+        found[of].append((ordinal, dataset, ceiling))
+    return found
+
+
 def _approved_plan(request: ErasureRequest) -> Plan:
-    plan = request.plans.filter(state="approved").prefetch_related("steps").first()
+    plan = _APPROVED.first(request=request.pk)
     if plan is None:
         raise StalePlan(f"request {request.id}: has no approved plan; plan and approve it first")
+    attach(plan, "steps", _STEPS.all(plan=plan.pk))
     return plan
 
 
@@ -135,9 +167,10 @@ def act_on_store(run_id: UUID, store_name: str) -> None:
     """Carry out a run's batches in one store. A store that refuses, or cannot be gone on with, is
     BLOCKED with its reason; a passing fault is raised as StoreError with ``permanent`` False, for
     the caller to retry."""
-    with lease(run_id, store_name) as fence:
-        parts = StoreRun.objects.select_related("run")
-        store_run = parts.get(run=run_id, store=store_name)
+    with lease(run_id, store_name, later=True) as fence:
+        store_run = _STORE_RUN.first(run=run_id, store=store_name)
+        if store_run is None:
+            raise StoreRun.DoesNotExist(f"run {run_id}: has no part in {store_name}")
         run = store_run.run
         if store_run.state != "pending" or run.state not in ("acting", "models"):
             return
@@ -149,7 +182,9 @@ def act_on_store(run_id: UUID, store_name: str) -> None:
         except (LetheError, LineageError) as error:
             if isinstance(error, StoreError) and not error.permanent:
                 raise
-            block_store(store_run, str(error))
+            with ledger.together():
+                fence.check()
+                block_store(store_run, str(error))
 
 
 def block_store(store_run: StoreRun, why: str) -> None:
@@ -203,7 +238,7 @@ def resume_settling(run: Run) -> Run:
 
 def _acting_stores(run: Run) -> list[StoreRun]:
     later = {s["store"] for s in run.steps if s["spec"]["action"] in MODEL_ACTIONS}
-    return [s for s in run.stores.order_by("store") if s.store not in later]
+    return [s for s in _STORE_RUNS.all(run=run.pk) if s.store not in later]
 
 
 def due_stores(run: Run) -> list[StoreRun]:

@@ -44,7 +44,7 @@ def add_exception(
     found = selectors.entries([dataset]).get(dataset)
     if found is None:
         raise UsageError("dataset: is not in the catalogue; it is named DATASET.TABLE")
-    names = checked_fields(found, selectors.store(found.store).kind, fields)
+    names = checked_fields(found, selectors.store(found.store), fields)
     if case.repeats_identifier(request, legal_reference):
         raise UsageError("legal_reference: repeats what the person is known by; leave that out")
     with transaction.atomic():

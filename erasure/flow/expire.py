@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from erasure import vault
@@ -24,6 +25,7 @@ from erasure.models import DataKey, Expiry, RetentionLook, Run, StandingApproval
 from erasure.runs import expiries, expiry_statement, explaining, journal, opening, over
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import lease
+from erasure.runs.over_records import survey_in
 from erasure.runs.searching import Stores
 from erasure.runs.segments import Entry
 from erasure.transitions import move
@@ -33,16 +35,22 @@ from lineage.graph import Dataset
 OPEN = ("planned", "approved", "executing", "blocked")
 CLOSED = ("completed", "stale", "declined")
 AT_ONCE = journal.SLICE
-_CHUNK = 1000
 # The rows of a plan are those approved; of what goes along with them a few more may be there.
 _GROWTH, _SLACK = 2, 100
 _BY = SYSTEM
-# A plan, and what is written down of the rows that it is about: none where nothing may go.
-Made = tuple[Expiry, list[Entry]]
+
+
+class Made(NamedTuple):
+    """A plan; what is written down of the rows that it is about, none where nothing may go; how
+    many more are past their date."""
+
+    plan: Expiry
+    roots: list[Entry]
+    more: int
 
 
 def looks_due(today: date) -> list[UUID]:
-    """The datasets with a retention that were not looked at today."""
+    """The datasets with a retention that were not looked at today, or are to be once more."""
     wanted = {
         address
         for address, dataset in selectors.datasets().items()
@@ -52,7 +60,9 @@ def looks_due(today: date) -> list[UUID]:
     fresh = [RetentionLook(dataset=address) for address in sorted(wanted - known.keys())]
     RetentionLook.objects.bulk_create(fresh, ignore_conflicts=True)
     due = [address for address in wanted if (known.get(address) or date.min) < today]
-    return list(RetentionLook.objects.filter(dataset__in=due).values_list("id", flat=True))
+    looks = RetentionLook.objects.filter(dataset__in=wanted)
+    looks = looks.filter(Q(dataset__in=due) | Q(again=True))
+    return list(looks.values_list("id", flat=True))
 
 
 @deed("plan")
@@ -69,14 +79,15 @@ def plan_expired(address: str, *, by: Actor) -> Expiry | None:
     look, _ = RetentionLook.objects.get_or_create(dataset=address)
     open_now = Expiry.objects.filter(dataset=address, state__in=OPEN).exclude(state="planned")
     declined = Expiry.objects.filter(dataset=address, state="declined", not_before__gt=today)
-    made = None
-    if not open_now.exists() and not declined.exists():
+    made, under_way = None, open_now.exists()
+    if not under_way and not declined.exists():
         made = _look(dataset, today, by)
     with transaction.atomic():
         RetentionLook.objects.select_for_update().get(pk=look.pk)
         plan = _put(address, made)
-        told = {"left": made[0].left} if made else {}
-        RetentionLook.objects.filter(pk=look.pk).update(on=today, error="", **told)
+        told = {"left": made.plan.left, "more": made.more} if made else {}
+        once = {} if under_way else {"again": False}
+        RetentionLook.objects.filter(pk=look.pk).update(on=today, error="", **told, **once)
     if plan is not None and plan.state == "planned":
         _approve_standing(plan)
     return plan
@@ -89,35 +100,41 @@ def look(look_id: UUID) -> None:
 
 def note_trouble(look_id: UUID, why: str) -> None:
     """Why a dataset could not be looked at today, where a person sees it."""
-    RetentionLook.objects.filter(pk=look_id).update(on=timezone.localdate(), error=why)
+    today = timezone.localdate()
+    RetentionLook.objects.filter(pk=look_id).update(on=today, again=False, error=why)
 
 
 def _look(dataset: Dataset, today: date, by: str) -> Made:
     expiry = Expiry(dataset=dataset.address, store=dataset.store, made_by=by)
     catalogue = selectors.snapshot()
     with Stores() as stores:
-        survey = over.Survey(dataset, catalogue, stores, today)
-        keys = survey.stream()
-        while (chunk := list(islice(keys, _CHUNK))) and len(survey.free) < AT_ONCE:
-            survey.take(chunk)
+        survey = survey_in(dataset, catalogue, stores, today)
+        survey.look(AT_ONCE)
         entries = _entries(survey, expiry.id)
         expiry.left = survey.left_over()
+        more = survey.more_than(entries)
         if not entries:
-            return expiry, []
+            return Made(expiry, [], more)
         steps, findings, explained = _explained(survey.steps, entries, stores)
         expiry.fingerprints = _fingerprints(steps, stores)
     rule = dataset.retention
     expiry.rule = f"{rule.get('period', '')} after {rule.get('starts', '')}"
     expiry.basis, expiry.since = str(rule.get("basis", "")), survey.since
-    expiry.rows = sum(e.ordinal == survey.root.ordinal for e in entries)
+    roots = [e for e in entries if e.ordinal == survey.root.ordinal]
+    expiry.rows = sum(e.key.count for e in roots)
     expiry.steps = _told(steps, entries, explained)
     expiry.findings = findings
     expiry.limits = over.limits(survey.addresses, catalogue)
     expiry.shape = _shape(expiry)
-    keyed = sorted("|".join(e.text) for e in entries if e.ordinal == survey.root.ordinal)
+    keyed = sorted("|".join(_known_by(e)) for e in roots)
     ceilings = [step["ceiling"] for step in expiry.steps]
     expiry.digest = _digest([expiry.shape, ceilings, vault.keyed_hash("\n".join(keyed))])
-    return expiry, [e for e in entries if e.ordinal == survey.root.ordinal]
+    return Made(expiry, roots, more)
+
+
+def _known_by(entry: Entry) -> tuple[str, ...]:
+    """What is approved of a row: itself; of records in a file, how many there are as well."""
+    return (*entry.text, str(entry.key.count)) if entry.key.version else entry.text
 
 
 def _entries(survey: over.Survey, expiry_id: UUID) -> list[Entry]:
@@ -156,7 +173,9 @@ def _fingerprints(steps: Sequence[RunStep], stores: Stores) -> dict[str, str]:
 def _told(
     steps: Sequence[RunStep], entries: Sequence[Entry], explained: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    counts = Counter(entry.ordinal for entry in entries)
+    counts: Counter[int] = Counter()
+    for entry in entries:
+        counts[entry.ordinal] += entry.key.count
     return [
         {
             "ordinal": s.ordinal,
@@ -185,10 +204,10 @@ def _digest(content: Any) -> str:
 
 def _put(address: str, made: Made | None) -> Expiry | None:
     """Store the plan, unless the one that waits is the same, or another is under way."""
-    made = made if made and made[1] else None
+    made = made if made and made.roots else None
     standing = Expiry.objects.filter(dataset=address, state__in=OPEN).first()
     if standing is not None and (
-        standing.state != "planned" or (made is not None and made[0].digest == standing.digest)
+        standing.state != "planned" or (made is not None and made.plan.digest == standing.digest)
     ):
         return standing
     if standing is not None:
@@ -196,8 +215,8 @@ def _put(address: str, made: Made | None) -> Expiry | None:
         vault.destroy_key(standing.id, "deferred")
     if made is None:
         return None
-    plan, roots = made
-    plan.sealed_keys = expiries.seal_keys(plan.id, roots)
+    plan = made.plan
+    plan.sealed_keys = expiries.seal_keys(plan.id, made.roots)
     plan.save(force_insert=True)
     told = {"expiry": str(plan.id), "dataset": address, "digest": plan.digest}
     ledger.record("expiry_planned", {**told, "rows": plan.rows, "by": plan.made_by})
@@ -207,11 +226,11 @@ def _put(address: str, made: Made | None) -> Expiry | None:
 def _approve_standing(expiry: Expiry) -> None:
     """What was approved beforehand goes on by itself, under the name of who approved it."""
     found = StandingApproval.objects.filter(
-        dataset=expiry.dataset, shape=expiry.shape, revoked_at=None, most_rows__gte=expiry.rows
+        dataset=expiry.dataset, shape=expiry.shape, revoked_at=None
     ).first()
-    if found is None:
-        return
     now = timezone.now()
+    if found is None or _gone_today(expiry.dataset) + expiry.rows > found.most_rows:
+        return
     codes = sorted({finding["code"] for finding in expiry.findings})
     also = {
         "approved_by": found.approved_by,
@@ -221,6 +240,13 @@ def _approve_standing(expiry: Expiry) -> None:
     }
     because = f"standing approval of {found.approved_at:%Y-%m-%d}"
     move(expiry, "approved", by=_BY, because=because, also=also)
+
+
+def _gone_today(address: str) -> int:
+    """The rows of plans for a dataset that were carried out since the day began."""
+    began = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    done = Expiry.objects.filter(dataset=address, state="completed", closed_at__gte=began)
+    return done.aggregate(Sum("rows"))["rows__sum"] or 0
 
 
 def due() -> list[UUID]:
@@ -280,6 +306,9 @@ def _finish(expiry: Expiry, run: Run) -> None:
             move(expiry, "completed", by=_BY, also=closed)
             certificate.seal(expiry_statement.body_of(expiry))
             vault.destroy_key(expiry.id, "deferred")
+            if _gone_today(expiry.dataset) < settings.LETHE_RETENTION_ROWS:
+                left = RetentionLook.objects.filter(dataset=expiry.dataset, more__gt=0)
+                left.update(again=True)
 
 
 def block(expiry_id: UUID, why: str) -> None:

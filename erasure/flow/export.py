@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
-from erasure.domain.identity import GATHERED
+from erasure.domain.identity import GATHERED, HANDLED
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Export
@@ -35,7 +35,7 @@ def order_export(request: ErasureRequest, *, by: Actor) -> Export:
     Raises UsageError where there is one already or another right is asked for, and WrongState once
     the erasure has begun.
     """
-    if request.right not in {"erasure", *GATHERED}:
+    if request.right not in HANDLED:
         raise UsageError(f"request {request.id}: asks for {request.right}; answer that by itself")
     with transaction.atomic():
         request = ErasureRequest.objects.select_for_update().get(pk=request.pk)

@@ -104,8 +104,6 @@ def _subject(cleaned: Sequence[tuple[str, str]]) -> str:
 
 
 def _open_case(subject: str, only_store: str, right: str) -> ErasureRequest | None:
-    return (
-        ErasureRequest.objects.filter(subject=subject, only_store=only_store, right=right)
-        .exclude(state__in=states.CLOSED)
-        .first()
-    )
+    same = ErasureRequest.objects.filter(subject=subject, only_store=only_store, right=right)
+    cases = same.exclude(state__in=states.CLOSED)
+    return cases.first() if cases.exists() else None

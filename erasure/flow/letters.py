@@ -16,7 +16,7 @@ from django.utils import timezone
 from erasure.domain.errors import LetheError, UsageError, WrongState
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest, Event, Letter, Notice
+from erasure.models import Complaint, ErasureRequest, Event, Letter, Notice
 from erasure.runs import clock, complaints, letters, mailing, notices
 from erasure.transitions import move
 
@@ -64,21 +64,40 @@ def draft_letter(
         written = letters.write(request, code, language, blocks, notice)
         address = letters.checked_address(letters.address_of(request, code) if to is None else to)
         request.letters.filter(code=code, notice=notice, state="drafted").delete()
-        letter = Letter(
-            request=request,
-            notice=notice,
-            code=code,
-            version=written.version,
-            language=language,
-            subject=written.subject,
-            blocks=sorted(blocks),
-            made_by=by,
-            made_at=timezone.now(),
-        )
-        for column, sealed in letters.sealed_copy(letter, address, written.body).items():
-            setattr(letter, column, sealed)
-        letter.save(force_insert=True)
+        letter = Letter(request=request, notice=notice, code=code, language=language, made_by=by)
+        return _drafted(letter, address, written, blocks)
+
+
+def _drafted(
+    letter: Letter, address: str, written: letters.Written, blocks: Mapping[str, str]
+) -> Letter:
+    letter.version, letter.subject = written.version, written.subject
+    letter.blocks, letter.made_at = sorted(blocks), timezone.now()
+    for column, sealed in letters.sealed_copy(letter, address, written.body).items():
+        setattr(letter, column, sealed)
+    letter.save(force_insert=True)
     return letter
+
+
+@deed("write_letter")
+def draft_about(
+    complaint: Complaint,
+    *,
+    code: str,
+    language: str,
+    blocks: Mapping[str, str],
+    to: str | None,
+    by: Actor,
+) -> Letter:
+    """As :func:`draft_letter`, to somebody who complained about no case. ``to``: None for where the
+    last letter about it went. Raises KeyDestroyed after the record of the complaint."""
+    with transaction.atomic():
+        complaint = Complaint.objects.select_for_update().get(pk=complaint.pk)
+        written = letters.write_about(complaint, code, language, blocks)
+        address = letters.checked_address(letters.address_about(complaint) if to is None else to)
+        complaint.letters.filter(code=code, state="drafted").delete()
+        letter = Letter(complaint=complaint, code=code, language=language, made_by=by)
+        return _drafted(letter, address, written, blocks)
 
 
 @deed("send_letter")
@@ -93,7 +112,7 @@ def send_letter(letter: Letter, *, by: Actor) -> Letter:
     """
     with transaction.atomic(durable=True):
         letter = _unsent(letter)
-        letters.checked_fit(letter.request, letter.code, letter.notice)
+        letters.checked_still(letter)
         if not letters.read(letter)[0]:
             raise UsageError("to: this letter has no address; send it by hand, or write it again")
         now = timezone.now()
@@ -164,8 +183,8 @@ def _unsent(letter: Letter) -> Letter:
 
 def _refuse_moved(letter: Letter, until: datetime) -> None:
     """What a letter says has to hold when it goes out. Raises UsageError by field."""
-    told_of = [str(letter.request_id)]
-    if letter.code in ("complaint_receipt", "complaint_answer"):
+    told_of = [str(letter.owner)]
+    if letter.request and letter.code in letters.ABOUT:
         told_of += map(str, letter.request.complaints.values_list("pk", flat=True))
     if Event.objects.filter(subject_id__in=told_of, at__range=(letter.made_at, until)).exists():
         raise UsageError("letter: the case has moved on since it was written; write it again")
@@ -204,7 +223,7 @@ def _follow(letter: Letter) -> None:
     ledger.record(
         "letter",
         {
-            "request": str(letter.request_id),
+            **letter.about,
             "letter": str(letter.id),
             "code": letter.code,
             "version": letter.version,
@@ -214,11 +233,9 @@ def _follow(letter: Letter) -> None:
         },
     )
     with suppress(WrongState):  # somebody recorded it meanwhile; the letter went out all the same
-        if letter.code == "acknowledgment":
+        if letter.code == "acknowledgment" and letter.request:
             clock.acknowledge(letter.request, by=letter.sent_by, at=letter.sent_at)
-        if letter.code == "complaint_receipt" and (
-            complaint := complaints.open_of(letter.request, letter.made_at)
-        ):
+        if letter.code == "complaint_receipt" and (complaint := complaints.confirmed_by(letter)):
             complaints.acknowledge(complaint, by=letter.sent_by, at=letter.sent_at)
         if letter.notice is not None and letter.code == "recipient_notice":
             notices.record_told(letter.notice, by=letter.sent_by, at=letter.sent_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from erasure.domain.errors import StoreError, UsageError
-from erasure.domain.identity import GATHERED
+from erasure.domain.identity import HANDLED
 from erasure.domain.keeping import Keep, kept, partly
 from erasure.domain.parts import refuse_parts
 from erasure.domain.plan import Draft, World, draft_steps, loose_paths, refuse_contradictions
@@ -22,6 +22,7 @@ from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
 from erasure.runs import basis, case, explaining, foreseeing, holding, opening, webhooks, windows
+from erasure.runs.earlier import Kept, kept_before, left_by_earlier
 from erasure.runs.journal import RunStep
 from erasure.runs.once import looked_up_once
 from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
@@ -32,6 +33,7 @@ from lineage import downstream, keeping, selectors
 from lineage.documents import misplaced
 from lineage.graph import Dataset, Edge, Reach
 from lineage.part import Part
+from lineage.prepared import insert
 
 # A plan stays true while rows grow a little; beyond this an officer must look again.
 GROWTH = 2
@@ -71,22 +73,24 @@ def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
     """Plan an identified request, and move it to ``planned``, or to ``gathering`` where a copy is
     asked for and nothing is erased; None when nothing is known of the person, who then gets
     ``no_data``, never "completed", and whose identifiers are shredded; who was erased before is
-    looked for again. Raises UsageError for a right that is neither."""
-    if request.right not in {"erasure", *GATHERED}:
+    looked for again, and of whom an earlier case has left something that is decided and told.
+    Raises UsageError for a right that is neither."""
+    if request.right not in HANDLED:
         raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
     preview = preview_plan(request)
     with ledger.together():
-        for old in request.plans.filter(state__in=("draft", "approved")):
+        for old in request.plans.filter(state__in=("draft", "approved")).only("state"):
             if old.state == "draft":
                 old.delete()
             else:
                 move(old, "stale", by=by, because="planned again")
-        if preview.rows:
+        carried_out = request.run_id and request.plans.filter(state="carried_out").exists()
+        if preview.rows or (not carried_out and _left_before(request)):
             plan = _store(request, preview)
             to = "planned" if request.right == "erasure" else "gathering"
             move(request, to, by=by, because=f"plan {plan.digest[:12]}")
             return plan
-        if request.run_id and request.plans.filter(state="carried_out").exists():
+        if carried_out:
             # Something was seen of an erased person, and no step leads to it any more.
             move(request, "awaiting_rescan", by=by, because="nothing more is found by key")
             return None
@@ -94,6 +98,12 @@ def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
         move(request, "no_data", by=by, because="no store knows these identifiers", also=closed)
     case.forget_identifiers(request)
     return None
+
+
+def _left_before(request: ErasureRequest) -> bool:
+    """Whether the law keeps something of the person: a day of an earlier case's own is no answer
+    to say that there is nothing."""
+    return request.right == "erasure" and bool(left_by_earlier(request))
 
 
 def preview_plan(request: ErasureRequest) -> Preview:
@@ -108,7 +118,8 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     part = selectors.part(wanted, request.only_store)
     datasets, reach = part.catalogue.datasets, part.reach
     world = _look_at(part, stores)
-    drafts = _drafted(keeps := holding.keeps_of(request), reach, world)
+    earlier = _earlier(request, given)
+    drafts = _drafted(keeps := holding.keeps_of(request), earlier, reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
     seeds = _seeds(reach, datasets)
     task = Task(
@@ -123,15 +134,14 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     told = explaining.explain_steps(steps, edges, seeds, stores)
     drafts = [_accepting(draft, told.get(n), steps) for n, draft in enumerate(drafts)]
     steps = _run_steps(drafts)
-    found = opening.search(task, steps, given, stores, packed=explaining.unasked(steps, told))
+    packed = explaining.unasked(steps, told, stores)
+    found = opening.search(task, steps, given, stores, packed=packed, kept=earlier)
     entries = opening.entries_of(found, steps)
     keeps = holding.recognised(request, found.needles, keeps)
     counts = opening.counts_of(found, entries)
     person, undo = str(request.id), windows.offered(request)
-    for step in steps:
-        if counts[person, step.ordinal]:
-            _refuse_uncuttable(step.step, world)
-    explaining.refuse_values(steps, entries, found.needles, stores)
+    _refuse_uncuttable((s.step for s in steps if counts[person, s.ordinal]), world)
+    explaining.refuse_values(steps, entries, found.needles, stores, found.pieces)
     rows = explaining.rows_along(steps, entries, told, stores)
     listed = [counts[person, s.ordinal] for s in steps]
     versions = foreseeing.decisions(request, steps, entries, stores)
@@ -162,12 +172,17 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     )
 
 
-def _drafted(keeps: Sequence[Keep], reach: Reach, world: World) -> list[Draft]:
+def _earlier(request: ErasureRequest, given: case.Given) -> Kept:
+    """Whoever asks for a copy takes nothing from what an earlier case keeps."""
+    return kept_before(given) if request.right == "erasure" else Kept()
+
+
+def _drafted(keeps: Sequence[Keep], earlier: Kept, reach: Reach, world: World) -> list[Draft]:
     """The steps, with those standing still that a hold or an exception is about."""
     refuse_parts(reach, world)
     drafts = kept(partly(lambda w: draft_steps(reach, w), world, keeps), reach.edges, keeps)
     refuse_contradictions(drafts, reach)
-    return drafts
+    return [earlier.guarding(draft) for draft in drafts]
 
 
 def _too_many(drafts: Sequence[Draft], counts: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -254,10 +269,10 @@ def _names(dataset: Dataset) -> tuple[str, ...]:
     return (f"{dataset.schema}.{dataset.name}", dataset.name)
 
 
-def _refuse_uncuttable(step: Step, world: World) -> None:
+def _refuse_uncuttable(steps: Iterable[Step], world: World) -> None:
     """A reference that would have to be cut and cannot be: better now than half-way through."""
-    table = world.table(step.dataset)
-    for name in step.cut:
+    for step, name in [(s, n) for s in steps for n in s.cut]:
+        table = world.table(step.dataset)
         column = table.get(name) if table and not table.inside(name) else None
         if column is not None and not column.nullable:
             raise StoreError(
@@ -317,7 +332,7 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         findings=list(preview.findings),
         undo_seconds=preview.undo,
     )
-    PlanStep.objects.bulk_create(
+    planned = [
         PlanStep(
             plan=plan,
             ordinal=n,
@@ -337,7 +352,8 @@ def _store(request: ErasureRequest, preview: Preview) -> Plan:
         for n, (d, count, ceiling, explained) in enumerate(
             zip(preview.drafts, preview.counts, ceilings, preview.explained, strict=True)
         )
-    )
+    ]
+    insert(planned)
     ledger.record("plan", {"request": str(request.id), "digest": plan.digest})
     return plan
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils import timezone
 
 from erasure.connect import make_store
-from erasure.domain.finding import Person
+from erasure.domain.bulk import Block
+from erasure.domain.finding import KeyText, People, Person, Row, key_text
 from erasure.domain.needles import Matcher, Needle
+from erasure.domain.values import Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Run, ScanResult, StoreScan
 from erasure.runs import case, journal, rescanning
 from erasure.runs.knowing import RunKnowledge
 from erasure.runs.lease import Fence
+from erasure.runs.pieces import Pieces, going_of
 from erasure.runs.searching import Stores, find_rows
-from erasure.stores.base import Declared, Hit, Searched
+from erasure.stores.base import Declared, Hit, Key, Searched
 from lineage import selectors
 from lineage.graph import Dataset, Reference, StoreEntry
 
@@ -89,30 +92,59 @@ def _ask_by_key(party: _Party) -> None:
     keeps it."""
     knowledge, task = party.knowledge, party.knowledge.task
     with Stores() as stores:
-        findings = find_rows(task, stores)
+        findings = find_rows(task, stores, pieces=_Answering(party))
     for address, text, row in findings.walk():
-        dataset = task.datasets[address]
-        if address in knowledge.unseen:
-            continue
-        for person in row.deep_for:
-            fate = knowledge.fate(person, dataset).get(text)
-            verdict = "retained" if fate == "retained" else "residue"
-            if fate != "stays":
-                party.places[
-                    Place(
-                        person=person,
-                        store=dataset.store,
-                        collection=dataset.name,
-                        field="(key)",
-                        verdict=verdict,
-                    )
-                ] += 1
+        if address not in knowledge.unseen:
+            read = dict(zip(task.guards.get(address, ()), _guard_of(row), strict=False))
+            whose = {p for p in row.deep_for if not knowledge.is_left(p, address, read)}
+            _answers(party, task.datasets[address], text, whose)
+
+
+class _Answering(Pieces):
+    """Rows that are all dealt with alike and still answer, judged as they are found."""
+
+    def __init__(self, party: _Party) -> None:
+        knowledge = party.knowledge
+        stores = {s.store for s in knowledge.steps}
+        going = going_of(knowledge.steps, knowledge.task.guards, stores)
+        super().__init__({a: s for a, s in going.items() if not knowledge.marks_of(a)}, {})
+        self._party = party
+
+    def also(self, dataset: str) -> tuple[str, ...]:
+        """Nothing: nobody's values are learnt from what is left."""
+        return ()
+
+    def keep(self, dataset: str, block: Block, people: People) -> None:
+        """Judge rows of some people."""
+        for row in block.rows:
+            text = key_text(row[: block.width])
+            _answers(self._party, self.going[dataset].step.dataset, text, people)
+
+
+def _answers(party: _Party, dataset: Dataset, text: KeyText, people: Iterable[Person]) -> None:
+    for person in people:
+        fate = party.knowledge.fate(person, dataset).get(text)
+        verdict = "retained" if fate == "retained" else "residue"
+        if fate != "stays":
+            party.places[
+                Place(
+                    person=person,
+                    store=dataset.store,
+                    collection=dataset.name,
+                    field="(key)",
+                    verdict=verdict,
+                )
+            ] += 1
+
+
+def _guard_of(row: Row) -> tuple[Scalar, ...]:
+    return row.payload.guard if isinstance(row.payload, Key) else ()
 
 
 def _scan_store(entry: StoreEntry, parties: Sequence[_Party], fence: Fence) -> None:
     """One pass for everybody."""
     matcher = Matcher(needle for party in parties for needle in party.knowledge.needles)
-    declared = declared_in(entry.name)
+    declared = [_marked(d, parties) for d in declared_in(entry.name)]
     by_name = _by_collection([d.dataset for d in declared])
     totals = Counter({"collections": 0, "fields": 0, "rows": 0})
     store = make_store(entry)
@@ -129,6 +161,12 @@ def _scan_store(entry: StoreEntry, parties: Sequence[_Party], fence: Fence) -> N
         store.close()
     for party in parties:
         party.scans[entry.name] = {**totals, "at": timezone.now()}
+
+
+def _marked(declared: Declared, parties: Sequence[_Party]) -> Declared:
+    """With what tells records apart of which an exception has left some."""
+    names = {n for p in parties for n in p.knowledge.marks_of(declared.dataset.address)}
+    return replace(declared, marks=tuple(sorted(names))) if names else declared
 
 
 def _by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:

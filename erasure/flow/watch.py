@@ -18,10 +18,11 @@ from erasure.domain.finding import key_text
 from erasure.domain.needles import Matcher
 from erasure.domain.outcome import Done, outcome_of
 from erasure.domain.states import SETTLED
-from erasure.domain.steps import Step, in_the_end, last_day
+from erasure.domain.steps import Step, last_day
 from erasure.evidence import certificate, ledger
 from erasure.models import DateDue, ErasureRequest, PlanStep, Run, UndoWindow
-from erasure.runs import addendum, explaining, holding, journal, statement
+from erasure.runs import addendum, earlier, explaining, holding, journal, statement
+from erasure.runs.later import became, later_key, taken_on
 from erasure.runs.lease import Fence, lease
 from erasure.runs.segments import Entry
 from erasure.stores.base import (
@@ -94,19 +95,6 @@ def _run_of(request: ErasureRequest) -> Run:
     return request.run
 
 
-def _later(step: Step, key: Key) -> Key:
-    """The key with the guard of the step that is taken now: of a row of which some fields were
-    kept, only what is left in it tells whose it is."""
-    if not step.kept or step.held is None:
-        return key
-    guard = dict(zip(step.guard, key.guard, strict=True))
-    return key._replace(guard=tuple(guard[name] for name in step.held.guard))
-
-
-def _became(receipt: Receipt) -> str:
-    return "erased" if receipt.action == "delete" else f"dealt with ({receipt.action})"
-
-
 class _Case:
     """A decided case, its plan's steps as they stand, and the keys that were kept sealed."""
 
@@ -138,15 +126,18 @@ class _Case:
 
     def note_released(self, day: date) -> None:
         """What stood still for a hold that was released was due yesterday, or is on the last day
-        of the exception under the hold."""
+        of the exception under the hold; where that keeps some fields, the rest was due yesterday.
+        """
         steps = holding.released(self.request, list(self._steps.values()))
         with transaction.atomic():
             for step in steps:
                 rows = sum(e.key.count for e in self._entries.get(step.ordinal, ()))
                 held = self._run_steps[step.ordinal].step.held
                 until = last_day(held, {}) if held else None
+                days = {until or day, day} if held and held.kept else {until or day}
                 if rows:
-                    self._date(step.ordinal, until or day, rows).save()
+                    for one in days if until is None or until > day else {until}:
+                        self._date(step.ordinal, one, rows).save()
                     step.until = until
                 step.on_hold = False
                 step.save(update_fields=["on_hold", "until"])
@@ -202,11 +193,11 @@ class _Case:
 
     def _erase(self, store: Store, due: Sequence[DateDue]) -> None:
         """The retained rows whose day has passed, by their own step, children first."""
+        theirs = {n: self._last([d for d in due if d.step == n]) for n in {d.step for d in due}}
         works: dict[int, Work] = {}
-        for ordinal in sorted({one.step for one in due}):
-            step = in_the_end(self._run_steps[ordinal].step)
-            keys = self._keys(ordinal, [one for one in due if one.step == ordinal])
-            works[ordinal] = Work(step=step, keys=keys)
+        for ordinal in sorted(theirs):
+            step = self._taken(theirs[ordinal][0])
+            works[ordinal] = Work(step=step, keys=self._keys(ordinal, step, theirs[ordinal]))
         listed = list(works.values())
         secrets = self._secrets(listed)
         self._refuse_triggers(store, sorted(works))
@@ -219,8 +210,19 @@ class _Case:
         for failure in store.check(listed, secrets):
             raise StoreError(failure.dataset, f"on its date: {failure.why}; look at the store")
         purged = store.purge([work.step.dataset for work in listed])
-        for ordinal, receipt in zip(works, receipts, strict=True):
-            self._erased(self._steps[ordinal], due, receipt, purged)
+        for (ordinal, work), receipt in zip(works.items(), receipts, strict=True):
+            if work.step.kept:
+                self._erased_partly(self._steps[ordinal], work, receipt)
+            else:
+                self._erased(self._steps[ordinal], theirs[ordinal], receipt, purged)
+
+    def _last(self, due: Sequence[DateDue]) -> list[DateDue]:
+        """Those of a step that are to be dealt with: where its last day has come meanwhile, not
+        what should have been done before."""
+        return [one for one in due if not self._taken(one).kept] or list(due)
+
+    def _taken(self, due: DateDue) -> Step:
+        return taken_on(self._run_steps[due.step].step, due.on)
 
     def _secrets(self, works: Sequence[Work]) -> Secrets:
         """What a step that stood still needs, and no other: the person's needles."""
@@ -246,14 +248,16 @@ class _Case:
                         "disable it until these rows have gone",
                     )
 
-    def _keys(self, ordinal: int, due: Sequence[DateDue]) -> tuple[Key, ...]:
+    def _keys(self, ordinal: int, taken: Step, due: Sequence[DateDue]) -> tuple[Key, ...]:
         """The keys that were kept for those days. Raises StoreError where they are not as many as
         were counted: then nothing may be claimed."""
         step, days = self._run_steps[ordinal].step, {one.on for one in due}
         entries = self._entries.get(ordinal, ())
         whole = step.held is not None and step.dataset.until is None
         keys = tuple(
-            _later(step, e.key) for e in entries if whole or last_day(step, e.carry) in days
+            later_key(step, taken, e.key, self._run_steps[ordinal].kind)
+            for e in entries
+            if whole or last_day(step, e.carry) in days
         )
         if sum(key.count for key in keys) != sum(one.rows for one in due):
             raise StoreError(
@@ -264,10 +268,10 @@ class _Case:
     def _erased(
         self, step: PlanStep, due: Sequence[DateDue], receipt: Receipt, purged: Purged
     ) -> None:
-        gone = sum(one.rows for one in due if one.step == step.ordinal)
+        gone = sum(one.rows for one in due)
         left = (step.rows or 0) - gone
         kept = len(receipt.reused) + len(receipt.kept)
-        note = f"{gone - kept} {_became(receipt)} when their last day had passed"
+        note = f"{gone - kept} {became(receipt)} when their last day had passed"
         if kept:
             note += f"; {kept} left alone: no longer the row that was found, or referred to"
         residue = purged.residue if receipt.residue == "logically_deleted" else receipt.residue
@@ -276,13 +280,27 @@ class _Case:
             step.rows = left
         else:
             every = self.request.dates.filter(step=step.ordinal)
-            step.rows = sum(every.values_list("rows", flat=True)) - kept
+            step.rows = sum(one.rows for one in every if not self._taken(one).kept) - kept
             step.residue, step.until = residue, None
         self._done.append(
             addendum.Done(
                 step=step, action=receipt.action, rows=gone - kept, residue=residue, note=note
             )
         )
+
+    def _erased_partly(self, step: PlanStep, work: Work, receipt: Receipt) -> None:
+        """A hold was released over an exception of fields: those stay until its day."""
+        other = sum(key.count for key in (*receipt.reused, *receipt.kept))
+        step.rows = sum(key.count for key in work.keys) - other
+        note = f"kept: {', '.join(work.step.kept)}; the rest was anonymised after the hold"
+        if other:
+            note += f"; {other} left alone: no longer the row that was found, or referred to"
+        step.note = "; ".join(filter(None, (step.note, note)))
+        step.residue, step.until = "retained_until", last_day(work.step, {})
+        done = addendum.Done(
+            step=step, action=receipt.action, rows=step.rows, residue=step.residue, note=note
+        )
+        self._done.append(done)
 
     def _copies_left(self, store: Store, ordinal: int) -> int:
         """Copies that held the person and are still there, looked for by their names."""
@@ -351,6 +369,7 @@ class _Case:
             (),
             verifiable=True,
             rescan_due=False,
+            left_before=bool(earlier.left_by_earlier(self.request)),
         )
         ledger.record(
             "dates",
@@ -366,3 +385,7 @@ class _Case:
         if outcome != self.request.state:
             move(self.request, outcome, by=_BY, because=f"a date has passed: {why}")
         certificate.seal(addendum.body_of(self.request, steps, self._done, outcome))
+        for one in earlier.waited_for(self.request):
+            because = f"nothing is left of case {self.request.pk} any more"
+            move(one, "completed", by=_BY, because=because)
+            certificate.seal(addendum.body_of(one, statement.steps_of(one), (), "completed"))

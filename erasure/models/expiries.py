@@ -85,8 +85,8 @@ class Expiry(models.Model):
                 name="one_open_expiry_per_dataset",
             )
         ]
-        verbose_name = "data past their retention"
-        verbose_name_plural = "data past their retention"
+        verbose_name = "retention plan"
+        verbose_name_plural = "retention plans"
 
     def __str__(self) -> str:
         return f"{self.dataset} ({self.rows} rows)"
@@ -100,6 +100,10 @@ class RetentionLook(models.Model):
     dataset = models.CharField(max_length=255, unique=True)
     on = models.DateField(null=True, blank=True, help_text="the last day it was looked at")
     left = models.JSONField(default=list)
+    more = models.PositiveBigIntegerField(
+        default=0, help_text="past their date beyond the plan, when it was last looked at"
+    )
+    again = models.BooleanField(default=False, help_text="to be looked at once more today")
     error = models.TextField(blank=True)
 
     class Meta:

@@ -1,19 +1,22 @@
-"""Letters of a case: what was written to whom, and the hash of what was sent."""
+"""Letters of a case, or about a complaint of no case: what was written to whom, and the hash of
+what was sent."""
 
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 
 from erasure.domain import states
+from erasure.models.complaints import Complaint
 from erasure.models.requests import ErasureRequest
 from erasure.models.runs import Notice
 
 
 class Letter(models.Model):
-    """Address and text are sealed under the case's record key, and go with the record.
+    """Address and text are sealed under the record key of its case, or of its complaint, and go
+    with that record.
 
     ``sha256`` is of the exact message that was handed to the mail server, or, for a letter by
     hand, of subject, an empty line and text as UTF-8; empty as long as neither has happened.
@@ -22,7 +25,12 @@ class Letter(models.Model):
     machine: ClassVar[states.Table] = states.LETTER
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    request = models.ForeignKey(ErasureRequest, models.CASCADE, related_name="letters")
+    request = models.ForeignKey(
+        ErasureRequest, models.CASCADE, null=True, blank=True, related_name="letters"
+    )
+    complaint = models.ForeignKey(
+        Complaint, models.CASCADE, null=True, blank=True, related_name="letters"
+    )
     notice = models.ForeignKey(
         Notice, models.CASCADE, null=True, blank=True, related_name="letters"
     )
@@ -49,6 +57,24 @@ class Letter(models.Model):
     class Meta:
         ordering: ClassVar[list[str]] = ["made_at", "id"]
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["state", "again_at"])]
+        constraints: ClassVar[list[Any]] = [
+            models.CheckConstraint(
+                condition=models.Q(request=None) ^ models.Q(complaint=None),
+                name="a_letter_is_of_a_case_or_a_complaint",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} ({self.state})"
+
+    @property
+    def owner(self) -> uuid.UUID:
+        """Whose record it is part of."""
+        found = self.request_id or self.complaint_id
+        assert found is not None  # noqa: S101 - the constraint says so
+        return found
+
+    @property
+    def about(self) -> dict[str, str]:
+        """How the ledger names that."""
+        return {"request" if self.request_id else "complaint": str(self.owner)}

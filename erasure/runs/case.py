@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from erasure import vault
 from erasure.domain.errors import KeyDestroyed, StoreError
 from erasure.domain.finding import Person, Seed, Wanted, add_wanted
@@ -14,33 +16,57 @@ from erasure.domain.states import SETTLED
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier, Plan, Run
 from lineage.graph import Edge, Field, Reference, plain
+from lineage.prepared import Prepared, Slot
 
 _CARRIED = ("executing", "verifying", "blocked")
 # person → the (kind, value) pairs they gave
 Given = Mapping[Person, Sequence[tuple[str, str]]]
+_CASE = Prepared(
+    lambda: ErasureRequest.objects.filter(pk=Slot("pk")).order_by().select_related("run")
+)
+_MEMBERS = Prepared(lambda: ErasureRequest.objects.filter(run=Slot("run"), state__in=_CARRIED))
+_PEOPLE = Prepared(
+    lambda: ErasureRequest.objects.filter(run=Slot("run"), state__in=_CARRIED).values_list("id")
+)
+_PROVED = Prepared(lambda: _identifiers().exclude(proved_by=""))
+_GIVEN = Prepared(lambda: _identifiers())
+_PLAN = Prepared(
+    lambda: Plan.objects.filter(request=Slot("request"), state__in=("approved", "carried_out"))[:1]
+)
 _TELLING = 3  # a value shorter than this stands in too many innocent words
+
+
+def of(pk: UUID) -> ErasureRequest:
+    """The case of that number, with its run. Raises DoesNotExist."""
+    found = _CASE.first(pk=pk)
+    if found is None:
+        raise ErasureRequest.DoesNotExist(f"request {pk}: there is none")
+    return found
 
 
 def members(run: Run) -> list[ErasureRequest]:
     """Whose case the run still carries. Those it has brought to an end are none of its business:
     their keys go at their own dates, and what is born after their erasure is left alone."""
-    return list(run.requests.filter(state__in=_CARRIED))
+    return _MEMBERS.all(run=run.pk)
 
 
 def people_of(run: Run) -> set[Person]:
     """:func:`members`, by their names in a run."""
-    members = run.requests.filter(state__in=_CARRIED).values_list("id", flat=True)
-    return {str(request_id) for request_id in members}
+    return {str(request_id) for (request_id,) in _PEOPLE.all(run=run.pk)}
 
 
 def plan_of(requests: Iterable[ErasureRequest]) -> Plan:
     """The plan whose steps a run's members share: approved, or carried out by it. Raises
     StoreError when it is gone."""
     for request in requests:
-        plan = request.plans.filter(state__in=("approved", "carried_out")).first()
-        if plan is not None:
+        if (plan := _PLAN.first(request=request.pk)) is not None:
             return plan
     raise StoreError("run", "its approved plan is gone; plan again")
+
+
+def _identifiers() -> QuerySet[Identifier]:
+    readable = Identifier.objects.filter(request__in=Slot("requests")).exclude(sealed=b"")
+    return readable.order_by("kind", "id")
 
 
 def given_by(requests: Iterable[ErasureRequest], *, proved: bool = True) -> Given:
@@ -49,9 +75,7 @@ def given_by(requests: Iterable[ErasureRequest], *, proved: bool = True) -> Give
     ids = [request.id for request in requests]
     keys = vault.open_keys(ids, "identifiers")
     given: dict[Person, list[tuple[str, str]]] = {str(i): [] for i in ids}
-    records = Identifier.objects.filter(request_id__in=ids).exclude(sealed=b"")
-    records = records.order_by("kind", "id")
-    for record in records.exclude(proved_by="") if proved else records:
+    for record in (_PROVED if proved else _GIVEN).all(requests=ids):
         label = f"identifier:{record.request_id}:{record.kind}"
         value = vault.unseal(keys[record.request_id], record.sealed, label=label).decode()
         given[str(record.request_id)].append((record.kind, value))

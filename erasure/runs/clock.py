@@ -14,7 +14,8 @@ from django.utils import timezone
 from erasure.domain import clocks
 from erasure.domain.errors import UsageError, WrongState
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest
+from erasure.models import ErasureRequest, Pause
+from lineage.prepared import update
 
 
 def clock_of(request: ErasureRequest) -> clocks.Clock:
@@ -70,7 +71,7 @@ def pause(request: ErasureRequest, why: str, *, at: datetime) -> None:
 
 def resume(request: ErasureRequest, why: str, *, at: datetime) -> None:
     """What was waited for is there; nothing happens where nothing was waited for."""
-    if request.pauses.filter(why=why, until=None).update(until=at):
+    if update(Pause, {"request": request, "why": why, "until": None}, {"until": at}):
         wind(request)
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
-from erasure.models import Complaint, ErasureRequest
+from erasure.models import Complaint, ErasureRequest, Letter
 from erasure.transitions import move
 
 LONGEST = 10_000
@@ -48,6 +48,13 @@ def open_of(request: ErasureRequest, before: datetime | None = None) -> Complain
     ``before``: that was recorded by then."""
     found = request.complaints.filter(closed_at=None)
     return (found.filter(opened_at__lte=before) if before else found).first()
+
+
+def confirmed_by(letter: Letter) -> Complaint | None:
+    """The complaint whose receipt a letter confirms."""
+    if letter.request:
+        return open_of(letter.request, letter.made_at)
+    return letter.complaint
 
 
 def told_of(request: ErasureRequest) -> dict[str, Any]:
@@ -92,6 +99,7 @@ def told_about(complaint: Complaint) -> dict[str, Any]:
     told = _told(complaint)
     return {
         "number": str(complaint.pk)[:8],
+        "no_case": True,
         "complaint": told,
         "answered": {**told, "words": read(complaint)[1]},
     }

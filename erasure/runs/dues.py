@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from erasure.domain.identity import HANDLED
 from erasure.domain.states import SETTLED
 from erasure.models import Complaint, ErasureRequest
 
 SOON = timedelta(days=7)
+# An officer has to say who asks; while proof was asked for, the person has to act.
+UNIDENTIFIED = ("received", "confirmed", "reopened")
 Requests = QuerySet[ErasureRequest]
 
 
@@ -31,6 +34,21 @@ def due_soon(requests: Requests, now: datetime) -> Requests:
 def standing_still(requests: Requests) -> Requests:
     """Those whose clock waits for the person."""
     return unanswered(requests).filter(due_at=None)
+
+
+def to_identify(requests: Requests) -> Requests:
+    """Those of which nobody has recorded yet who asks."""
+    return requests.filter(state__in=UNIDENTIFIED)
+
+
+def to_hand_over(requests: Requests) -> Requests:
+    """Those whose person waits for a copy of their data that is there."""
+    return requests.filter(exports__state="ready").distinct()
+
+
+def to_hand_on(requests: Requests) -> Requests:
+    """Those that ask for what nothing here carries out: somebody answers them elsewhere."""
+    return requests.filter(state="identified").exclude(right__in=HANDLED)
 
 
 def unacknowledged(requests: Requests, now: datetime) -> Requests:

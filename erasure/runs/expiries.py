@@ -25,10 +25,11 @@ from erasure.domain.needles import Matcher
 from erasure.domain.values import Scalar, rows_from_json, rows_to_json
 from erasure.evidence import ledger
 from erasure.models import Batch, Expiry, Run, StayingRow, StoreRun
-from erasure.runs import journal
+from erasure.runs import journal, seeds
 from erasure.runs.journal import RunStep
 from erasure.runs.lease import Fence, lease
 from erasure.runs.over import Survey, roots_of
+from erasure.runs.over_records import survey_in
 from erasure.runs.searching import Stores
 from erasure.runs.segments import Entry
 from erasure.stores.base import Captures, Image, Key, Receipt, Secrets, Store, Work
@@ -62,7 +63,7 @@ def survey_of(expiry: Expiry, stores: Stores) -> Survey:
     dataset = catalogue.datasets.get(expiry.dataset)
     if dataset is None or not dataset.retention:
         raise StalePlan(f"{expiry.dataset}: has no retention any more")
-    survey = Survey(dataset, catalogue, stores, timezone.localdate())
+    survey = survey_in(dataset, catalogue, stores, timezone.localdate())
     survey.take(open_keys(expiry))
     return survey
 
@@ -157,10 +158,13 @@ class _Actor:
     def _act(self, batches: Sequence[Batch], store: Store, survey: Survey) -> None:
         """Durable intent, the store's own transaction, done."""
         # What is there no more has gone already, in a run that was cut short after it.
-        gone = {key_text(key) for key in self._keys} - survey.present
+        gone = {survey.root_of(key) for key in self._keys} - survey.present
         free = survey.free | gone
         listed = {b.ordinal: journal.open_batch(b, {self._person}).entries() for b in batches}
         going = [e for entries in listed.values() for e in entries if roots_of(e) <= free]
+        if not survey.keyed:
+            going = self._where_they_are(going, survey)
+        before = {} if any(b.state != "found" for b in batches) else self._now(listed, survey)
         works = journal.works_of(going, self.steps, store.name)
         with transaction.atomic():
             self._fence.check()
@@ -175,7 +179,7 @@ class _Actor:
         with transaction.atomic():
             self._fence.check()
             for batch in batches:
-                self._done(batch, listed[batch.ordinal], free, told)
+                self._done(batch, listed[batch.ordinal], free, told, before)
             kept = {key for r in told.values() for key in (*r.kept, *r.reused)}
             roots = [e.key for e in going if e.ordinal == survey.root.ordinal]
             hashes = survey.staying_hashes(key for key in roots if key not in kept)
@@ -184,12 +188,36 @@ class _Actor:
                 ignore_conflicts=True,
             )
 
+    def _where_they_are(self, going: Sequence[Entry], survey: Survey) -> list[Entry]:
+        """Records in files, in the objects that hold them now: they move. Those of which nothing is
+        there stand for themselves."""
+        root = survey.root.ordinal
+        others = [e for e in going if e.ordinal != root or not roots_of(e) <= survey.present]
+        wanted = {r for e in going if e.ordinal == root for r in roots_of(e)}
+        now = survey.entries(self._person, len(self._keys))
+        return [*others, *(e for e in now if e.ordinal == root and roots_of(e) <= wanted)]
+
+    def _now(self, listed: Mapping[int, Sequence[Entry]], survey: Survey) -> dict[int, int]:
+        """By the identity of an entry for records in files: how many of those written down are
+        there just before they go. What has gone or was renewed by itself is not ours to claim."""
+        rest: dict[KeyText, int] = {}
+        found: dict[int, int] = {}
+        for entry in (e for entries in listed.values() for e in entries):
+            if survey.keyed or entry.ordinal != survey.root.ordinal:
+                continue
+            (root,) = roots_of(entry)
+            there = rest.setdefault(root, survey.there(root) or 0)
+            found[id(entry)] = min(there, entry.key.count)
+            rest[root] -= found[id(entry)]
+        return found
+
     def _done(
         self,
         batch: Batch,
         entries: Sequence[Entry],
         free: AbstractSet[KeyText],
         told: Mapping[int, Receipt],
+        now: Mapping[int, int],
     ) -> None:
         """Counts from the written keys; and which of them were left, by their places."""
         lines: dict[str, dict[str, Any]] = {}
@@ -197,13 +225,22 @@ class _Actor:
             receipt, place = told.get(entry.ordinal), entry.at[self._person]
             line = lines.setdefault(
                 str(entry.ordinal),
-                {"rows": 0, "left_at": [], "residue": receipt.residue if receipt else "present"},
+                {
+                    "rows": 0,
+                    "left": 0,
+                    "left_at": [],
+                    "residue": receipt.residue if receipt else "present",
+                },
             )
             left = receipt is None or not roots_of(entry) <= free
             if left or _among(entry, (*receipt.kept, *receipt.reused) if receipt else ()):
-                line["left_at"].append(place)
+                gone = 0
             else:
-                line["rows"] += 1
+                gone = now.get(id(entry), entry.key.count)
+            line["rows"] += gone
+            line["left"] += entry.key.count - gone
+            if not gone:
+                line["left_at"].append(place)
         move(batch, "done", by=_BY, also={"receipts": {self._person: lines}})
         steps = {str(s.ordinal): s.step for s in self.steps}
         ledger.record(
@@ -233,7 +270,7 @@ class _Actor:
             for _, found in store.gather(work.step.dataset, work.keys)
             for needle in found
         ]
-        return Secrets(seed=journal.open_seed(self._run), needles=Matcher(needles))
+        return Secrets(seed=seeds.open_seed(self._run), needles=Matcher(needles))
 
     def _carry_out(
         self, store: Store, works: Mapping[int, Work], secrets: Secrets, survey: Survey
@@ -284,13 +321,14 @@ def outcome_of(expiry: Expiry, run: Run) -> dict[int, Counter[str]]:
         for batch in run.batches.all():
             lines = batch.receipts.get(person, {})
             for ordinal, line in lines.items():
-                counts = {"rows": line["rows"], "left": len(line["left_at"])}
+                counts = {"rows": line["rows"], "left": line.get("left", len(line["left_at"]))}
                 found[int(ordinal)].update({**counts, line["residue"]: line["rows"]})
             left = set(lines.get(str(root), {}).get("left_at", ()))
             gone |= {
-                e.text
+                one
                 for e in journal.open_batch(batch, {person}).entries()
                 if e.ordinal == root and e.at[person] not in left
+                for one in roots_of(e)
             }
     if survey.root.step.action == "delete" and gone & survey.present:
         raise StoreError(expiry.dataset, "rows that were erased are there again; look at the store")

@@ -10,8 +10,10 @@ from typing import Any
 from erasure.connect import open_store
 from erasure.domain.errors import StoreError, UsageError
 from erasure.domain.retention import Retention, parse_until
+from erasure.domain.values import Scalar
 from erasure.runs import holding
-from erasure.stores.base import Restorable
+from erasure.stores.base import Restorable, Store
+from erasure.stores.dating import Dated
 from lineage import selectors
 from lineage.graph import Dataset
 
@@ -68,22 +70,34 @@ def _ends(dataset: Dataset, period: str, starts: str) -> Retention:
 def _counted(
     dataset: Dataset, starts: str, rule: Retention, today: date, told: dict[str, Any]
 ) -> Expired:
-    names = list(dict.fromkeys([*dataset.key, starts]))
-    place = names.index(starts)
     rows = looked_at = undated = 0
     since: date | None = None
     with open_store(dataset.store) as store:
-        if not isinstance(store, Restorable):
-            raise StoreError(dataset.store, f"a {store.kind} store cannot be counted by date")
-        for row in store.read(dataset, names):
+        for value in _dates(store, dataset, starts):
             looked_at += 1
-            last = rule.ends(row[place])
+            last = rule.ends(value)
             if last is None:
                 undated += 1
             elif last < today:
                 rows += 1
                 since = min(since or last, last)
     return Expired(**told, rows=rows, looked_at=looked_at, undated=undated, since=since)
+
+
+def _dates(store: Store, dataset: Dataset, starts: str) -> Iterator[Scalar]:
+    """What every row holds there; None for one without, and for several. Raises StoreError."""
+    if isinstance(store, Dated):
+        for one in store.dated(dataset, starts, ()):
+            for record in one.records:
+                held = record[starts] if record else ()
+                yield held[0] if len(held) == 1 else None
+        return
+    if not isinstance(store, Restorable):
+        raise StoreError(dataset.store, f"a {store.kind} store cannot be counted by date")
+    names = list(dict.fromkeys([*dataset.key, starts]))
+    place = names.index(starts)
+    for row in store.read(dataset, names):
+        yield row[place]
 
 
 def _held(address: str) -> str:

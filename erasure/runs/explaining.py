@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
-from erasure.domain.errors import UsageError
+from erasure.domain.errors import StoreError, UsageError
 from erasure.domain.finding import Person, mode_of
 from erasure.domain.needles import Needle
 from erasure.domain.plan import STAYING
-from erasure.domain.steps import KEPT, Step, in_the_end
-from erasure.models import Plan
+from erasure.domain.steps import KEPT, Step, taken_later
+from erasure.models import Plan, PlanStep
 from erasure.runs import journal
 from erasure.runs.journal import RunStep
+from erasure.runs.pieces import Pieces
 from erasure.runs.searching import Stores
 from erasure.runs.segments import Entry
 from erasure.stores.base import (
@@ -27,12 +29,25 @@ from erasure.stores.base import (
     Store,
     Work,
 )
+from erasure.stores.blocks import ForeseesInParts
 from erasure.stores.choosing import Foresees
 from lineage.graph import Edge
+from lineage.prepared import Prepared, Slot
 
 # By the ordinal of a step; a store that cannot explain leaves its steps out.
 Explanations = Mapping[int, Explanation]
 Seeds = Mapping[str, Mapping[str, str]]
+_EXPLAINED = Prepared(
+    lambda: (
+        PlanStep.objects.filter(
+            plan__request=Slot("request"),
+            plan__state__in=("approved", "carried_out"),
+            store=Slot("store"),
+        )
+        .order_by("-plan__made_at")
+        .values_list("plan", "explained", "plan__findings")
+    )
+)
 
 
 def explain_steps(
@@ -59,17 +74,13 @@ def explain_steps(
 def triggers_later(store: Explains, steps: Sequence[Step]) -> list[tuple[SideEffect, ...]]:
     """Per step, the triggers that run when what the law keeps until a day, or a hold until its
     release, is erased then: they are accepted with the plan, since nobody is asked on that day."""
-    kept = {
-        place: in_the_end(step)
-        for place, step in enumerate(steps)
-        if step.action == "retain" and (step.dataset.until or step.held)
-    }
-    effects = store.side_effects(list(kept.values())) if kept else []
-    found = {
-        place: tuple(e for e in one if e.kind == "trigger")
-        for place, one in zip(kept, effects, strict=True)
-    }
-    return [found.get(place, ()) for place in range(len(steps))]
+    kept = [(place, one) for place, step in enumerate(steps) for one in taken_later(step)]
+    effects = store.side_effects([one for _, one in kept]) if kept else []
+    found: dict[int, dict[SideEffect, None]] = {}
+    for (place, _), told in zip(kept, effects, strict=True):
+        triggers = (effect for effect in told if effect.kind == "trigger")
+        found.setdefault(place, {}).update(dict.fromkeys(triggers))
+    return [tuple(found.get(place, ())) for place in range(len(steps))]
 
 
 def _by_store(steps: Sequence[RunStep]) -> dict[str, list[RunStep]]:
@@ -101,17 +112,23 @@ def _searches(step: Step, edges: Sequence[Edge], seeds: Seeds) -> Iterator[Selec
 
 
 def acceptable(effect: SideEffect, steps: Sequence[RunStep]) -> bool:
-    """Nobody can accept that rows which the law keeps go along: a store then refuses the step."""
-    return effect.kind == "trigger" or _kept(effect, steps) is None
+    """Nobody can accept that rows which the law keeps go along, or rows of a table that the plan
+    acts on: whose they are says the search, and it does not lead to them. A store then refuses
+    the step."""
+    return effect.kind == "trigger" or _forbidding(effect, steps) is None
 
 
-def _kept(effect: SideEffect, steps: Sequence[RunStep]) -> Step | None:
-    for s in steps:
-        dataset = s.step.dataset
-        names = {dataset.name, f"{dataset.schema}.{dataset.name}"}
-        if s.step.action in KEPT and effect.place in {f"{s.store}.{name}" for name in names}:
-            return s.step
-    return None
+def _forbidding(effect: SideEffect, steps: Sequence[RunStep]) -> Step | None:
+    """The step because of which nobody can accept it."""
+    here = [s.step for s in steps if effect.place in _places(s)]
+    kept = next((step for step in here if step.action in KEPT), None)
+    taken = next(iter(here), None) if effect.kind == "cascade" else None
+    return kept or taken
+
+
+def _places(step: RunStep) -> set[str]:
+    dataset = step.step.dataset
+    return {f"{step.store}.{name}" for name in (dataset.name, f"{dataset.schema}.{dataset.name}")}
 
 
 def codes_along(told: Explanation, steps: Sequence[RunStep]) -> tuple[str, ...]:
@@ -119,19 +136,27 @@ def codes_along(told: Explanation, steps: Sequence[RunStep]) -> tuple[str, ...]:
     return tuple(sorted(e.code for e in told.cascades if acceptable(e, steps)))
 
 
-def unasked(steps: Sequence[RunStep], told: Explanations) -> set[str]:
-    """Stores that need no keys of rows that are deleted to tell what would happen: nothing goes
-    along with them, and nothing stays there that they could be held by."""
-    stores = {s.store for s in steps}
-    stores -= {s.store for s in steps if s.ordinal in told and told[s.ordinal].cascades}
-    staying = (s for s in steps if s.step.action in STAYING and s.step.via == "deep")
-    return stores - {s.store for s in staying}
+def unasked(steps: Sequence[RunStep], told: Explanations, stores: Stores) -> set[str]:
+    """Stores that need not see all keys together to tell what would happen: nothing goes along
+    with rows that are deleted, and nothing stays there that they could be held by."""
+    along = {s.store for s in steps if s.ordinal in told and told[s.ordinal].cascades}
+    return {
+        store
+        for store, listed in _by_store(steps).items()
+        if store not in along and _in_parts([s.step for s in listed], stores.get(store))
+    }
+
+
+def _in_parts(steps: Sequence[Step], store: Store) -> bool:
+    if not any(step.action in STAYING and step.via == "deep" for step in steps):
+        return True
+    return isinstance(store, ForeseesInParts) and store.foresees_in_parts(steps)
 
 
 def rows_along(
     steps: Sequence[RunStep], entries: Sequence[Entry], told: Explanations, stores: Stores
 ) -> dict[str, int]:
-    """How many rows would go along now, by code. Raises UsageError where the law keeps one."""
+    """How many rows would go along now, by code. Raises UsageError where nobody can accept it."""
     effects = {e.code: e for explanation in told.values() for e in explanation.cascades}
     counts: dict[str, int] = {}
     for store, listed in _by_store(steps).items():
@@ -143,13 +168,22 @@ def rows_along(
             every = [works.get(s.ordinal, Work(step=s.step, keys=())) for s in listed]
             counts |= adapter.along(every)
     for code, rows in counts.items():
-        kept = _kept(effects[code], steps)
-        if rows and kept is not None:
-            raise UsageError(
-                f"{kept.dataset.address}: is retained, and {rows} of its rows would change with "
-                f"rows that are deleted ({code}); declare that reference in the catalogue"
-            )
+        step = _forbidding(effects[code], steps)
+        if rows and step is not None:
+            raise UsageError(f"{step.dataset.address}: {_refusal(step, rows, code)}")
     return counts
+
+
+def _refusal(step: Step, rows: int, code: str) -> str:
+    if step.action in KEPT:
+        return (
+            f"is retained, and {rows} of its rows would change with rows that are deleted "
+            f"({code}); declare that reference in the catalogue"
+        )
+    return (
+        f"{rows} of its rows would go along with rows that are deleted ({code}), and no search "
+        "leads to them by it; declare that reference in the catalogue (direction from)"
+    )
 
 
 def refuse_values(
@@ -157,13 +191,18 @@ def refuse_values(
     entries: Sequence[Entry],
     needles: Mapping[Person, set[Needle]],
     stores: Stores,
+    pieces: Pieces | None = None,
 ) -> None:
-    """Raise StoreError where a store will find no value that a column takes, with the remedy."""
+    """Raise StoreError where a store will find no value that a column takes, with the remedy.
+    ``pieces``: what is not among the entries, of stores that need not see all of it together."""
     secrets = Secrets(seed=os.urandom(32), needles=journal.matcher_of(needles))
-    for store in _by_store(steps):
+    for store, listed in _by_store(steps).items():
         adapter = stores.get(store)
         if isinstance(adapter, Foresees):
             adapter.foresee(list(journal.works_of(entries, steps, store).values()), secrets)
+            for s in listed:
+                for piece in pieces.of(s.ordinal) if pieces and s.step.action in STAYING else ():
+                    adapter.foresee([Work(step=s.step, keys=tuple(piece.keys()))], secrets)
 
 
 def findings_of(
@@ -186,13 +225,19 @@ def warnings_of(told: Explanations, steps: Sequence[RunStep]) -> list[str]:
     """What costs time or may be missed, and cascades that no one can accept."""
     found = [warning for explanation in told.values() for warning in explanation.warnings]
     found += [
-        f"{effect.place}: the law keeps rows here, and {effect.words.partition(';')[0]}; the "
+        f"{effect.place}: {_why(step)}, and {effect.words.partition(';')[0]}; the "
         "store refuses that step once there is such a row: declare the reference in the catalogue"
         for explanation in told.values()
         for effect in explanation.cascades
-        if not acceptable(effect, steps)
+        if (step := _forbidding(effect, steps)) is not None
     ]
     return sorted(set(found))
+
+
+def _why(step: Step) -> str:
+    if step.action in KEPT:
+        return "the law keeps rows here"
+    return "rows here go by a step of their own or not at all"
 
 
 def shown(
@@ -222,19 +267,40 @@ def to_json(told: Explanation, steps: Sequence[RunStep]) -> dict[str, Any]:
 def changed(plan: Plan, steps: Sequence[RunStep], stores: Stores) -> str:
     """The code of a side effect that is another one now than what was approved; else empty."""
     for store in _by_store(steps):
-        if code := changed_in(plan, steps, store, stores.get(store)):
+        explained = [step.explained for step in plan.steps.all() if step.store == store]
+        approved = _approved(explained, plan.findings)
+        if code := _changed_in(approved, steps, store, stores.get(store)):
             return code
     return ""
 
 
-def changed_in(plan: Plan, steps: Sequence[RunStep], name: str, store: Store) -> str:
-    """The same of one store."""
+def changed_since(people: Iterable[Person], steps: Sequence[RunStep], store: Store) -> str:
+    """The same of one store, for a run's people, who share their plan's steps. Raises StoreError
+    when it is gone."""
+    for person in people:
+        told = _EXPLAINED.all(request=UUID(person), store=store.name)
+        if told:
+            latest, _, findings = told[0]
+            approved = _approved(
+                [explained for plan, explained, _ in told if plan == latest], findings
+            )
+            return _changed_in(approved, steps, store.name, store)
+    raise StoreError("run", "its approved plan is gone; plan again")
+
+
+def _approved(
+    explained: Iterable[Mapping[str, Any]], findings: Iterable[Mapping[str, Any]]
+) -> set[tuple[str, str]]:
+    codes = {code for one in explained for code in one.get("effects", ())}
+    return {(f["code"], f["mark"]) for f in findings if f["code"] in codes}
+
+
+def _changed_in(
+    approved: set[tuple[str, str]], steps: Sequence[RunStep], name: str, store: Store
+) -> str:
     if not isinstance(store, Explains):
         return ""
     listed = [s.step for s in steps if s.store == name]
     effects = [*store.side_effects(listed), *triggers_later(store, listed)]
     now = {(e.code, e.mark) for one in effects for e in one if acceptable(e, steps)}
-    explained = [step.explained for step in plan.steps.all() if step.store == name]
-    codes = {code for one in explained for code in one.get("effects", ())}
-    approved = {(f["code"], f["mark"]) for f in plan.findings if f["code"] in codes}
     return min((code for code, _ in now ^ approved), default="")

@@ -12,9 +12,10 @@ from django.db.models.functions import Coalesce
 
 from erasure import vault
 from erasure.evidence import ledger
-from erasure.models import ErasureRequest, Export
+from erasure.models import ErasureRequest, Export, Run
 from erasure.runs import archive
 from erasure.transitions import move
+from lineage.prepared import Prepared, Slot
 
 # As long as the case is in one of these, the data are there to be gathered and given.
 BEFORE = frozenset(
@@ -31,15 +32,25 @@ BEFORE = frozenset(
 )
 # The erasure waits for these.
 AWAITED = ("ordered", "blocked", "ready")
+_AWAITED = Prepared(
+    lambda: Export.objects.filter(request=Slot("request"), state__in=AWAITED).values_list("state")
+)
+_LEFT = Prepared(
+    lambda: (
+        Export.objects.filter(request__run=Slot("run"))
+        .exclude(state="destroyed")
+        .values_list("pk")[:1]
+    )
+)
 _PLANNED = ("planned", "gathering", "approved")
 
 
 def waits(request: ErasureRequest) -> str:
     """Why an approved case does not start, in words; empty when it may."""
-    export = request.exports.filter(state__in=AWAITED).first()
-    if export is None:
+    state = _AWAITED.first(request=request.pk)
+    if state is None:
         return ""
-    if export.state == "ready":
+    if state == ("ready",):
         return "the export has not been handed over yet"
     return "the export is not ready yet"
 
@@ -57,6 +68,11 @@ def over(now: datetime) -> Iterator[Export]:
     beyond = ~Q(request__state__in=BEFORE) & ~Q(request__state="blocked", request__run=None)
     kept = Export.objects.exclude(state="destroyed").filter(late | beyond)
     yield from kept.select_related("request")
+
+
+def left_of(run: Run) -> bool:
+    """Whether there is an archive of somebody in the run."""
+    return bool(_LEFT.all(run=run.pk))
 
 
 def destroy(export: Export, *, by: str, because: str, now: datetime) -> None:

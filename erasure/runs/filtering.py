@@ -15,7 +15,6 @@ from erasure.domain.errors import StoreError, UsageError
 from erasure.models import ModelJob
 from erasure.runs import case, journal, modelling
 from erasure.stores.trained import TrainsModels
-from erasure.unlearning import output_filter
 
 
 def ends(last: date, deadline: datetime | None, margin: timedelta, now: datetime) -> datetime:
@@ -29,6 +28,9 @@ def ends(last: date, deadline: datetime | None, margin: timedelta, now: datetime
 def file_of(model: str) -> tuple[bytes, bytes]:
     """The filter of a model, by its address, and the key under which it knows people. Raises
     UsageError where no filter was decided, StoreError where the store is away."""
+    # Every process loads this module, also where the extra ``models`` is not installed.
+    from erasure.unlearning import output_filter
+
     jobs = ModelJob.objects.filter(dataset=model, state__in=modelling.OPEN)
     filtered = jobs.exclude(filtered_until=None).order_by("filtered_until").first()
     if filtered is None or filtered.filtered_until is None:

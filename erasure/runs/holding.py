@@ -14,10 +14,13 @@ from erasure.domain.keeping import Keep, overtaken, spread, stopping
 from erasure.domain.needles import Needle
 from erasure.domain.plan import Draft
 from erasure.domain.steps import KEPT, Step
-from erasure.models import ErasureRequest, Hold, Plan, PlanStep, Run
+from erasure.models import ErasureRequest, Hold, KeptDataset, Plan, PlanStep, Run
 from erasure.runs.journal import RunStep
+from lineage.prepared import Prepared, Slot
 
 ON_HOLD = "on hold since"
+_EXCEPTED = Prepared(lambda: KeptDataset.objects.filter(request__in=Slot("cases"), lifted_at=None))
+_ACTIVE = Prepared(lambda: active().values_list("pk")[:1])
 
 
 def active() -> QuerySet[Hold]:
@@ -25,8 +28,15 @@ def active() -> QuerySet[Hold]:
     return Hold.objects.filter(released_at=None)
 
 
+def any_active() -> bool:
+    """Whether there are any."""
+    return bool(_ACTIVE.all())
+
+
 def holds_on(request: ErasureRequest) -> list[Hold]:
     """The active holds that are about this case's person, or about everybody."""
+    if not any_active():
+        return []
     hashes = request.identifiers.values("keyed_hash")
     about = Q(of_people=False) | Q(people__keyed_hash__in=hashes) | Q(cases=request)
     return list(active().filter(about).order_by("placed_at").distinct())
@@ -48,7 +58,9 @@ def recognised(
 
 
 def keeps_of(request: ErasureRequest) -> list[Keep]:
-    """Everything that is to be left in this case, exceptions first: a hold outranks them."""
+    """Everything that is to be left in this case, exceptions first: a hold outranks them. What was
+    excepted of a case holds when a restore makes it be repeated."""
+    cases, today = [request.pk, *filter(None, [request.replay_of])], timezone.localdate()
     keeps = [
         Keep(
             dataset=e.dataset,
@@ -57,7 +69,8 @@ def keeps_of(request: ErasureRequest) -> list[Keep]:
             until=e.until,
             fields=tuple(e.fields),
         )
-        for e in request.exceptions.filter(lifted_at=None, until__gt=timezone.localdate())
+        for e in _EXCEPTED.all(cases=cases)
+        if e.until > today
     ]
     for hold in holds_on(request):
         since = timezone.localdate(hold.placed_at)
@@ -70,7 +83,7 @@ def keeps_of(request: ErasureRequest) -> list[Keep]:
 
 def waits(request: ErasureRequest) -> str:
     """Why an approved case does not start, in words; empty when it may."""
-    if not active().exists():
+    if not any_active():
         return ""
     plan = request.plans.filter(state__in=("draft", "approved")).first()
     return _hinders(request, plan)[0] if plan else ""
@@ -79,7 +92,7 @@ def waits(request: ErasureRequest) -> str:
 def hinders(request: ErasureRequest, plan: Plan) -> tuple[str, str]:
     """Why an approved case does not start, and why its plan is not what would be done now (a hold
     was placed since), in words; empty when it may, and when it is."""
-    return _hinders(request, plan) if active().exists() else ("", "")
+    return _hinders(request, plan) if any_active() else ("", "")
 
 
 def _hinders(request: ErasureRequest, plan: Plan) -> tuple[str, str]:
@@ -118,7 +131,7 @@ def _actions(plan: Plan) -> dict[str, str]:
 
 def refuse_held(run: Run, store: str, steps: Iterable[RunStep]) -> None:
     """Raises StoreError where somebody in the run may not lose what is about to go there."""
-    if not active().exists():
+    if not any_active():
         return
     acting = {
         s.step.dataset.address for s in steps if s.store == store and s.step.action not in KEPT

@@ -157,7 +157,10 @@ class Images:
         self._capture, self._key = capture, key
 
     def __iter__(self) -> Iterator[Image]:
-        for chunk in self._capture.chunks.order_by("-ordinal").iterator(chunk_size=1):
+        chunks = self._capture.chunks
+        # Each is asked for by itself: whoever reads may stop anywhere, and leaves no query open.
+        for ordinal in list(chunks.order_by("-ordinal").values_list("ordinal", flat=True)):
+            chunk = chunks.get(ordinal=ordinal)
             label = _chunk_label(self._capture, chunk.ordinal)
             for text in reversed(_opened(self._key, chunk.sealed, label)):
                 collection, names, key, values = json.loads(text)

@@ -27,9 +27,16 @@ from erasure.runs.pieces import Piece, Pieces
 from erasure.runs.segments import Became, Entry, Group
 from erasure.stores.base import Key, Work
 from erasure.stores.insides import joined
+from lineage.prepared import Prepared, Slot, insert
 
 SLICE = 20_000
-AT_ONCE = 8  # batches that are sealed before they are written
+AT_ONCE = 8  # batches that are sealed before they are written, or read at once
+_BATCHES = Prepared(
+    lambda: Batch.objects.filter(run=Slot("run"), ordinal__gte=Slot("first"))[:AT_ONCE]
+)
+_NEEDLES = Prepared(
+    lambda: SealedNeedles.objects.filter(run=Slot("run"), request__in=Slot("people"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +94,10 @@ def write_batches(
                 )
             )
             ordinal += 1
-        Batch.objects.bulk_create(batches)
+        if len(batches) == 1:
+            insert(batches)
+        else:
+            Batch.objects.bulk_create(batches)  # one statement
     return ordinal
 
 
@@ -178,21 +188,35 @@ class Opened(NamedTuple):
     def entries(self, ordinals: Collection[int] | None = None) -> list[Entry]:
         """Its entries, those of the steps ``ordinals`` alone, merged per row."""
         merged: dict[tuple[int, KeyText], Entry] = {}
-        for person, groups in self.groups.items():
-            alone = frozenset({person})
-            became = _Became(self.batch, person) if self.batch.state == "done" else None
-            every = chain.from_iterable(group.entries(alone) for group in groups)
-            for at, entry in enumerate(every):
-                if ordinals is not None and entry.ordinal not in ordinals:
-                    continue
+        for person in self.groups:
+            for entry in self._of(person, ordinals):
                 known = merged.setdefault((entry.ordinal, entry.text), entry)
                 if known is not entry:
-                    known.people |= alone
+                    known.people |= entry.people
                     known.key = joined(known.key, entry.key)
-                known.at[person] = at
-                if became is not None:
-                    known.became = became.of(entry.ordinal, at)
+                    known.at |= entry.at
+                    known.became = entry.became
         return list(merged.values())
+
+    def in_turn(self, ordinals: Collection[int] | None = None) -> Iterator[Entry]:
+        """The same, made as they are asked for where all are one person's, as nearly always."""
+        if len(self.groups) > 1:
+            yield from self.entries(ordinals)
+        for person in self.groups if len(self.groups) == 1 else ():
+            yield from self._of(person, ordinals)
+
+    def _of(self, person: Person, ordinals: Collection[int] | None) -> Iterator[Entry]:
+        """One person's, those of some steps alone."""
+        alone, at = frozenset({person}), 0
+        became = _Became(self.batch, person) if self.batch.state == "done" else None
+        for group in self.groups[person]:
+            if ordinals is None or group.ordinal in ordinals:
+                for place, entry in enumerate(group.entries(alone), at):
+                    entry.at[person] = place
+                    if became is not None:
+                        entry.became = became.of(entry.ordinal, place)
+                    yield entry
+            at += len(group.rows)
 
 
 def open_batch(
@@ -214,10 +238,23 @@ def open_batch(
 
 def read_run(run: Run, people: Collection[Person]) -> Iterator[Entry]:
     """Every entry of ``people`` in a run, in the order in which they were written."""
-    owners = {p for d in run.batches.values_list("directory", flat=True) for p in d}
-    keys = batch_keys(owners & set(people))
-    for batch in run.batches.all():
-        yield from open_batch(batch, people, keys).entries()
+    for opened in open_batches(run, people):
+        yield from opened.in_turn()
+
+
+def open_batches(run: Run, people: Collection[Person]) -> Iterator[Opened]:
+    """Every batch of a run with what it holds of ``people``, in order."""
+    keys: dict[Person, bytes] = {}
+    first, more = 0, True
+    while more:
+        batches = _BATCHES.all(run=run.pk, first=first)
+        owners = {person for batch in batches for person in batch.directory}
+        if missing := (owners & set(people)) - keys.keys():
+            keys |= batch_keys(missing)
+        for batch in batches:
+            yield open_batch(batch, people, keys)
+            first = batch.ordinal + 1
+        more = len(batches) == AT_ONCE
 
 
 class _Became:
@@ -260,17 +297,15 @@ def works_in(opened: Sequence[Opened], steps: Sequence[RunStep], store: str) -> 
 def _merged(groups: Sequence[Group]) -> tuple[Key, ...]:
     """The keys of one step, each once. Plain values, which nearly all are, need not be written
     out to be compared."""
+    keys = list(chain.from_iterable(group.keys() for group in groups))
     plain = all(group.plain for group in groups)
+    if plain and len({key.values for key in keys}) == len(keys):
+        return tuple(keys)
     merged: dict[tuple[Scalar, ...], Key] = {}
-    for group in groups:
-        keys = group.keys()
-        listed = {key.values if plain else key_text(key.values): key for key in keys}
-        for text in merged.keys() & listed.keys():
-            listed[text] = joined(listed[text], merged[text])
-        if merged:
-            merged.update(listed)
-        else:
-            merged = listed
+    for key in keys:
+        text = key.values if plain else key_text(key.values)
+        known = merged.get(text)
+        merged[text] = joined(key, known) if known else key
     return tuple(merged.values())
 
 
@@ -285,8 +320,9 @@ def _works(
     }
 
 
-def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
-    """Write everybody's needles down, sealed under their identifiers keys; idempotent.
+def seal_needles(run: Run, needles: Mapping[Person, set[Needle]], *, first: bool = False) -> None:
+    """Write everybody's needles down, sealed under their identifiers keys; in place of those that
+    are there, unless they are the ``first`` of the run.
 
     ``count`` tells by how many of them the person can be told from others.
     """
@@ -304,6 +340,9 @@ def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
                 count=sum(not needle.coarse for needle in listed),
             )
         )
+    if first:
+        insert(records)
+        return
     SealedNeedles.objects.bulk_create(
         records,
         update_conflicts=True,
@@ -315,7 +354,7 @@ def seal_needles(run: Run, needles: Mapping[Person, set[Needle]]) -> None:
 def open_needles(run: Run, people: Collection[Person]) -> dict[Person, set[Needle]]:
     """The needles of ``people``. Raises KeyDestroyed when a case's identifiers are gone."""
     opened = {}
-    records = list(run.needles.filter(request__in=map(UUID, people)))
+    records = _NEEDLES.all(run=run.pk, people=[UUID(person) for person in people])
     keys = _keys((str(r.request_id) for r in records), "identifiers")
     for record in records:
         person = str(record.request_id)
@@ -332,12 +371,7 @@ def matcher_of(needles: Mapping[Person, set[Needle]]) -> Matcher:
     return Matcher(n for owned in needles.values() for n in owned)
 
 
-def open_seed(run: Run) -> bytes:
-    """The run's sealed seed, 32 bytes."""
-    return vault.unseal(vault.open_key(run.id, "run"), run.sealed_seed, label=f"seed:{run.id}")
-
-
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def forget_run(run: Run) -> None:
     """The seed has done its work: nothing random can be made again, or undone."""
     vault.destroy_key(run.id, "run")

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from erasure.domain.finding import KeyText, Person, key_text
+from erasure.domain.keeping import OBJECTS
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.steps import Step
-from erasure.domain.values import canonical, each
-from erasure.domain.verdict import Fate, Knowledge, Sighting, Verdict, judge
+from erasure.domain.steps import Step, partial
+from erasure.domain.values import Scalar, canonical, each
+from erasure.domain.verdict import (
+    Fate,
+    Fates,
+    Knowledge,
+    Sighting,
+    Verdict,
+    judge,
+)
 from erasure.models import ErasureRequest, Run
 from erasure.runs import case, journal, opening
-from erasure.runs.earlier import Kept, kept_before
+from erasure.runs.earlier import Kept, Left, kept_before
 from erasure.runs.journal import RunStep
+from erasure.runs.met import Met
 from erasure.runs.segments import Entry
 from erasure.stores.base import Hit
 from lineage.graph import Dataset, Edge
 
 _UNSEEN = frozenset({"expire", "notify", "manual", "retrain", "unlearn", "retire"})
+_PART = 5_000  # entries that are read together
 # Where a row was dealt with by several steps, the one that says most of what may stand in it.
-_STRENGTH: Mapping[Fate, int] = {"others": 0, "gone": 1, "kept": 2, "stays": 3, "retained": 4}
+_WEAKEST_FIRST: Sequence[Fate] = ("others", "gone", "kept", "stays", "retained")
 
 
 class RunKnowledge:
@@ -33,14 +45,16 @@ class RunKnowledge:
     ) -> None:
         self._own_matcher = {person: Matcher(owned) for person, owned in needles.items()}
         self._people = _by_needle(needles)
-        self._fates: dict[tuple[Person, str], dict[KeyText, Fate]] = {}
-        self._own: dict[Person, dict[tuple[str, str], set[str]]] = {}
-        steps = {s.ordinal: s for s in journal.run_steps(run)}
+        self._fates, self._own = Met(), Met()
+        self.steps = journal.run_steps(run)
+        steps = {s.ordinal: s for s in self.steps}
         self._referenced = {
             s.step.dataset.address for s in steps.values() if s.step.via == "refcount"
         }
-        partly = [s.step for s in steps.values() if s.step.kept]
+        self._kinds = {s.step.dataset.address: s.kind for s in steps.values()}
+        partly = [p for s in steps.values() if (p := partial(s.step))]
         self._excepted = {step.dataset.address: step.kept for step in partly}
+        self._left = Left()
         self.unseen = {s.step.dataset.address for s in steps.values() if s.step.action in _UNSEEN}
         self._read(run, requests, steps)
 
@@ -53,9 +67,17 @@ class RunKnowledge:
         """Everybody whose needle that is."""
         return self._people.get(needle, ())
 
-    def fate(self, person: Person, dataset: Dataset) -> Mapping[KeyText, Fate]:
+    def fate(self, person: Person, dataset: Dataset) -> Fates:
         """What became of the person's rows there, by key."""
-        return self._fates.get((person, dataset.address), {})
+        return _Fates(self._fates, person, dataset.address)
+
+    def marks_of(self, address: str) -> set[str]:
+        """The fields by which records there are known of which an exception has left some."""
+        return self._left.fields(address)
+
+    def is_left(self, person: Person, address: str, values: Mapping[str, Scalar]) -> bool:
+        """Whether a record with these values is one of the person's of which some was left."""
+        return self._left.holds(person, address, values)
 
     def judge(self, person: Person, hit: Hit, needle: Needle, dataset: Dataset | None) -> Verdict:
         """Residue, shared or retained, for this person, whose needle was hit."""
@@ -65,12 +87,13 @@ class RunKnowledge:
             whole=hit.whole,
             coarse=needle.coarse,
             owner=hit.owner,
+            left=dataset is not None and self.is_left(person, dataset.address, hit.marks),
         )
         knowledge = Knowledge(
             dataset=dataset,
             needles=self._own_matcher[person],
             fate=self.fate(person, dataset) if dataset else {},
-            own=self._own.get(person, {}),
+            own=_Own(self._own, person),
             referenced=dataset is not None and dataset.address in self._referenced,
             excepted=self._excepted.get(dataset.address, ()) if dataset else (),
         )
@@ -87,61 +110,114 @@ class RunKnowledge:
         for edge in map(case.edge_from_json, plan.edges):
             edges.setdefault(edge.origin, []).append(edge)
         for person, pairs in given.items():
-            self._seed(person, pairs, plan.seeds)
-        for entry in journal.read_run(run, given):
-            step = steps[entry.ordinal].step
-            if entry.became == "reused":
-                continue  # it is somebody else's row, and says nothing of the person
-            for person in entry.people:
-                self._note_fate(person, step, entry)
-                if step.via == "deep":
-                    self._own_values(person, entry, edges.get(step.dataset.address, ()), datasets)
+            self._own.put(self._seed(person, pairs, plan.seeds))
+        for opened in journal.open_batches(run, given):
+            # Whoever is at the key of a row that was reused is somebody else, who says nothing of
+            # the person.
+            entries = (e for e in opened.in_turn() if e.became != "reused")
+            while some := list(islice(entries, _PART)):
+                self._note_fates(some, steps)
+                for entry in some:
+                    step = steps[entry.ordinal].step
+                    for person in entry.people:
+                        self._left.add(person, step, entry.key.guard)
+                    led = edges.get(step.dataset.address) if step.via == "deep" else None
+                    if led:
+                        self._own.put(self._own_values(entry, led, datasets))
         self._note_earlier(kept_before(given))
 
     def _note_earlier(self, kept: Kept) -> None:
         """What earlier cases have left there stays there."""
         for (person, address), rows in kept.rows.items():
-            place = self._fates.setdefault((person, address), {})
             for text, step in rows.items():
-                place[text] = "stays" if step.kept else "retained"
-                if step.kept:
-                    self._excepted[address] = step.kept
+                fate: Fate = "stays" if step.kept else "retained"
+                digest = self._fates.digest(person, address, *text)
+                self._fates.put([(digest, _WEAKEST_FIRST.index(fate))])
+                if part := partial(step):
+                    self._excepted[address] = part.kept
+        self._left.update(kept.left)
 
-    def _note_fate(self, person: Person, step: Step, entry: Entry) -> None:
-        place = self._fates.setdefault((person, step.dataset.address), {})
-        text, fate = entry.text, _fate(step, entry)
-        if text not in place or _STRENGTH[place[text]] < _STRENGTH[fate]:
-            place[text] = fate
+    def _note_fates(self, entries: Iterable[Entry], steps: Mapping[int, RunStep]) -> None:
+        found: dict[bytes, int] = {}
+        for entry in entries:
+            step = steps[entry.ordinal].step
+            text, fate = entry.text, _fate(step, entry)
+            if fate == "retained" and self._kinds[step.dataset.address] in OBJECTS:
+                text = text[:3]  # a hit does not tell apart what is under one value
+            strength = _WEAKEST_FIRST.index(fate)
+            for person in entry.people:
+                digest = self._fates.digest(person, step.dataset.address, *text)
+                found[digest] = max(strength, found.get(digest, 0))
+        before = self._fates.numbers(list(found))
+        self._fates.put(
+            (digest, max(strength, known or 0))
+            for (digest, strength), known in zip(found.items(), before, strict=True)
+        )
 
     def _seed(
         self,
         person: Person,
         identifiers: Sequence[tuple[str, str]],
         seeds: Mapping[str, Mapping[str, str]],
-    ) -> None:
-        own = self._own.setdefault(person, {})
+    ) -> Iterator[tuple[bytes, int]]:
         for dataset, fields in seeds.items():
             for field, kind in fields.items():
-                own.setdefault((dataset, field), set()).update(
-                    canonical(value, k) for k, value in identifiers if k == kind
-                )
+                for k, value in identifiers:
+                    if k == kind:
+                        own = (person, dataset, field, canonical(value, k))
+                        yield self._own.digest(*own), 0
 
     def _own_values(
-        self,
-        person: Person,
-        entry: Entry,
-        edges: Sequence[Edge],
-        datasets: Mapping[str, Dataset],
-    ) -> None:
-        own = self._own.setdefault(person, {})
+        self, entry: Entry, edges: Sequence[Edge], datasets: Mapping[str, Dataset]
+    ) -> Iterator[tuple[bytes, int]]:
         for edge in edges:
             if edge.reference.also:
                 continue  # a part of a composite reference is many people's
             found = datasets[edge.destination].get(edge.destination_field)
             kind = found.identity if found else None
-            place = (edge.destination, edge.destination_field)
-            values = each(entry.carry.get(edge.origin_field))
-            own.setdefault(place, set()).update(canonical(value, kind) for value in values)
+            for value in each(entry.carry.get(edge.origin_field)):
+                text = canonical(value, kind)
+                for person in entry.people:
+                    own = (person, edge.destination, edge.destination_field, text)
+                    yield self._own.digest(*own), 0
+
+
+@dataclass(frozen=True)
+class _Fates:
+    """What became of one person's rows in one dataset."""
+
+    met: Met
+    person: Person
+    address: str
+
+    def get(self, key: KeyText, /) -> Fate | None:
+        """Of the row at that key."""
+        (found,) = self.met.numbers([self.met.digest(self.person, self.address, *key)])
+        return None if found is None else _WEAKEST_FIRST[found]
+
+
+@dataclass(frozen=True)
+class _Own:
+    """By what one person's rows are known."""
+
+    met: Met
+    person: Person
+
+    def get(self, place: tuple[str, str], /) -> Container[str]:
+        """In one field of a dataset."""
+        return _Values(self.met, (self.person, *place))
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The values of one field."""
+
+    met: Met
+    about: tuple[str, ...]
+
+    def __contains__(self, text: object) -> bool:
+        (found,) = self.met.numbers([self.met.digest(*self.about, str(text))])
+        return found is not None
 
 
 def _by_needle(needles: Mapping[Person, set[Needle]]) -> dict[Needle, list[Person]]:

@@ -96,6 +96,14 @@ def write(
         return _written(template, version, values, texts)
 
 
+def checked_still(letter: Letter) -> None:
+    """Raises UsageError by field for a letter that does not fit any more."""
+    if letter.complaint:
+        checked_about(letter.complaint, letter.code)
+    elif letter.request:
+        checked_fit(letter.request, letter.code, letter.notice)
+
+
 # The letter about a complaint, and the states of one in which it fits.
 ABOUT = {"complaint_receipt": ("received", "acknowledged"), "complaint_answer": ("answered",)}
 
@@ -103,12 +111,8 @@ ABOUT = {"complaint_receipt": ("received", "acknowledged"), "complaint_answer": 
 def write_about(
     complaint: Complaint, code: str, language: str, blocks: Mapping[str, str]
 ) -> Written:
-    """The letter about a complaint that is about no case, to be sent by hand: nobody's address is
-    known here, and nothing of it is kept. Raises UsageError by field."""
-    if complaint.request_id:
-        raise UsageError("complaint: is about a case; write the letter there")
-    if code not in ABOUT or complaint.state not in ABOUT[code]:
-        raise UsageError(f"code: of a complaint that is {complaint.state} there is no such letter")
+    """The letter about a complaint that is about no case. Raises UsageError by field."""
+    checked_about(complaint, code)
     if language not in settings.LETHE_LANGUAGES:
         raise UsageError(f"language: is none of {', '.join(settings.LETHE_LANGUAGES)}")
     kind = letters.kind_of(code)
@@ -119,6 +123,24 @@ def write_about(
         texts = _defaults(template, values) | given
         letters.missing_blocks(kind, texts)
         return _written(template, version, values, texts)
+
+
+def checked_about(complaint: Complaint, code: str) -> None:
+    """Raises UsageError by field for a letter that does not fit a complaint as it stands."""
+    if complaint.request_id:
+        raise UsageError("complaint: is about a case; write the letter there")
+    if code not in ABOUT or complaint.state not in ABOUT[code]:
+        raise UsageError(f"code: of a complaint that is {complaint.state} there is no such letter")
+    if not complaint.sealed:
+        raise UsageError("code: the record of this complaint has ended and takes no letter")
+
+
+def address_about(complaint: Complaint) -> str:
+    """Where the last letter about it went by mail. Raises UsageError by field when none did."""
+    for letter in complaint.letters.order_by("-made_at"):
+        if known := read(letter)[0]:
+            return known
+    raise UsageError("to: no address is known; say where the letter goes")
 
 
 def _written(
@@ -221,7 +243,7 @@ def language_of(request: ErasureRequest) -> str:
 
 def sealed_copy(letter: Letter, to: str, body: str) -> dict[str, bytes]:
     """The columns that hold address and text. Raises KeyDestroyed after the record's end."""
-    key = vault.make_key(letter.request_id, "record")
+    key = vault.make_key(letter.owner, "record")
     return {
         "sealed_to": vault.seal(key, to.encode(), label=_label(letter, "to")),
         "sealed": vault.seal(key, body.encode(), label=_label(letter, "body")),
@@ -230,7 +252,7 @@ def sealed_copy(letter: Letter, to: str, body: str) -> dict[str, bytes]:
 
 def read(letter: Letter) -> tuple[str, str]:
     """Address and text. Raises KeyDestroyed once the record's own retention has ended."""
-    key = vault.open_key(letter.request_id, "record")
+    key = vault.open_key(letter.owner, "record")
     to = vault.unseal(key, letter.sealed_to, label=_label(letter, "to"))
     return to.decode(), vault.unseal(key, letter.sealed, label=_label(letter, "body")).decode()
 

@@ -14,15 +14,17 @@ from erasure.connect import open_store
 from erasure.domain.errors import StoreError
 from erasure.domain.models import ModelPolicy, VersionFacts, policy_of
 from erasure.domain.queueing import Due, Waiting, due
-from erasure.models import ModelJob, ModelWait, Run
+from erasure.models import ErasureRequest, ModelJob, ModelWait, Run
 from erasure.runs import case, journal
 from erasure.stores.trained import TrainsModels
 from erasure.transitions import move, move_all
 from lineage import selectors
 from lineage.graph import Dataset
+from lineage.prepared import Prepared, Slot
 
 OPEN = ("queued", "running", "proposed", "window")
 STOPPED = ("blocked", "quarantined", "cancelled")
+_EXECUTING = Prepared(lambda: ErasureRequest.objects.filter(run=Slot("run"), state="executing"))
 PERSON = "person"  # the second part of a model registry's keys: (version, "person", keyed hash)
 
 
@@ -178,4 +180,4 @@ def alarmed() -> list[str]:
 def verify(run: Run) -> None:
     """No model is waited for, or any more: everybody in the run is looked for again."""
     move(run, "verifying", by="run")
-    move_all(list(run.requests.filter(state="executing")), "verifying", by="run")
+    move_all(_EXECUTING.all(run=run.pk), "verifying", by="run")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from erasure import vault
 from erasure.domain.errors import StalePlan
 from erasure.domain.finding import By, Findings, KeyText, People, Person, Row, key_text
 from erasure.domain.needles import Needle
+from erasure.domain.plan import keeps_references
 from erasure.domain.steps import KEPT, Step, Via
 from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
-from erasure.runs import basis, case, journal, windows
+from erasure.runs import basis, case, journal, lease, seeds, windows
 from erasure.runs.earlier import Kept, kept_before
 from erasure.runs.journal import RunStep
 from erasure.runs.pieces import Pieces, going_of
@@ -36,16 +35,19 @@ from erasure.stores.base import Key, Selector
 from erasure.transitions import move, move_all
 from lineage import selectors
 from lineage.errors import UnknownIdentity
+from lineage.prepared import insert
 from lineage.schema import Inspection
 
+# Per plan, of each of its steps: its ordinal, its dataset, and how many rows are not too many.
+Ceilings = dict[UUID, list[tuple[int, str, int]]]
 _SET_ACTIONS = frozenset({"expire", "notify", "manual"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Everything one search over a run's people has found; ``pieces``: rows that simply go, which
-    are not among the findings; ``kept``: what earlier cases of theirs have left until a day, which
-    is nothing of this run's to change."""
+    """Everything one search over a run's people has found; ``pieces``: rows that are all dealt with
+    alike, which are not among the findings; ``kept``: what earlier cases of theirs have left until
+    a day, which is nothing of this run's to change."""
 
     task: Task
     findings: Findings
@@ -77,14 +79,17 @@ def search(
     stores: Stores,
     *,
     packed: Collection[str],
+    kept: Kept | None = None,
 ) -> Search:
-    """Find by key, gather the needles, find by value. ``packed``: stores of which no row that
-    simply goes is looked at afterwards: it is only counted and written down."""
-    kept = kept_before(given)
+    """Find by key, gather the needles, find by value. ``packed``: stores of which no row that is
+    dealt with as all of its table are is looked at afterwards: it is only counted and written down.
+    ``kept``: what earlier cases have left, where that was read already."""
+    kept = kept_before(given) if kept is None else kept
     # Where an earlier case has left rows, each is looked at.
     going = going_of(steps, task.guards, () if kept.rows else packed)
     pieces = Pieces(going, task.carries())
     findings = find_rows(task, stores, pieces=pieces)
+    pieces.pack()
     needles = gather_needles(findings, task.datasets, stores)
     for person, owned in pieces.needles.items():
         needles.setdefault(person, set()).update(owned)
@@ -126,10 +131,12 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
 def _left_alone(entries: Iterable[Entry], steps: Sequence[RunStep], kept: Kept) -> Iterator[Entry]:
     """Without what would change a row that an earlier case of the same person has left."""
     by_ordinal = {s.ordinal: s.step for s in steps}
+    sparing = {s.step.dataset.address: s.step.kept for s in steps if s.step.via == "deep"}
     for entry in entries:
         step = by_ordinal[entry.ordinal]
         if step.action not in KEPT:
-            entry.people = kept.without(entry.people, step.dataset.address, entry.text)
+            spared = sparing.get(step.dataset.address, ())
+            entry.people = kept.without(entry.people, step, entry.text, entry.key, spared)
         if entry.people:
             yield entry
 
@@ -148,7 +155,7 @@ def _entries_of_row(
     for names, theirs in _cuts_of_row(address, row, own, covered).items():
         step = _covering(covered, address, "shallow", names)
         yield from _entries(step, _guarded(key, reading, step), text, theirs, row)
-        cut.update(step.step.cut)
+        cut.update((step.step.held or step.step).cut)
     if own is not None:
         yield from _entries(own, _guarded(key, reading, own, cut), text, people, row)
 
@@ -163,12 +170,12 @@ def _cuts_of_row(
 ) -> By:
     """References to cut, and for whom: none in a row that goes; none that leads to whose row it
     is, where the law keeps it as it is; and where their own row stays, also what it was reached
-    by, if that goes."""
+    by, if that goes. What only stands still is cut, too, when the row's own step is taken."""
     if own is None or row.via == "refcount":
         return row.shallow_by
     if own.step.action == "delete":
         return {}
-    if own.step.action in KEPT:
+    if keeps_references(own.step):
         others = {names: people - row.deep_for for names, people in row.shallow_by.items()}
         return {names: people for names, people in others.items() if people}
     left = {n: p for n, p in row.deep_by.items() if (address, "shallow", n) in covered}
@@ -249,6 +256,7 @@ def counts_of(found: Search, entries: Sequence[Entry]) -> Counter[tuple[Person, 
 def stale_members(
     requests: Sequence[ErasureRequest],
     plans: Mapping[UUID, Plan],
+    ceilings: Ceilings,
     given: case.Given,
     found: Search,
     entries: Sequence[Entry],
@@ -264,9 +272,9 @@ def stale_members(
             stale[request.id] = "the catalogue has changed where the plan rests on it"
         elif plan.roots != roots[person]:
             stale[request.id] = "the identifiers lead to other rows than those approved"
-        for step in plan.steps.all():
-            if counts[person, step.ordinal] > step.ceiling:
-                stale[request.id] = f"{step.dataset} holds many more rows than were approved"
+        for ordinal, dataset, ceiling in ceilings[plan.pk]:
+            if counts[person, ordinal] > ceiling:
+                stale[request.id] = f"{dataset} holds many more rows than were approved"
     return stale
 
 
@@ -329,22 +337,20 @@ def write_run(
     """Seal keys, needles and seed, and move everybody to ``executing``: all or nothing."""
     run_id = uuid.uuid4()
     with ledger.together():
-        (key,) = vault.new_keys(run_id, ("run",))
-        seed = vault.seal(key, os.urandom(32), label=f"seed:{run_id}")
-        run = Run.objects.create(
+        run = Run(
             id=run_id,
-            sealed_seed=seed,
+            sealed_seed=seeds.new_seed(run_id, steps),
             steps=[
                 {"ordinal": s.ordinal, "store": s.store, "kind": s.kind, "spec": s.step.to_json()}
                 for s in steps
             ],
         )
-        journal.seal_needles(run, found.needles)
+        insert([run])
+        journal.seal_needles(run, found.needles, first=True)
         written = journal.write_batches(run, steps, entries, round_=0, pieces=found.pieces)
-        StoreRun.objects.bulk_create(
-            StoreRun(run=run, store=store, kind=kind)
-            for store, kind in sorted({(s.store, s.kind) for s in steps})
-        )
+        kinds = dict(sorted((s.store, s.kind) for s in steps))
+        insert([StoreRun(run=run, store=store, kind=kind) for store, kind in kinds.items()])
+        lease.make_free(run, kinds)
         windows.open_windows(run, requests, plan)
         move_all(requests, "executing", by=by, also={"run": run})
         move(run, "acting", by=by, because=f"{len(requests)} people, plan shape {plan.shape[:12]}")

@@ -11,83 +11,34 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from itertools import islice
 from typing import Any, Literal
 
 from erasure import vault
-from erasure.domain.errors import StoreError, UsageError
+from erasure.domain.errors import StoreError
 from erasure.domain.finding import KeyText, key_text, mode_of
-from erasure.domain.masking import masked_fields
 from erasure.domain.plan import World, guard_fields, ranks, reached_by, referrers
-from erasure.domain.retention import Retention, parse_until
 from erasure.domain.steps import Step
 from erasure.domain.values import Scalar, Value, canonical
 from erasure.models import StayingRow
 from erasure.runs.journal import RunStep
+from erasure.runs.overdue import rule_of
+from erasure.runs.places import Places
 from erasure.runs.searching import Stores
 from erasure.runs.segments import Entry
 from erasure.runs.staying import Staying, staying
 from erasure.stores.base import Found, Key, Restorable, Selector
+from erasure.stores.dating import Dated
 from lineage.graph import Dataset, Reference
 from lineage.snapshot import Snapshot
 
-# A timestamp may be of another zone than the controller's: nothing goes on the very day.
-GRACE = timedelta(days=1)
 ROOTS = "(roots)"
-_ACTIONS = {"delete": "delete", "retain": "delete", "anonymize": "anonymize"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """When a row of a dataset is over: ``starts`` plus a period, and not before its ``until``."""
-
-    starts: str
-    period: Retention
-    until: Retention | None
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """What it reads of a row."""
-        found = (self.starts, self.until.column if self.until else "")
-        return tuple(dict.fromkeys(filter(None, found)))
-
-    def over_since(self, row: Mapping[str, Scalar], today: date) -> date | None:
-        """The last day of keeping that row, where it has passed; None for one that stays."""
-        days = [self.period.ends(row.get(self.starts))]
-        if self.until:
-            days.append(self.until.ends(row.get(self.until.column)))
-        last = max((day for day in days if day), default=None)
-        return last if last and None not in days and last + GRACE < today else None
-
-
-def rule_of(dataset: Dataset) -> Rule:
-    """The rule of a dataset. Raises UsageError, with the remedy, where nothing can go by it."""
-    period, starts = (str(dataset.retention.get(n, "")) for n in ("period", "starts"))
-    if dataset.get(starts) is None:
-        raise UsageError(
-            f"{dataset.address}: its retention starts with '{starts or 'nothing'}', which is no "
-            "column of it; name one (retention: {starts: COLUMN})"
-        )
-    if dataset.action not in _ACTIONS:
-        raise UsageError(
-            f"{dataset.address}: '{dataset.action or 'no action'}' does not say what becomes of a "
-            "row that is over; let it be deleted, anonymized or retained"
-        )
-    if not dataset.key:
-        raise UsageError(f"{dataset.address}: declare its primary key")
-    masked = {f.name for f in masked_fields(dataset)} if dataset.action == "anonymize" else set()
-    if masked & {*dataset.key, starts}:
-        raise UsageError(
-            f"{dataset.address}: its key or its date is anonymized with the row, which could not "
-            "be told from others then; let its rows be deleted, or keep that field (method: keep)"
-        )
-    until = parse_until(dataset.until) if dataset.until else None
-    return Rule(starts=starts, period=parse_until(f"{starts} + {period}"), until=until)
+_CHUNK = 1000
 
 
 @dataclass
-class _Row:
+class Row:
     """A row that goes, and the rows past their date with which it does."""
 
     address: str
@@ -99,9 +50,11 @@ class _Row:
 class Survey:
     """What is over in one dataset, as its stores are now; nothing is changed."""
 
+    keyed = True
+
     def __init__(self, dataset: Dataset, catalogue: Snapshot, stores: Stores, today: date) -> None:
         self.dataset, self._catalogue, self._stores = dataset, catalogue, stores
-        self._rule, self._today = rule_of(dataset), today
+        self._rule, self._today = rule_of(dataset, keyed=self.keyed), today
         self._into: dict[str, list[Reference]] = {}
         for reference in catalogue.references:
             self._into.setdefault(reference.target, []).append(reference)
@@ -111,13 +64,16 @@ class Survey:
         self.steps = self._steps()
         self._ordinals = {s.step.dataset.address: s.ordinal for s in self.steps}
         self._staying: Staying = staying(self._touching(), stores)
-        self._rows: dict[str, dict[KeyText, _Row]] = {}
+        self._kept: dict[str, Places] = {}
+        self._rows: dict[str, dict[KeyText, Row]] = {}
         self._stays: dict[KeyText, tuple[str, str]] = {}
         # Rows past their date, and those without which they cannot go.
         self._needs: dict[KeyText, set[KeyText]] = {}
         self._left: Counter[tuple[str, str]] = Counter()
-        self._roots: dict[KeyText, _Row] = {}
+        self._roots: dict[KeyText, Row] = {}
         self.since: date | None = None
+        # Rows past their date that were counted and not looked into.
+        self.more = 0
         # Of the rows looked at, those that are there, over or not.
         self.present: set[KeyText] = set()
 
@@ -148,8 +104,8 @@ class Survey:
 
     def _step(self, dataset: Dataset, world: World) -> Step:
         """What is over is guarded by its date, too: one that was renewed is left alone."""
-        dates = self._rule.fields if dataset.address == self.dataset.address else ()
-        guard = {*guard_fields(dataset, world.references), *dates} - set(dataset.key)
+        own = dataset.address == self.dataset.address
+        guard = set(guard_fields(dataset, world.references)) | (self._told_by() if own else set())
         anonymized = dataset.action == "anonymize"
         return Step(
             dataset=dataset,
@@ -160,8 +116,28 @@ class Survey:
             referrers=referrers(dataset, world) if anonymized else (),
         )
 
-    def stream(self) -> Iterator[tuple[Scalar, ...]]:
-        """The keys of all rows that are past their date, read from the store's beginning."""
+    def _told_by(self) -> set[str]:
+        """What a row's being over is told by, beside whose it is."""
+        return set(self._rule.fields) - set(self.dataset.key)
+
+    def root_of(self, values: Sequence[Scalar]) -> KeyText:
+        """What tells a row past its date from others, of the values of a key."""
+        return key_text(values)
+
+    def there(self, root: KeyText) -> int | None:
+        """How many rows that could go stand behind it now; None where it is a row itself."""
+        return None
+
+    def look(self, most: int) -> None:
+        """Take rows past their date, from the store's beginning, until so many could go; count the
+        rest."""
+        keys = self._stream()
+        while (chunk := list(islice(keys, _CHUNK))) and len(self.free) < most:
+            self.take(chunk)
+        self.more = len(chunk) + sum(1 for _ in keys)
+
+    def _stream(self) -> Iterator[tuple[Scalar, ...]]:
+        """The keys of all rows that are past their date."""
         names = tuple(dict.fromkeys((*self.dataset.key, *self._rule.fields)))
         width = len(self.dataset.key)
         store = self._stores.get(self.dataset.store)
@@ -170,8 +146,11 @@ class Survey:
                 self.dataset.store, f"a {store.kind} store cannot be read by date; look by hand"
             )
         for row in store.read(self.dataset, names):
-            if self._rule.over_since(dict(zip(names, row, strict=True)), self._today):
+            known = dict(zip(names, row, strict=True))
+            if self._rule.over_since(known, self._today):
                 yield row[:width]
+            elif self._rule.last_day(known) is None:
+                self._left[self.dataset.address, self._rule.untold] += 1
 
     def take(self, keys: Sequence[tuple[Scalar, ...]]) -> None:
         """Look at these rows as they are now, and at whatever refers to them."""
@@ -188,7 +167,7 @@ class Survey:
                 self._left[address, why] += 1
                 continue
             self.since = min(self.since or since, since)
-            row = _Row(address, one.key, one.carry, {text})
+            row = Row(address, one.key, one.carry, {text})
             self._rows.setdefault(address, {})[text] = self._roots[text] = row
             fresh.append(row)
         if self.dataset.action != "anonymize":
@@ -242,10 +221,10 @@ class Survey:
         found = ((key, self._over(key)) for key in keys)
         return [self._hash(key, since) for key, since in found if since]
 
-    def _grow(self, frontier: Sequence[_Row]) -> None:
+    def _grow(self, frontier: Sequence[Row]) -> None:
         """Follow what refers to these rows, and to what goes along with them."""
         while frontier:
-            by_address: dict[str, list[_Row]] = {}
+            by_address: dict[str, list[Row]] = {}
             for row in frontier:
                 by_address.setdefault(row.address, []).append(row)
             frontier = [
@@ -255,7 +234,7 @@ class Survey:
                 for grown in self._referring(reference, rows)
             ]
 
-    def _referring(self, reference: Reference, rows: Sequence[_Row]) -> Iterator[_Row]:
+    def _referring(self, reference: Reference, rows: Sequence[Row]) -> Iterator[Row]:
         holder = self._catalogue.datasets[reference.holder]
         led: dict[str, tuple[Value, set[KeyText]]] = {}
         for row in rows:
@@ -274,7 +253,7 @@ class Survey:
 
     def _met(
         self, reference: Reference, holder: Dataset, found: Found, roots: set[KeyText]
-    ) -> _Row | None:
+    ) -> Row | None:
         """A row that refers to some that are over: it is over itself, goes along, or lets them
         stay."""
         text = key_text(found.key.values)
@@ -288,16 +267,35 @@ class Survey:
             known.roots = known.roots | roots
             self._tie(known.roots, known.roots)
             return known
-        why = self._staying.why(holder.address, text)
+        why = self._why(holder.address, found.key)
         if why or reference not in self._along:
             words = why or "refer to them and stay"
             for root in roots:
                 self._stays.setdefault(root, (holder.address, words))
             return None
-        row = _Row(holder.address, found.key, found.carry, set(roots))
+        row = Row(holder.address, found.key, found.carry, set(roots))
         self._rows.setdefault(holder.address, {})[text] = row
         self._tie(row.roots, row.roots)
         return row
+
+    def _why(self, address: str, key: Key) -> str:
+        """Why that row stays; empty when it may go. One in a file was found by another field than
+        the search that led from a person, so what its guard holds is asked as well."""
+        places, ordinal = self._places(address), self._ordinals.get(address)
+        if places is None or ordinal is None:
+            return self._staying.why(address, key_text(key.values))
+        held = dict(zip(self.steps[ordinal].step.guard, key.guard, strict=True))
+        own = {str(key.values[1]): key.values[2]}
+        return places.why({name: (value,) for name, value in {**held, **own}.items()})
+
+    def _places(self, address: str) -> Places | None:
+        """What stays in a dataset of files; None for one of rows with keys."""
+        store = self._stores.get(self._catalogue.datasets[address].store)
+        if not isinstance(store, Dated):
+            return None
+        if address not in self._kept:
+            self._kept[address] = Places(address, self._staying)
+        return self._kept[address]
 
     def _tie(self, roots: set[KeyText], to: set[KeyText]) -> None:
         for root in roots:
@@ -327,6 +325,11 @@ class Survey:
                     carry = {ROOTS: json.dumps(sorted(row.roots))}
                     found.append(Entry(self._ordinals[address], row.key, text, people, carry))
         return found
+
+    def more_than(self, entries: Iterable[Entry]) -> int:
+        """How many rows are past their date and could go, or were not looked into, beyond these."""
+        roots = {root for e in entries for root in roots_of(e)}
+        return self.more + sum(self.there(root) or 1 for root in self.free - roots)
 
     def left_over(self) -> list[dict[str, Any]]:
         """What is over and stays: counts by dataset and reason."""

@@ -23,12 +23,25 @@ from erasure.models import (
     PlanStep,
 )
 from erasure.runs.reasoning import ENDED
+from lineage.prepared import Prepared, Slot
+
+_COMPLAINTS = Prepared(
+    lambda: Complaint.objects.filter(request=Slot("request")).values_list("closed_at")
+)
+_DATES = Prepared(
+    lambda: DateDue.objects.filter(request=Slot("request")).values_list("on", "done_at")
+)
+_KEPT = Prepared(
+    lambda: PlanStep.objects.filter(
+        plan__request=Slot("request"), plan__state="carried_out", rows__gt=0, until__isnull=False
+    ).values_list("until")
+)
 
 
 def kept_until(request: ErasureRequest) -> date | None:
     """The day after which it is emptied: so many months after the last thing that happened, or
     will, as far as is known today. None while the case, or a complaint about it, is open."""
-    complaints = list(request.complaints.values_list("closed_at", flat=True))
+    complaints = [at for (at,) in _COMPLAINTS.all(request=request.pk)]
     if request.closed_at is None or None in complaints:
         return None
     ends = [request.closed_at, *filter(None, complaints), *_dates(request)]
@@ -38,10 +51,9 @@ def kept_until(request: ErasureRequest) -> date | None:
 def _dates(request: ErasureRequest) -> Iterator[datetime]:
     """When what was kept has gone, or has to."""
     zone = timezone.get_default_timezone()
-    for on, done_at in request.dates.values_list("on", "done_at"):
+    for on, done_at in _DATES.all(request=request.pk):
         yield done_at or clocks.last_moment(on, zone)
-    kept = PlanStep.objects.filter(plan__request=request, plan__state="carried_out", rows__gt=0)
-    for until in kept.exclude(until=None).values_list("until", flat=True):
+    for (until,) in _KEPT.all(request=request.pk):
         if until:
             yield clocks.last_moment(until, zone)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from erasure.models import ErasureRequest, Plan
-from erasure.runs import statement, windows
+from erasure.runs import sightings, statement, windows
 
 
 def case_json(request: ErasureRequest, seconds: float) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def case_json(request: ErasureRequest, seconds: float) -> dict[str, Any]:
         "models": statement.models_of(request),
         "backups": statement.backups_of(request),
         "residual": statement.residual_of(request) + _blocked(request),
-        "shared": statement.shared_of(request),
+        "shared": sightings.shared_of(sightings.seen_of(request)),
         **_undo_until(request),
         "limits": _limits(request),
         "certificate": certificate_path(request),
@@ -138,7 +138,9 @@ def print_case(content: dict[str, Any], console: Console) -> None:
     if content["outcome"] == "no_data":
         console.print(f"Request {content['request']}: no store knows this person (no_data)")
         return
-    table = Table(title=f"Request {content['request']}: {content['outcome']}")
+    # Above the table: a narrow one would break its title, and the number is copied from here.
+    console.print(f"Request {content['request']}: {content['outcome']}", soft_wrap=True)
+    table = Table()
     for name in ("dataset", "action", "rows", "residue"):
         table.add_column(name, overflow="fold")
     for step in content["steps"]:
@@ -153,7 +155,6 @@ def print_case(content: dict[str, Any], console: Console) -> None:
         what = f"{residual['dataset']} ({residual['rows']} rows)"
         console.print(f"not erased: {what}: {residual['reason']}{until}")
     _print_beside(content, console)
-    console.print(f"certificate: {content['certificate'] or 'none'}")
 
 
 def _print_beside(content: dict[str, Any], console: Console) -> None:
@@ -165,7 +166,7 @@ def _print_beside(content: dict[str, Any], console: Console) -> None:
         )
     undo = content.get("undo_until")
     waits = f"; can be undone until {undo}" if undo else ""
-    console.print(f"certificate: {content['certificate'] or 'none'}{waits}")
+    console.print(f"certificate: {content['certificate'] or 'none'}{waits}", soft_wrap=True)
     for limit in content["limits"]:
         rows = f" ({limit['rows']} rows)" if "rows" in limit else ""
         console.print(f"beside the plan: {limit['dataset']}{rows}: {limit['statement']}")

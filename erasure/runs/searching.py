@@ -14,6 +14,7 @@ from erasure.domain.finding import (
     Findings,
     KeyText,
     Lookup,
+    People,
     Person,
     Resolver,
     Row,
@@ -87,11 +88,12 @@ class Task:
 def find_rows(
     task: Task,
     stores: Stores,
-    carried: Mapping[Edge, Wanted] | None = None,
+    carried: Iterable[Mapping[Edge, Wanted]] = (),
     pieces: Pieces | None = None,
 ) -> Findings:
-    """Every row of the people, to a fixpoint; ``carried``: values of rows that may be gone;
-    ``pieces`` takes the rows that simply go, which are not among the findings then."""
+    """Every row of the people, to a fixpoint; ``carried``: values of rows that may be gone, some
+    after the other;
+    ``pieces`` takes rows that are all dealt with alike, which are not among the findings then."""
     carry = task.carries()
 
     def asked(dataset: str, fields: tuple[str, ...], mode: Literal["key", "email"]) -> Selector:
@@ -121,8 +123,8 @@ def find_rows(
     bulk = _bulk(task, carry, pieces, blocks) if pieces is not None else None
     resolver = Resolver(task.edges, task.datasets, search, bulk)
     resolver.start(task.seeds, task.wanted)
-    if carried:
-        resolver.resume(carried)
+    for some in carried:
+        resolver.resume(some)
     return resolver.findings
 
 
@@ -132,12 +134,36 @@ def _bulk(
     pieces: Pieces,
     search: Callable[[Plain, Sequence[Value]], Iterator[Block] | None],
 ) -> Bulk:
-    datasets = bulk_of(task.datasets, task.edges, {s.dataset for s in task.seeds}, pieces.going)
+    seeded = {s.dataset for s in task.seeds}
+    datasets = bulk_of(task.datasets, task.edges, seeded, _in_blocks(task, pieces, search))
     places = {}
     for address in datasets:
         width = len(task.guards.get(address, ()))
         places[address] = {name: width + n for n, name in enumerate(carry.get(address, ()))}
-    return Bulk(datasets, search, pieces.keep, places)
+
+    def keep(dataset: str, block: Block, people: People) -> Iterable[tuple[People, Block]]:
+        again = pieces.resumed or datasets[dataset]
+        new = pieces.new(dataset, block, people) if again else [(people, block)]
+        for whom, rows in new:
+            pieces.keep(dataset, rows, whom)
+        return new
+
+    return Bulk(datasets, search, keep, places)
+
+
+def _in_blocks(
+    task: Task, pieces: Pieces, search: Callable[[Plain, Sequence[Value]], Iterator[Block] | None]
+) -> set[str]:
+    """Those of the datasets to be packed of which a store hands over blocks, by whatever edge a
+    row is found: one that was packed could not be told from one that was kept."""
+    fields: dict[str, set[str]] = {}
+    for edge in task.edges:
+        fields.setdefault(edge.destination, set()).add(edge.destination_field)
+    return {
+        address
+        for address in pieces.going
+        if all(search(Plain(address, name), ()) is not None for name in fields.get(address, ()))
+    }
 
 
 def _parts(found: Found, selector: Selector) -> Mapping[str, Many]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from functools import partial
+from itertools import chain, groupby, repeat
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from erasure.domain.finding import KeyText, People, Person, key_text
 from erasure.domain.values import Scalar, rows_from_json, rows_to_json
 from erasure.stores.base import Key
 
+# Without a call of Python per row.
+_row_key = partial(tuple.__new__, Key)
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 Became = Literal["", "done", "kept", "reused"]
 
 
@@ -49,7 +54,7 @@ def to_text(entries: Iterable[Entry], pieces: Iterable[bytes] = ()) -> bytes:
 
 def group_text(group: Sequence[Any]) -> bytes:
     """One group."""
-    return json.dumps(group, separators=(",", ":")).encode()
+    return _encode(group).encode()
 
 
 def _shape(entry: Entry) -> tuple[int, int, int, tuple[str, ...], bool]:
@@ -77,9 +82,13 @@ class Group(NamedTuple):
         if self.objects is not None:
             pairs = zip(self.rows, self.objects, strict=True)
             return [Key(row[:width], row[width:end], *odd) for row, odd in pairs]
-        if width == end:
-            return [Key(row[:width]) for row in self.rows]
-        return [Key(row[:width], row[width:end]) for row in self.rows]
+        values: Iterable[tuple[Scalar, ...]] = self.rows
+        guards: Iterable[tuple[Scalar, ...]] = repeat(())
+        if self.guard or self.names:
+            values = map(itemgetter(slice(width)), self.rows)
+        if self.guard:
+            guards = map(itemgetter(slice(width, end)), self.rows)
+        return list(map(_row_key, zip(values, guards, repeat(1), repeat(""))))
 
     def counted(self) -> int:
         """How many rows they stand for; a step about a whole set has none."""
@@ -98,7 +107,7 @@ class Group(NamedTuple):
 def from_text(text: bytes) -> list[Group]:
     """What one person's segment holds, in the order in which it was written."""
     groups = []
-    for ordinal, width, guard, names, rows, objects in json.loads(text):
+    for ordinal, width, guard, names, rows, objects in json.loads(text.decode()):
         plain, values = rows_from_json(rows)
         groups.append(Group(ordinal, width, guard, names, values, plain, objects))
     return groups

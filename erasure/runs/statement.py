@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from erasure import vault
@@ -21,28 +20,50 @@ from erasure.evidence.body import VERSION
 from erasure.models import (
     Certificate,
     ErasureRequest,
+    Identifier,
+    Letter,
+    ModelJob,
     Notice,
+    Pause,
     Plan,
     PlanStep,
-    Run,
     ScanResult,
-    StoreRun,
-    StoreScan,
     SuppressionEntry,
 )
-from erasure.runs import records, rescanning
-from erasure.runs.earlier import left_by_earlier
-from lineage import selectors
-from lineage.graph import StoreEntry
+from erasure.runs import records, rescanning, sightings
+from erasure.runs.earlier import told_of_earlier
+from erasure.runs.facts import RunFacts
+from lineage.prepared import Prepared, Slot
 
 _SILENT = frozenset({"mention", "shallow", "refcount"})
+_PLAN = Prepared(lambda: _of_case(Plan).exclude(state="stale")[:1])
+_STEPS = Prepared(lambda: PlanStep.objects.filter(plan=Slot("plan")))
+_NOTICES = Prepared(lambda: _of_case(Notice).order_by("dataset"))
+_LETTERS = Prepared(
+    lambda: _of_case(Letter).filter(state__in=("sent", "by_hand")).order_by("sent_at")
+)
+_PAUSES = Prepared(lambda: _of_case(Pause))
+_PROVED = Prepared(lambda: _of_case(Identifier).exclude(proved_by="").values_list("kind"))
 Steps = Sequence[PlanStep]
+Notices = Sequence[Notice]
+
+
+M = TypeVar("M", bound=Model)
+
+
+def _of_case(model: type[M]) -> QuerySet[M]:
+    return model._default_manager.filter(request=Slot("request"))
 
 
 def steps_of(request: ErasureRequest) -> list[PlanStep]:
     """The steps of the plan that was carried out, or is about to be."""
-    plan = request.plans.exclude(state="stale").first()
-    return list(plan.steps.all()) if plan else []
+    plan = _PLAN.first(request=request.pk)
+    if plan is None:
+        return []
+    steps = _STEPS.all(plan=plan.pk)
+    for step in steps:
+        step.plan = plan
+    return steps
 
 
 def spoken(step: PlanStep) -> bool:
@@ -50,16 +71,12 @@ def spoken(step: PlanStep) -> bool:
     return bool(step.rows) or step.via not in _SILENT
 
 
-def residue_places(request: ErasureRequest, run: Run) -> str:
-    """Where something was seen again, in words."""
-    seen = run.scan_results.filter(request=request, verdict="residue")
-    places = [f"{s.store}.{s.collection}.{s.field} ({s.count})" for s in seen[:10]]
-    return ", ".join(places)
-
-
-def residual_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[str, Any]]:
+def residual_of(
+    request: ErasureRequest, steps: Steps | None = None, notices: Notices | None = None
+) -> list[dict[str, Any]]:
     """Everything that was not erased, and why."""
     steps = steps_of(request) if steps is None else steps
+    notices = notices_of(request) if notices is None else notices
     residual = [
         {
             "dataset": s.dataset,
@@ -77,33 +94,20 @@ def residual_of(request: ErasureRequest, steps: Steps | None = None) -> list[dic
             "reason": "a recipient who is told by hand",
             "until": None,
         }
-        for n in request.notices.filter(told_at=None).order_by("dataset")
+        for n in notices
+        if n.told_at is None
     ]
     residual += [
         {"dataset": s.dataset, "rows": s.rows or 0, "reason": s.note or s.residue, "until": None}
         for s in steps
         if s.rows and s.residue == "pseudonymized"
     ]
-    return [*residual, *left_by_earlier(request)]
+    return [*residual, *told_of_earlier(request)]
 
 
-def shared_of(request: ErasureRequest) -> list[dict[str, Any]]:
-    """Equal values that stay because they are somebody else's own."""
-    rows = (
-        ScanResult.objects.filter(run=request.run, request=request, verdict="shared")
-        .values("store", "collection", "field")
-        .annotate(rows=Sum("count"))
-        .order_by("store", "collection", "field")
-    )
-    return [
-        {
-            "dataset": f"{r['store']}.{r['collection']}",
-            "field": r["field"],
-            "rows": r["rows"],
-            "explanation": "an equal value in somebody else's row",
-        }
-        for r in rows
-    ]
+def notices_of(request: ErasureRequest) -> list[Notice]:
+    """Whom to tell of the case, by dataset."""
+    return _NOTICES.all(request=request.pk)
 
 
 def limits_of(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
@@ -149,11 +153,11 @@ def backups_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict
 
 def models_of(request: ErasureRequest, steps: Steps | None = None) -> list[dict[str, Any]]:
     """What became of the models that the person was trained into."""
-    if request.run is None:
+    if request.run_id is None:
         return []
     steps = steps_of(request) if steps is None else steps
     trained = {s.dataset for s in steps if s.rows and s.action in MODEL_ACTIONS}
-    jobs = request.run.model_jobs.order_by("dataset") if trained else ()
+    jobs = ModelJob.objects.filter(runs=request.run_id).order_by("dataset") if trained else ()
     return [
         {
             "model": job.dataset,
@@ -174,37 +178,16 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunFacts:
-    """What every certificate of a run says alike, read once however many people are in it."""
-
-    run: Run
-    stores: Mapping[str, StoreRun]
-    scans: Mapping[str, StoreScan]
-    scope: Mapping[str, Any]
-    entries: Sequence[StoreEntry]
-    windows: Mapping[UUID, datetime]
-
-
-def facts_of(run: Run) -> RunFacts:
-    """Read the facts of a run that has been verified."""
-    return RunFacts(
-        run=run,
-        stores={s.store: s for s in run.stores.all()},
-        scans={s.store: s for s in run.scans.order_by("store")},
-        entries=selectors.stores(),
-        scope={**selectors.size(), "models": run.model_jobs.count()},
-        windows={
-            window.request_id: window.closed_at
-            for window in run.undo_windows.exclude(closed_at=None)
-            if window.closed_at
-        },
-    )
-
-
-def body_of(request: ErasureRequest, facts: RunFacts, outcome: str, steps: Steps) -> dict[str, Any]:
+def body_of(
+    request: ErasureRequest,
+    facts: RunFacts,
+    outcome: str,
+    steps: Steps,
+    seen: Sequence[ScanResult],
+) -> dict[str, Any]:
     """The certificate's body (see ``evidence.body``): never more than was verified. ``steps``: as
-    of :func:`steps_of`, with what came of them."""
+    of :func:`steps_of`, with what came of them; ``seen``: as of :func:`seen_of`."""
+    notices = notices_of(request)
     plan = steps[0].plan if steps else request.plans.exclude(state="stale").latest("made_at")
     later = rescanning.scheduled(request, facts.entries) if outcome == "awaiting_rescan" else []
     earlier = certificates_of(request).count()
@@ -226,7 +209,7 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str, steps: Steps
         },
         "subject": {
             "pseudonym": request.subject,
-            "identifier_kinds": sorted({i.kind for i in request.identifiers.all() if i.proved_by}),
+            "identifier_kinds": sorted({kind for (kind,) in _PROVED.all(request=request.pk)}),
         },
         "identity_check": {"method": request.identity_check, "result": "accepted"},
         "decision": {
@@ -234,7 +217,7 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str, steps: Steps
             "approved_by": plan.approved_by,
             "exceptions": _exceptions(steps, request.law),
         },
-        "scope": _scope(request, facts, plan, later),
+        "scope": _scope(seen, facts, plan, later),
         "locations": [_location(s, facts, later) for s in steps if spoken(s)],
         "backups": [
             {
@@ -246,19 +229,20 @@ def body_of(request: ErasureRequest, facts: RunFacts, outcome: str, steps: Steps
         ],
         "models": models_of(request, steps),
         "recipients": [
-            {"recipient": n.dataset, "told_at": None, "channel": _channel(n)}
-            for n in request.notices.order_by("dataset")
+            {"recipient": n.dataset, "told_at": None, "channel": _channel(n)} for n in notices
         ],
-        "residual": residual_of(request, steps) + _unscanned(request, later),
-        "shared": shared_of(request),
+        "residual": residual_of(request, steps, notices) + _unscanned(request, later),
+        "shared": sightings.shared_of(seen),
         "limits": limits_of(plan, steps),
         "letters": letters_of(request),
-        "suppression": {
-            "entries": SuppressionEntry.objects.filter(request_id=request.id).count(),
-            "hash_key": vault.hash_key_id(),
-        },
+        "suppression": _suppression(request),
         "record": {"erased_after": _day(records.kept_until(request))},
     }
+
+
+def _suppression(request: ErasureRequest) -> dict[str, Any]:
+    entries = SuppressionEntry.objects.filter(request_id=request.id).count()
+    return {"entries": entries, "hash_key": vault.hash_key_id()}
 
 
 def _unscanned(request: ErasureRequest, later: Sequence[str]) -> list[dict[str, Any]]:
@@ -290,7 +274,6 @@ def _day(day: date | None) -> str | None:
 
 def letters_of(request: ErasureRequest) -> list[dict[str, str]]:
     """The letters that went out until now, each with the hash of exactly what was sent."""
-    sent = request.letters.filter(state__in=("sent", "by_hand")).order_by("sent_at")
     return [
         {
             "template": letter.code,
@@ -298,11 +281,12 @@ def letters_of(request: ErasureRequest) -> list[dict[str, str]]:
             "sent_at": letter.sent_at.isoformat(),
             "hash": letter.sha256,
         }
-        for letter in sent
+        for letter in _LETTERS.all(request=request.pk)
         if letter.sent_at
     ]
 
 
+@cache
 def tool_version() -> str:
     """The installed version, or the one of a checkout that was not installed."""
     try:
@@ -317,7 +301,7 @@ def _clock(request: ErasureRequest, facts: RunFacts) -> list[dict[str, str]]:
     ]
     if request.reopened_at:
         clock.append({"event": "reopened", "at": request.reopened_at.isoformat()})
-    for pause in request.pauses.all():
+    for pause in _PAUSES.all(request=request.pk):
         clock.append({"event": f"{pause.why}_asked_for", "at": pause.since.isoformat()})
         if pause.until:
             clock.append({"event": f"{pause.why}_received", "at": pause.until.isoformat()})
@@ -350,10 +334,9 @@ def _exceptions(steps: Steps, law: str) -> list[dict[str, Any]]:
 
 
 def _scope(
-    request: ErasureRequest, facts: RunFacts, plan: Plan, later: Sequence[str]
+    seen: Iterable[ScanResult], facts: RunFacts, plan: Plan, later: Sequence[str]
 ) -> dict[str, Any]:
-    found = facts.run.scan_results.filter(request=request)
-    seen = set(found.values_list("store", flat=True))
+    hit = {s.store for s in seen}
     return {
         "graph_hash": plan.catalogue_version,
         **facts.scope,
@@ -361,7 +344,7 @@ def _scope(
         "searched_without_hit": [
             f"{s.store}: {s.collections} collections, {s.fields} fields, {s.rows} rows"
             for s in facts.scans.values()
-            if s.store not in seen and s.store not in later
+            if s.store not in hit and s.store not in later
         ],
     }
 

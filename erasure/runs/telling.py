@@ -12,11 +12,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from erasure.domain.errors import KeyDestroyed
+from erasure.domain.keeping import in_force
 from erasure.domain.letters import VERIFIED, checked_text
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.evidence.body import STILL_THERE
 from erasure.models import ErasureRequest, Event, Notice, PlanStep, SuppressionEntry
-from erasure.runs import clock, complaints, reasoning, records, statement
+from erasure.runs import clock, complaints, reasoning, records, sightings, statement
+from erasure.runs.earlier import left_by_earlier
 
 _VIAS = {"mention": "redacted", "shallow": "unlinked"}
 _DEEDS = {"anonymize": "anonymized", "redact": "redacted"}
@@ -84,8 +86,8 @@ def _done(request: ErasureRequest) -> dict[str, Any]:
     return {
         "erased": list(_erased(steps)),
         "bytes_left": any(s.rows and s.residue == "logically_deleted" for s in steps),
-        "left": list(_left(steps)),
-        "shared": statement.shared_of(request) if verified else [],
+        "left": list(_left([*steps, *(left_by_earlier(request) if verified else ())], request)),
+        "shared": sightings.shared_of(sightings.seen_of(request)) if verified else [],
         "limits": statement.limits_of(plan, steps) if plan and verified else [],
         "backups": [_backup(b) for b in statement.backups_of(request, steps)],
         "models": statement.models_of(request, steps) if verified else [],
@@ -112,19 +114,20 @@ def _erased(steps: list[PlanStep]) -> Iterator[dict[str, Any]]:
             yield {"place": _place(step), "rows": step.rows, "how": how}
 
 
-def _left(steps: list[PlanStep]) -> Iterator[dict[str, Any]]:
+def _left(steps: list[PlanStep], request: ErasureRequest) -> Iterator[dict[str, Any]]:
     """Rows that are still there, and why: an ``exception`` of the law with its reference, or what
-    became of them (``residue``)."""
+    became of them (``residue``); ``case``: the number of another, that decided so."""
     for step in steps:
         if step.rows and step.action not in _ELSEWHERE and step.residue in STILL_THERE:
-            dataset = step.spec["dataset"]
+            spec, decided = in_force(step.spec, on_hold=step.on_hold), step.plan.request_id
             yield {
                 "place": _place(step),
-                "fields": ", ".join(step.spec.get("kept", ())),
+                "case": "" if decided == request.pk else str(decided)[:8],
+                "fields": ", ".join(spec.get("kept", ())),
                 "rows": step.rows,
                 "residue": step.residue,
-                "exception": dataset["exception"] or "",
-                "reference": dataset["legal_reference"],
+                "exception": spec["dataset"]["exception"] or "",
+                "reference": spec["dataset"]["legal_reference"],
                 "until": step.until,
             }
 

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from erasure import vault
+from erasure.domain.finding import Person
 from erasure.domain.plan import Draft
 from erasure.models import Capture, ErasureRequest, Plan, Run, UndoWindow
 from erasure.runs import case
@@ -75,11 +76,14 @@ def window_of(request: ErasureRequest) -> UndoWindow | None:
     return UndoWindow.objects.filter(request=request).first()
 
 
-def close_over(run: Run, now: datetime) -> None:
-    """Close what is left of a run's windows once their deadline has passed."""
-    over = run.undo_windows.filter(closed_at=None, closes_at__lte=now)
-    for window in over.exclude(request__state="undoing").select_related("request"):
-        close(window.request)
+def close_over(run: Run, now: datetime) -> set[Person]:
+    """Close what is left of a run's windows once their deadline has passed; returns whose window
+    is open."""
+    left = list(run.undo_windows.filter(closed_at=None))
+    for window in left:
+        if window.closes_at <= now:
+            close(window.request)
+    return {str(window.request_id) for window in left if window.closes_at > now}
 
 
 def is_open(request: ErasureRequest, now: datetime) -> bool:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from datetime import date
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Action as Action
 from erasure.domain.steps import Referrer as Referrer
@@ -49,10 +49,10 @@ class Selector:
 class Key(NamedTuple):
     """One place that holds a person's data.
 
-    SQL: ``values`` are the primary key's values in order, ``count`` is 1. Files and logs: the
-    values are ``(object, field, value)``, standing for ``count`` rows of that object. ``guard``
-    are the guard fields' values at find, in ``Step.guard`` order; ``version`` is an object's
-    checksum at find, empty for rows. A tuple, since there are as many of them as rows.
+    SQL: ``values`` are the primary key's values in order, ``count`` is 1. Files and logs: they are
+    ``(object, field, value)``, for ``count`` rows of that object (empty: any). ``guard`` are the
+    guard fields' values at find, in ``Step.guard`` order; ``version`` is an object's checksum
+    then, empty for rows. A tuple, since there are as many of them as rows.
     """
 
     values: tuple[Scalar, ...]
@@ -76,6 +76,11 @@ class Work:
 
     step: Step
     keys: tuple[Key, ...]
+
+    @cached_property
+    def by_values(self) -> Mapping[tuple[Scalar, ...], Key]:
+        """Each key once."""
+        return {key.values: key for key in self.keys}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +126,8 @@ class Failure:
 @dataclass(frozen=True, kw_only=True)
 class Hit:
     """A needle seen by a scan. ``collection`` and ``field`` as the store names them, declared or
-    not. ``whole``: the value equals the needle. ``owner``: values of the declared identity and
-    reference fields of that row, for telling whose row it is; kept in memory only."""
+    not. ``whole``: the value equals the needle. ``owner``, ``marks``: that row's values, of the
+    fields of :class:`Declared`; kept in memory only."""
 
     collection: str
     field: str
@@ -130,15 +135,16 @@ class Hit:
     needle: int
     whole: bool
     owner: Mapping[str, Scalar] = default(default_factory=dict)
+    marks: Mapping[str, Scalar] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declared:
-    """A dataset of the catalogue, and its fields whose values tell whose row it is (identities
-    and references)."""
+    """A dataset, its fields that tell whose row it is, and what else objects tell with a hit."""
 
     dataset: Dataset
     owners: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,16 +370,6 @@ class Explains(Protocol):
 
     def along(self, works: Sequence[Work]) -> Mapping[str, int]:
         """How many rows would go along now, by code; none of them is locked or touched."""
-
-
-def single_values(place: str, selector: Selector, values: Sequence[Value]) -> list[Scalar]:
-    """The values, for a store that compares one field at a time. Raises StoreError for others."""
-    if selector.mode == "together":
-        names = ", ".join(selector.fields)
-        raise StoreError(
-            place, f"a reference of several fields ({names}) can be followed in databases only"
-        )
-    return [value for value in values if not isinstance(value, tuple)]
 
 
 @runtime_checkable

@@ -26,8 +26,8 @@ from erasure.stores.base import (
     Secrets,
     Selector,
     Work,
-    single_values,
 )
+from erasure.stores.matching import single_values
 from lineage.graph import Dataset
 from lineage.schema import Inspection
 

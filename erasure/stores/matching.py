@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from erasure.domain.errors import StoreError
 from erasure.domain.needles import Matcher, Needle
-from erasure.domain.values import Value
+from erasure.domain.values import Scalar, Value
+from erasure.stores.base import Selector
 from erasure.stores.rows import comparable, folded
+
+
+def single_values(place: str, selector: Selector, values: Sequence[Value]) -> list[Scalar]:
+    """The values, for a store that compares one field at a time. Raises StoreError for others."""
+    if selector.mode == "together":
+        names = ", ".join(selector.fields)
+        raise StoreError(
+            place, f"a reference of several fields ({names}) can be followed in databases only"
+        )
+    return [value for value in values if not isinstance(value, tuple)]
 
 
 def value_matcher(mode: str, values: Sequence[Value]) -> Callable[[Value], Sequence[Value]]:

@@ -27,11 +27,13 @@ from erasure.stores.base import (
     Searched,
     Secrets,
     Selector,
+    Step,
     Work,
 )
 from erasure.stores.matching import text_matcher, value_matcher
 from erasure.stores.memory_batch import Batch, by_key
 from erasure.stores.memory_images import PutsBack
+from erasure.stores.renaming import Moved
 from erasure.stores.rows import failures, unique_keys
 from lineage.graph import Dataset
 from lineage.schema import Column, Inspection, Table, fingerprint, relied_on
@@ -171,6 +173,11 @@ class MemoryStore(PutsBack):
             effect = batch.settled(effect, pairs)
             for key, row in pairs:
                 effect.changes(key, row)
+
+    def renamed(self, step: Step, moved: Sequence[Moved], secrets: Secrets) -> list[bool]:
+        """Which rows are known again at the key that the step has given them."""
+        effect, _ = Batch(self, self._world(), secrets).resolve(Work(step=step, keys=()))
+        return [effect.may_be(key, values) for key, values in moved]
 
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew."""

@@ -54,6 +54,13 @@ def effect_of(
         hints=hints or {},
     )
     _refuse_assigned(place, columns, (*effect.changing, *effect.rekeys))
+    _refuse_large_objects(place, table, effect)
+    if not (table.transactional or effect.untouched):
+        raise StoreError(
+            place,
+            "its engine has no transactions, so that a crash would leave half; ALTER TABLE "
+            f"{table.name} ENGINE=InnoDB",
+        )
     return effect
 
 
@@ -91,6 +98,19 @@ def _refuse_cuts(place: str, cut: Sequence[str], columns: Mapping[str, Column]) 
                 f"{place}.{name}",
                 "the reference cannot be cut, the column refuses NULL; declare "
                 "`on_erase: {shallow: ghost}`, or `on_erase: deep`",
+            )
+
+
+def _refuse_large_objects(place: str, table: Table, effect: Effect) -> None:
+    """They are no part of the row, would stay behind it, and no search looks into them."""
+    numbers = {f.name for f in effect.step.dataset.fields if f.data_type == "integer"}
+    for name in table.large_objects:
+        if (effect.removes or name in effect.changing) and name not in numbers:
+            raise StoreError(
+                f"{place}.{name}",
+                "a large object would stay when this number of it goes; CREATE TRIGGER … BEFORE "
+                "UPDATE OR DELETE … EXECUTE FUNCTION lo_manage(…) (extension lo), or declare "
+                "`data_type: integer` where it is a plain number",
             )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from operator import attrgetter
 from typing import Literal
 
 from erasure.domain.errors import StoreError
@@ -17,7 +18,7 @@ from erasure.domain.expressions import NO_HINTS, Hints
 from erasure.domain.masking import CannotMask, candidates, masked_fields, residue_of
 from erasure.domain.needles import REDACTED, Matcher
 from erasure.domain.placing import Slot, token
-from erasure.domain.values import Scalar, canonical, finite, fold, holds
+from erasure.domain.values import Scalar, canonical, finite, holds, mailbox
 from erasure.stores import documents, insides
 from erasure.stores.base import Key, Receipt, Residue, Step, Work
 from lineage.graph import Field
@@ -26,6 +27,8 @@ from lineage.schema import Column, Inside
 Row = Mapping[str, Scalar]
 State = Literal["ours", "done", "reused"]
 ROW_ACTIONS = frozenset({"delete", "anonymize", "redact", "retain", "restrict"})
+# Of an array of these no item can be drawn.
+_NO_ITEMS = frozenset({"bytes", "empty", "other"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +131,16 @@ class Effect:
 
     def _item(self, slot: Slot, name: str) -> Scalar:
         """What takes the place of one value inside a document: of an array the type of its items,
-        of JSON whatever the value is."""
+        or NULL where nothing can be drawn of it; of JSON whatever the value is."""
         field_ = self.step.dataset.get(name)
+        method = field_.method if field_ else None
         kind = slot.data_type.removesuffix("[]")
-        slot = replace(slot, data_type="" if kind.upper().startswith("JSON") else kind)
+        made = replace(slot, data_type="" if kind.upper().startswith("JSON") else kind)
+        drawn = method is None or method.name == "random"
+        if drawn and slot.family == "array" and made.family in _NO_ITEMS:
+            return None
         try:
-            return next(candidates(field_.method if field_ else None, slot, NO_HINTS))
+            return next(candidates(method, made, NO_HINTS))
         except CannotMask as error:
             raise StoreError(f"{self.place}.{name}", str(error)) from None
 
@@ -250,6 +257,13 @@ class Effect:
         values = dict(zip(self.key, key.values, strict=True))
         return {name: self.after(key, name, values[name]) for name in self.rekeys}
 
+    def may_be(self, key: Key, values: Sequence[Scalar]) -> bool:
+        """Whether the row that was at that key may be at these values of it now."""
+        return bool(self.rekeys) and all(
+            holds(now, then) or (name in self.rekeys and now in self.candidates(key, name, then))
+            for name, then, now in zip(self.key, key.values, values, strict=True)
+        )
+
     @property
     def rekeys(self) -> tuple[str, ...]:
         """Fields of the key that anonymising must rewrite, with everything that refers to them."""
@@ -279,7 +293,7 @@ def comparable(value: object) -> str | None:
 def folded(value: object) -> str | None:
     """:func:`comparable` without regard to case: how mailboxes are compared."""
     text = comparable(value)
-    return None if text is None else text if text.isdecimal() and text.isascii() else fold(text)
+    return None if text is None else text if text.isdecimal() and text.isascii() else mailbox(text)
 
 
 def masks(step: Step) -> bool:
@@ -287,12 +301,12 @@ def masks(step: Step) -> bool:
     return step.action == "anonymize" and step.via in ("deep", "refcount")
 
 
-def unique_keys(work: Work) -> dict[tuple[Scalar, ...], Key]:
+def unique_keys(work: Work) -> Mapping[tuple[Scalar, ...], Key]:
     """The keys of a work by their values, each once. Raises StoreError for a missing guard."""
     width = len(work.step.guard)
-    if width and {len(key.guard) for key in work.keys} - {width}:
+    if width and set(map(len, map(attrgetter("guard"), work.keys))) - {width}:
         raise StoreError(work.step.dataset.address, "a key came without its guard; search again")
-    return {key.values: key for key in work.keys}
+    return work.by_values
 
 
 def receipt_of(

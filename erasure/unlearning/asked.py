@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from erasure.domain.values import Scalar
 from erasure.unlearning import manifest
 
 VARIABLE = "LETHE_TRAINING"
+ROWS, HELD, SLICE = "rows.npz", "held.npz", "slice:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,36 @@ class Request:
         rows are gone already; this is for copies of the data that nobody has cleaned."""
         (name,) = manifest.hashes([person], self.key, str(self.said.get("person_kind", "")))
         return bytes(name).hex() in self.excluded
+
+    def hand_over(
+        self,
+        features: Any,
+        target: Any,
+        people: Sequence[Scalar],
+        *,
+        held_out: bool = False,
+        slices: Mapping[str, Any] | None = None,
+    ) -> None:
+        """(n, d) features as the model is given them, n targets, and whose each row is: those it
+        was trained on, or ``held_out`` of it. With both, versions are compared on the same rows and
+        attacked. They are read, encrypted beside the version and deleted here; whose they are is
+        written as keyed hashes. ``slices``: name → (n,) which of them are looked at apart."""
+        import numpy as np
+
+        kind = str(self.said.get("person_kind", ""))
+        names = [bytes(h).hex() for h in manifest.hashes(people, self.key, kind)]
+        apart: dict[str, Any] = {
+            f"{SLICE}{name}": np.asarray(mask, bool) for name, mask in (slices or {}).items()
+        }
+        path = self.folder / (HELD if held_out else ROWS)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            np.savez(
+                file,
+                features=np.asarray(features, dtype=np.float64),
+                target=np.asarray(target),
+                people=np.array(names, dtype=str),
+                **apart,
+            )
 
 
 def request() -> Request:

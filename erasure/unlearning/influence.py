@@ -22,8 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 from erasure.domain.errors import RetrainNeeded
 from erasure.domain.values import Scalar
 from erasure.unlearning import people as roster
-from erasure.unlearning.certified import CertifiedLogistic, Floats, Loss
+from erasure.unlearning.certified import CertifiedLogistic, Floats
 from erasure.unlearning.guarantee import Certificate, Guarantee, Way
+from erasure.unlearning.logloss import Loss
 
 METHOD = "influence step"
 MEASURE = "gradient on the remaining rows after the step, as a share of that before"
@@ -56,24 +57,20 @@ class InfluenceLogistic(CertifiedLogistic):
         """As ``CertifiedLogistic``. Raises RetrainNeeded where the step leads away from a model of
         the remaining rows; then nothing has changed."""
         check_is_fitted(self)
-        names = roster.wanted(self.roster_, person_keys, key)
         features, target = roster.rows_of(X, y, self.n_features_in_)
-        left = {name: seal for name, seal in self.roster_.items() if name not in names}
-        given = roster.pseudonyms(people, len(features), key)
-        roster.require_same(left, roster.counted(given))
+        left = self._remaining(person_keys, people, len(features), key)
         loss = Loss(features, self._second(target), self.C)
         held = self._held()
         # at the optimum of all rows, the gradient of those that go is minus that of the others
         found = held - self.direction * loss.step(held, loss.gradient(held))
-        rows = sum(int(self.roster_[name]) for name in names)
-        certificate = self._shrunk(loss, held, found, people=len(names), rows=rows)
+        certificate = self._shrunk(loss, held, found, people=len(left.gone), rows=left.gone_rows)
         if not certificate.holds:
             raise RetrainNeeded(
                 f"the step leads away from a model of the remaining rows: its gradient is "
                 f"{certificate.bound:.3g} of what it was; train again"
             )
         self._keep(found, 1)
-        self.roster_ = left
+        self.roster_, self.tally_ = left.roster, left.tally
         return certificate
 
     def certify(self, X: Any, y: Any) -> Certificate:

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from erasure.domain import merkle
 from erasure.domain.errors import EvidenceError, UsageError
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, canonical, hashed
 from erasure.unlearning.keyed import keyed
 
 FORMAT = 1
@@ -87,7 +87,7 @@ class Recorder:
         return self.artifact_digest
 
     def _learn(self, person: Any) -> bytes:
-        text = canonical(person, self._kind or None).encode(errors="surrogatepass")
+        text = hashed(person, self._kind or None).encode(errors="surrogatepass")
         name = self._digest(text)
         self._known[person] = name
         return name
@@ -302,7 +302,7 @@ def texts(people: Iterable[Scalar], kind: str = "") -> list[bytes]:
     """What is hashed of each person: the same for every model, so that whoever asks many models
     makes it once, for :func:`hashes_of`."""
     told = kind or None
-    return [canonical(p, told).encode(errors="surrogatepass") for p in people]
+    return [hashed(p, told).encode(errors="surrogatepass") for p in people]
 
 
 def hashes_of(named: Sequence[bytes], key: bytes) -> NDArray[Any]:

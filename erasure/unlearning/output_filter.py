@@ -9,8 +9,8 @@ This is suppression, not erasure: the model still knows them. The file holds key
 question raises, so that no filter goes on for ever as if it were an erasure.
 
 A person is known by the key that the model's manifests know them by. In texts whole words are
-compared, whatever their case, encoding and punctuation, and numbers whatever stands between their
-digits; what is written otherwise (a nickname, a typing error) is not recognised.
+compared, whatever their case, accents, encoding and punctuation, and numbers whatever stands
+between their digits; what is written otherwise (a nickname, a typing error) is not recognised.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from erasure.domain.errors import EvidenceError, UsageError
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, hashed
 from erasure.unlearning.keyed import keyed
 
-FORMAT = 1
+FORMAT = 2
 SHORTEST = 7  # digits: a shorter number is many people's
 _WORD = re.compile(r"[^\W_]+")
 _GROUP = re.compile(r"\d+")
@@ -77,7 +77,7 @@ class OutputFilter:
         """Whether the person waits to be forgotten. Raises UsageError once the filter has
         ended."""
         self._require(now)
-        text = canonical(person, kind or None).encode(errors="surrogatepass")
+        text = hashed(person, kind or None).encode(errors="surrogatepass")
         return keyed(self._key)(text).hex() in self._people
 
     def names(self, text: str, *, now: datetime | None = None) -> bool:
@@ -133,7 +133,8 @@ def _parts(text: str, lengths: Collection[int]) -> Iterator[bytes]:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return _WORD.findall("".join(c for c in apart if not unicodedata.combining(c)))
 
 
 def _digits(text: str) -> str:

@@ -9,8 +9,10 @@ the roster tells nothing to who has the model alone. A person's entry goes when 
 from __future__ import annotations
 
 import hmac
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from erasure.domain.errors import NothingLeft, RowsDiffer, UnknownPerson, UsageError
 from erasure.domain.values import Scalar, canonical
+from erasure.unlearning import tally
 from erasure.unlearning.keyed import keyed
 
 Floats = NDArray[np.float64]
@@ -51,7 +54,10 @@ def pseudonyms(people: Sequence[Any] | NDArray[Any], rows: int, key: bytes | Non
     plain = people.tolist() if isinstance(people, np.ndarray) else list(people)
     if len(plain) != rows:
         raise UsageError(f"{rows} rows and {len(plain)} people; give one person a row")
-    if len(set(map(type, plain))) > 1:
+    if (kinds := set(map(type, plain))) == {int}:  # nearly all keys are, and need no further look
+        known = {person: digest(b"%d" % person).hex() for person in set(plain)}
+        return [known[person] for person in plain]
+    if len(kinds) > 1:
         # 1, 1.0 and True are one key of a dict and need not be one person
         plain = [(type(person), person) for person in plain]
         by_type = {each: pseudonym(each[1], digest) for each in set(plain)}
@@ -66,12 +72,26 @@ def rows_of(X: Any, y: Any, width: int, *, nan: bool = False) -> tuple[Floats, N
 
     scikit-learn's own checks take ten times as long as the removal of one person.
     """
+    features, target = shaped(X, y, width)
+    require_numbers(features, nan=nan)
+    return features, target
+
+
+def shaped(X: Any, y: Any, width: int) -> tuple[Floats, NDArray[Any]]:
+    """:func:`rows_of` without a look at the values."""
     features, target = np.asarray(X, dtype=np.float64), np.asarray(y)
     if features.ndim != 2 or features.shape[1] != width or target.shape != features.shape[:1]:
         raise UsageError(f"rows must be (n, {width}) with n targets, as in the training")
-    if not np.isfinite(features).all() and (not nan or np.isinf(features).any()):
-        raise UsageError("the rows hold NaN or infinite values; the training had none")
     return features, target
+
+
+def require_numbers(features: Floats, *, nan: bool = False) -> None:
+    """Raises UsageError for infinite values, and for NaN unless it is allowed."""
+    # a finite sum of squares says the same of every value, in half the time
+    if not math.isfinite(np.vdot(features, features)) and not (
+        np.isfinite(features).all() or (nan and not np.isinf(features).any())
+    ):
+        raise UsageError("the rows hold NaN or infinite values; the training had none")
 
 
 def table_of(features: Floats, target: NDArray[Any], *, labels: bool) -> Floats:
@@ -124,8 +144,7 @@ def row_counts(people: Sequence[Any] | NDArray[Any], rows: int, key: bytes | Non
     numbers or texts."""
     if not isinstance(people, np.ndarray) or people.dtype.kind not in "iuUS":
         return counted(pseudonyms(people, rows, key))
-    if len(people) != rows:
-        raise UsageError(f"{rows} rows and {len(people)} people; give one person a row")
+    _require_one_each(people, rows)
     different, counts = _different(people)
     names = pseudonyms(different, len(different), key)
     if len(set(names)) < len(names):
@@ -133,13 +152,26 @@ def row_counts(people: Sequence[Any] | NDArray[Any], rows: int, key: bytes | Non
     return dict(zip(names, map(str, counts.tolist()), strict=True))
 
 
+def tallied(people: Sequence[Any] | NDArray[Any], rows: int, key: bytes | None) -> str:
+    """:func:`tally.of` them; none where they are not an array of whole numbers."""
+    if not key or not isinstance(people, np.ndarray) or people.dtype.kind not in "iu":
+        return tally.NONE
+    _require_one_each(people, rows)
+    return tally.of(*_different(people), key)
+
+
+def _require_one_each(people: NDArray[Any], rows: int) -> None:
+    if len(people) != rows:
+        raise UsageError(f"{rows} rows and {len(people)} people; give one person a row")
+
+
 def _different(people: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Each once, and how often; numbers that lie close together without sorting them."""
     if people.dtype.kind in "iu" and len(people):
         low = people.min()
         if int(people.max()) - int(low) < len(people):
-            wide = people if people.dtype.kind == "u" else people.astype(np.int64)
-            counts = np.bincount((wide - wide.min()).astype(np.intp))
+            # what wraps around in 64 bits comes back by the difference
+            counts = np.bincount(np.subtract(people, low, dtype=np.int64, casting="unsafe"))
             found = np.flatnonzero(counts)
             return found.astype(people.dtype) + low, counts[found]
     return np.unique(people, return_counts=True)
@@ -172,6 +204,48 @@ def wanted(roster: Mapping[str, str], people: Iterable[Scalar], key: bytes | Non
     if len(names) == len(roster):
         raise NothingLeft("nobody would be left in this model; retire it")
     return names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remaining:
+    """Who goes, by keyed hash, with how many rows; and whom the model knows without them."""
+
+    gone: frozenset[str]
+    gone_rows: int
+    roster: Roster
+    tally: str
+
+
+def remaining(
+    roster: Mapping[str, str],
+    held: str,
+    person_keys: Iterable[Scalar],
+    people: Sequence[Any] | NDArray[Any],
+    rows: int,
+    key: bytes,
+) -> Remaining:
+    """Of a roster of row counts with the tally ``held``, where the rows of ``people`` (rows,) are
+    all that remain when ``person_keys`` go. Everybody is hashed only where the tally does not
+    show that they are the same. Raises as :func:`wanted` and :func:`require_same`."""
+    asked = person_keys if isinstance(person_keys, str | bytes) else list(person_keys)
+    gone = wanted(roster, asked, key)
+    left = dict(roster)
+    gone_rows = sum(int(left.pop(name)) for name in gone)
+    given = tallied(people, rows, key)
+    if given == tally.NONE or given != _tally_without(roster, held, asked, key):
+        require_same(left, row_counts(people, rows, key))
+    return Remaining(gone=frozenset(gone), gone_rows=gone_rows, roster=left, tally=given)
+
+
+def _tally_without(roster: Mapping[str, str], held: str, asked: Iterable[Any], key: bytes) -> str:
+    """The tally without who goes; none where one of them is not named by a whole number."""
+    digest, rows = keyed(key), {}
+    for person in asked:
+        if not isinstance(person, int | np.integer):
+            return tally.NONE
+        number = int(person)
+        rows[number] = int(roster[pseudonym(number, digest)])
+    return tally.less(held, rows, key)
 
 
 def require_same(expected: Mapping[str, str], given: Mapping[str, str]) -> None:

@@ -27,8 +27,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from erasure.domain.values import Scalar
 from erasure.unlearning import people as roster
-from erasure.unlearning.certified import CertifiedLogistic, Loss
+from erasure.unlearning.certified import CertifiedLogistic
 from erasure.unlearning.guarantee import Certificate, Guarantee, Way
+from erasure.unlearning.logloss import Found, Loss
 
 METHOD = "(ε,δ) removal"
 MEASURE = "ε spent by all removals since training"
@@ -85,7 +86,7 @@ class RemovalLogistic(CertifiedLogistic):
         check_is_fitted(self)
         features, target = roster.rows_of(X, y, self.n_features_in_)
         loss = self._loss(features, self._second(target), key)
-        return self._spending(loss, self._held(), ())
+        return self._spending(loss, self._at(loss, self._held()), ())
 
     def _loss(self, features: Floats, second: NDArray[np.bool_], key: bytes | None) -> Loss:
         seed = sha256(b"removal:%d:%b" % (self.random_state, key or b"")).digest()
@@ -93,25 +94,30 @@ class RemovalLogistic(CertifiedLogistic):
         tilt = draw.normal(scale=self.sigma, size=features.shape[1] + 1)
         return Loss(features, second, self.C, tilt)
 
-    def _moved(self, loss: Loss) -> tuple[Floats, int]:
+    def _moved(self, loss: Loss) -> Found:
+        roster.require_numbers(loss.features)
         held = self._held()
-        return held - loss.step(held, loss.gradient(held)), 1
+        return self._at(loss, held - loss.step(held, loss.gradient(held)), 1)
+
+    def _at(self, loss: Loss, w: Floats, steps: int = 0) -> Found:
+        slope = float(np.linalg.norm(loss.gradient(w)))
+        return Found(w=w, steps=steps, gradient=slope, bound=slope)
 
     def _certificate(
-        self, loss: Loss, found: Floats, *, people: int = 0, rows: int = 0, steps: int = 0
+        self, loss: Loss, found: Found, *, people: int = 0, rows: int = 0
     ) -> Certificate:
         return self._spending(loss, found, self.ledger_, people=people, rows=rows)
 
     def _spending(
         self,
         loss: Loss,
-        found: Floats,
+        found: Found,
         before: Sequence[float],
         *,
         people: int = 0,
         rows: int = 0,
     ) -> Certificate:
-        slope = float(np.linalg.norm(loss.gradient(found)))
+        slope = found.gradient
         spent = math.sqrt(2.0 * math.log(1.5 / self.delta)) * slope / self.sigma
         return Certificate(
             method=METHOD,

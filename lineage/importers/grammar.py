@@ -89,7 +89,7 @@ STORE_OPTIONS: Mapping[str, Mapping[str, Check]] = {
         "format": text,
     },
     "model_registry": {"tracking": text},
-    "mlflow": {"caches": list_of(text)},
+    "mlflow": {"artifacts": text, "caches": list_of(text)},
     "http": {"protocol": one_of("webhook", "opendsr"), "secret": text},
     "manual": {
         "webhook": text,

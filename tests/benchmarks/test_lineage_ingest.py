@@ -31,7 +31,7 @@ from tests.servers import postgresql_server
 pytestmark = [pytest.mark.benchmark, pytest.mark.postgres, pytest.mark.shared]
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = int(os.environ.get("BENCHMARK_SECONDS", "10"))
+SECONDS = int(os.environ.get("BENCHMARK_SECONDS", "2"))
 CLIENTS = int(os.environ.get("BENCHMARK_CLIENTS", "8"))
 RATE = 300
 # The server that Django itself threads, in a process of its own; it writes head and body of an

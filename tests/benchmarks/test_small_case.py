@@ -20,7 +20,7 @@ from erasure.models import Certificate, ErasureRequest
 from lineage import catalog
 from lineage.importers import fideslang
 from tests.flow.cast import APPROVER, OFFICER
-from tests.scenarios.test_statements import CATALOGUE, SCHEMA
+from tests.scenarios.three_tables import CATALOGUE, SCHEMA
 from tests.stores.postgresql import scratch_database
 
 pytestmark = [

@@ -78,6 +78,17 @@ EDGES = [
 ]
 
 
+def test_two_people_whose_mailboxes_only_folding_makes_one_are_looked_for_by_both() -> None:
+    rows: Rows = {"customer": [{"id": 1, "email": "info@straße.example"},
+                         {"id": 2, "email": "info@strasse.example"}]}  # fmt: skip
+    found = resolve(rows, [], {"ann": "Info@Straße.example", "bob": "info@strasse.example"})
+    whose = {values: row.owners for values, row in found.rows["customer"].items()}
+    assert {values[0]: set(owners) for values, owners in whose.items()} == {
+        "1": {"ann"},
+        "2": {"bob"},
+    }
+
+
 def keys(findings: Findings, name: str) -> set[str]:
     return {text[0] for text in findings.rows.get(name, {})}
 

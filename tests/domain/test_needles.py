@@ -125,6 +125,34 @@ def test_a_needle_inside_a_word_or_torn_apart_is_not_found(text: str) -> None:
     assert matcher("Anna Lee").found_in(text) == set()
 
 
+@pytest.mark.parametrize(
+    ("needle", "text"),
+    [
+        ("anna@example.com", "GET /reset?email=anna%40example.com HTTP/1.1"),
+        ("anna+shop@example.com", "GET /?to=anna%2Bshop@example.com&x=1"),
+        ("Anna Lee", "/search?q=%22Anna%20Lee%22"),
+        ("Anna Lee", "name=anna+lee&next=%2F"),
+        ("+49 30 1234", "tel=%2B49+30+1234"),
+        ("4930123456", "tel=%2B4930123456"),
+        ("Jürg Müller", "?name=J%C3%BCrg%20M%c3%bcller"),
+        ("Jürg Müller", "<td>J&uuml;rg M&uuml;ller</td>"),
+        ("Jürg Müller", "J&#252;rg M&#252;ller"),
+        ("Sean O'Hara", "Sean O&#x27;Hara, Sean O&#39;Hara"),
+        ("Lee & Sons", "<b>Lee &amp; Sons</b>"),
+    ],
+)
+def test_a_needle_is_found_and_redacted_as_urls_and_pages_write_it(needle: str, text: str) -> None:
+    assert matcher(needle).found_in(text) == {0}
+    redacted = matcher(needle).redact(text)
+    assert REDACTED in redacted
+    assert matcher(needle).found_in(redacted) == set()
+
+
+def test_a_part_of_a_mailbox_is_no_name() -> None:
+    assert matcher("Anna Lee").found_in("anna+lee@example.com") == set()
+    assert matcher("Anna Lee").redact("?a=anna+lee@example.com") == "?a=anna+lee@example.com"
+
+
 def test_a_composed_letter_equals_its_parts() -> None:
     assert matcher("Luís Gonçalves").found_in("Lui\u0301s Gonc\u0327alves") == {0}
 

@@ -37,3 +37,13 @@ def test_retained_rows_make_it_partly_granted_and_none_do_not() -> None:
 
 def test_shared_values_do_not_stand_in_the_way() -> None:
     assert outcome(DELETED, verdicts=("shared", "retained")) == "completed"
+
+
+def test_what_an_earlier_case_has_left_is_not_all_erased() -> None:
+    found = outcome_of([DELETED], (), verifiable=True, rescan_due=False, left_before=True)
+    assert found == (
+        "partly_granted",
+        "erased, except what an earlier case keeps until its own day",
+    )
+    copies = outcome_of([COPY], (), verifiable=True, rescan_due=False, left_before=True)
+    assert copies[0] == "awaiting_copies"

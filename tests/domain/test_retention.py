@@ -22,6 +22,15 @@ from erasure.domain.retention import parse_until
         ("issued + 4y", "2024-02-29", date(2028, 2, 29)),
         ("issued + 1y", "2024-02-29", date(2025, 2, 28)),
         ("issued + 1y", None, None),
+        ("issued + 1y", 20150630, date(2016, 6, 30)),
+        ("issued + 1y", "2015-06-30T10:00:00.123Z", date(2016, 6, 30)),
+        ("issued + 1y", "30/Jun/2015:13:55:36 +0000", date(2016, 6, 30)),
+        # Seconds since 1970 are no day of the year 1500, nor is a week, nor what begins like one.
+        ("issued + 1y", 1500112233, None),
+        ("issued + 1y", "2015-W01-1", None),
+        ("issued + 1y", "2015-06-301", None),
+        ("issued + 1y", "2015-02-30", None),
+        ("issued + 1y", "30/Foo/2015:13:55:36 +0000", None),
     ],
 )
 def test_the_last_day_of_keeping(until: str, value: object, ends: date | None) -> None:

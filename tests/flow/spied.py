@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from erasure.domain.values import Value
-from erasure.stores.base import Found, Image, Keeper, Receipt, Secrets, Selector, Work
+from erasure.stores.base import Found, Image, Keeper, Purged, Receipt, Secrets, Selector, Work
+from erasure.stores.files import FilesStore
+from erasure.stores.logs import LogsStore
 from erasure.stores.memory import MemoryStore
 from erasure.stores.sql import SqlStore
+from lineage.graph import Dataset
 
 
 class Spied:
@@ -45,6 +48,11 @@ class Spied:
         super().restore(images)  # type: ignore[misc]
         self._asked("restored")
 
+    def purge(self, datasets: Sequence[Dataset]) -> Purged:
+        self._asked("purge")
+        purged: Purged = super().purge(datasets)  # type: ignore[misc]
+        return purged
+
     def scan(self, declared: Any, needles: Any) -> Iterator[Any]:
         self._asked("scan")
         yield from super().scan(declared, needles)  # type: ignore[misc]
@@ -68,6 +76,22 @@ class SpiedSql(Spied, SqlStore):
         return blocks
 
 
+class SpiedFiles(Spied, FilesStore):
+    """Files, watched."""
+
+    kind = "spied_files"
+
+    def dated(self, *asked: Any) -> Any:
+        self._asked("dated")
+        return super().dated(*asked)
+
+
+class SpiedLogs(Spied, LogsStore):
+    """Logs, watched."""
+
+    kind = "spied_logs"
+
+
 class Forgetful(SpiedMemory):
     """A store that cannot put anything back."""
 
@@ -78,5 +102,7 @@ class Forgetful(SpiedMemory):
 KINDS = {
     "spied_memory": "tests.flow.spied:SpiedMemory",
     "spied_sql": "tests.flow.spied:SpiedSql",
+    "spied_files": "tests.flow.spied:SpiedFiles",
+    "spied_logs": "tests.flow.spied:SpiedLogs",
     "forgetful": "tests.flow.spied:Forgetful",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,13 +10,17 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from erasure.advance import finish_keys
+from erasure.advance import due_jobs, finish_keys, perform
 from erasure.domain.errors import Denied, KeyDestroyed, UsageError, WrongState
+from erasure.evidence.audit import audit_ledger
+from erasure.evidence.signing import pinned_keys
 from erasure.flow import complain, decide, digest, disclose, end_records, extend, letters
 from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Letter, Reasoning
 from erasure.runs import complaints, dues, records
+from erasure.runs import letters as run_letters
 from tests.flow.cast import DPO, OFFICER, SUBJECT, MemoryShop
 from tests.flow.deeds import planned
+from tests.flow.inbox import Inbox, free_port, mail_through, serving
 from tests.flow.test_roles import everything
 
 pytestmark = pytest.mark.usefixtures("memory_shop")
@@ -152,7 +157,7 @@ def test_a_complaint_about_no_case_is_recorded_too(memory_shop: MemoryShop) -> N
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
-def test_a_complaint_about_no_case_is_answered_by_a_letter_that_is_sent_by_hand(
+def test_the_letters_about_a_complaint_of_no_case_read_as_they_should(
     memory_shop: MemoryShop, language: str
 ) -> None:
     complaint = complain.open_complaint(because=WORDS, law="uk", by=OFFICER)
@@ -173,7 +178,111 @@ def test_a_complaint_about_no_case_is_answered_by_a_letter_that_is_sent_by_hand(
     complain.answer_complaint(complaint, verdict="upheld", because="we will", by=OFFICER)
     answer = complain.write_letter(complaint, code="complaint_answer", **how)
     assert "we will" in answer.text
+    # Nobody has asked for anything there, so nothing was "handled".
+    for said in ("your request", "Ihren Antrag", "votre demande", "su solicitud", "your case"):
+        assert said not in receipt.text + answer.text
     assert LedgerLeaf.objects.filter(kind="letter_previewed").count() == 2
+
+
+def about_nothing(**more: Any) -> Complaint:
+    return complain.open_complaint(because=WORDS, law="uk", by=OFFICER, **more)
+
+
+def drafted_about(complaint: Complaint, code: str = "complaint_receipt", **more: Any) -> Letter:
+    given: dict[str, Any] = {"language": "en", "blocks": {}, "to": SUBJECT, "by": OFFICER}
+    return letters.draft_about(complaint, code=code, **{**given, **more})
+
+
+def test_a_letter_about_no_case_goes_through_the_mail_server_and_confirms_the_receipt(
+    inbox: Inbox,
+) -> None:
+    complaint = about_nothing()
+    with pytest.raises(UsageError, match="to: no address is known"):
+        drafted_about(complaint, to=None)
+    letter = letters.send_letter(drafted_about(complaint), by=OFFICER)
+    complaint.refresh_from_db()
+    assert (letter.state, complaint.state) == ("sent", "acknowledged")
+    assert complaint.acknowledged_at == letter.sent_at
+    ((to, text),) = inbox.mails
+    assert to == [SUBJECT]
+    assert hashlib.sha256(inbox.raw[0]).hexdigest() == letter.sha256
+    assert f"Message-ID: <letter.{letter.id}@" in text
+    leaf = LedgerLeaf.objects.get(kind="letter").payload
+    assert str(complaint.pk) in leaf
+    assert letter.sha256 in leaf
+    complain.answer_complaint(complaint, verdict="upheld", because="we will", by=OFFICER)
+    # The answer goes where the confirmation went.
+    letters.send_letter(drafted_about(complaint, "complaint_answer", to=None), by=OFFICER)
+    assert inbox.mails[1][0] == [SUBJECT]
+    assert "we will" in inbox.mails[1][1]
+    kept = str([everything(), *LedgerLeaf.objects.values_list("payload")])
+    for private in (SUBJECT, "we will", "We look into"):
+        assert private not in kept
+    assert list(audit_ledger(pinned_keys())) == []
+
+
+def test_a_crash_or_a_mail_server_that_is_away_loses_no_letter_about_no_case(
+    settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    mail_through(settings, port)
+    letter = letters.send_letter(drafted_about(about_nothing()), by=OFFICER)
+    assert letter.state == "sending"
+    assert "cannot be reached" in letter.error
+    Letter.objects.update(again_at=timezone.now())
+    with serving(port, Inbox()) as inbox:
+        for job in list(due_jobs()):
+            perform(job)
+    letter.refresh_from_db()
+    assert (letter.state, len(inbox.mails)) == ("sent", 1)
+    assert hashlib.sha256(inbox.raw[0]).hexdigest() == letter.sha256
+    assert Complaint.objects.get().state == "acknowledged"
+
+
+def test_the_copies_end_with_the_record_of_the_complaint(
+    inbox: Inbox, settings: LazySettings
+) -> None:
+    complaint = about_nothing()
+    letter = letters.send_letter(drafted_about(complaint), by=OFFICER)
+    other = drafted_about(about_nothing(), to="")
+    complain.withdraw_complaint(Complaint.objects.get(pk=complaint.pk), by=OFFICER)
+    finish_keys()
+    assert disclose.read_letter(letter, by=OFFICER)[0] == SUBJECT
+    long_ago = timezone.now() - timedelta(days=31 * settings.LETHE_RECORD_MONTHS)
+    Complaint.objects.filter(pk=complaint.pk).update(closed_at=long_ago)
+    finish_keys()
+    assert list(Letter.objects.all()) == [other]
+    with pytest.raises(KeyDestroyed):
+        run_letters.read(letter)
+    before = everything()
+    Complaint.objects.filter(pk=complaint.pk).update(state="received")
+    with pytest.raises(UsageError, match="has ended and takes no letter"):
+        drafted_about(Complaint.objects.get(pk=complaint.pk))
+    Complaint.objects.filter(pk=complaint.pk).update(state="withdrawn")
+    assert everything() == before
+
+
+def test_a_letter_about_no_case_that_went_on_meanwhile_is_not_sent(inbox: Inbox) -> None:
+    complaint = about_nothing()
+    letter = drafted_about(complaint)
+    complain.acknowledge_complaint(complaint, by=OFFICER)
+    before = everything()
+    with pytest.raises(UsageError, match="moved on"):
+        letters.send_letter(letter, by=OFFICER)
+    with pytest.raises(UsageError, match="moved on"):
+        letters.mark_sent_by_hand(letter, by=OFFICER)
+    for wrong, field in (({"to": "a@b.c, d@e.f"}, "to:"), ({"code": "complaint_answer"}, "code:")):
+        with pytest.raises(UsageError, match=field):
+            drafted_about(complaint, **wrong)
+    with pytest.raises(Denied):
+        drafted_about(complaint, by=DPO)
+    of_a_case = complained()
+    now = everything()
+    with pytest.raises(UsageError, match="about a case"):
+        drafted_about(of_a_case)
+    assert everything() == now
+    assert inbox.mails == []
+    assert len(before) == len(now)
 
 
 # letters

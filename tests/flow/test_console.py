@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.management.console import USAGE
 from erasure.models import DataKey, ErasureRequest, Plan
 from tests.flow.beside import LABELS, PARCELS, WATCH, add_parcels, add_trigger, beside
@@ -69,6 +70,52 @@ def test_a_plan_is_shown_with_how_it_would_be_done_in_80_columns(sqlite_shop: Sq
         assert part in flat, part
     assert not [value for value in SECRETS if value.casefold() in shown.casefold()]
     assert untouched()
+
+
+@pytest.mark.parametrize(
+    "fault", [StoreUnreachable("shop_db", "no connection"), KeyboardInterrupt()]
+)
+def test_a_look_that_cannot_be_finished_leaves_no_case_behind(
+    sqlite_shop: SqliteShop, fault: BaseException
+) -> None:
+    def fails() -> None:
+        raise fault
+
+    Spied.before[("shop_db", "find")] = fails
+    with pytest.raises((CommandError, KeyboardInterrupt)):
+        erase("--dry-run")
+    assert untouched()
+    assert set(ErasureRequest.objects.values_list("state", flat=True)) == {"withdrawn"}
+    Spied.before.clear()
+    assert "What would be done" in erase("--dry-run")
+
+
+def test_an_order_that_cannot_be_planned_now_is_not_lost(sqlite_shop: SqliteShop) -> None:
+    def fails() -> None:
+        raise StoreUnreachable("shop_db", "no connection")
+
+    Spied.before[("shop_db", "find")] = fails
+    with pytest.raises(CommandError):
+        erase("--yes")
+    assert ErasureRequest.objects.get().state == "identified"
+    with pytest.raises(CommandError):
+        erase("--yes", "--dry-run")  # a look at an open case never ends it
+    assert ErasureRequest.objects.get().state == "identified"
+
+
+def test_a_blocked_case_says_how_to_go_on_and_names_its_certificate_once(
+    sqlite_shop: SqliteShop,
+) -> None:
+    def fails() -> None:
+        raise StoreError("shop_db", "the disk is full")
+
+    Spied.before[("shop_db", "act")] = fails
+    out = StringIO()
+    with pytest.raises(CommandError, match="then give the same command again"):
+        call_command("erase", WHO, "--yes", stdout=out, stderr=StringIO())
+    case = ErasureRequest.objects.get()
+    assert f"Request {case.id}: blocked\n" in out.getvalue()
+    assert out.getvalue().count("certificate:") == 1
 
 
 def test_the_json_of_a_plan_carries_how_and_what_it_sets_off(sqlite_shop: SqliteShop) -> None:

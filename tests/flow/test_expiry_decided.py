@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import LazySettings
+from django.db.models import F
 from django.utils import timezone
 
 from erasure.domain.errors import Denied, StalePlan, StoreError, UsageError, WrongState
@@ -13,6 +15,8 @@ from erasure.models import Expiry, RetentionLook, StandingApproval
 from tests.flow.aging import OLD, RULE, aging, approve, catalogue, orders, plan, sweep
 from tests.flow.cast import APPROVER, AUDITOR, CONSOLE, OFFICER, OLGA, SqliteShop
 from tests.flow.spied import Spied
+
+ORDER = {"customer_id": 1, "wish": None}
 
 
 @pytest.fixture
@@ -90,6 +94,50 @@ def test_a_standing_approval_covers_no_other_steps_and_no_more_rows(aged: Sqlite
     aged.describe(catalogue(RULE.replace("3y", "2y")))
     aged.execute("shop_db", "delete from orders where id > 2")
     assert plan().state == "planned"  # another rule
+
+
+def test_one_plan_follows_the_other_until_the_rows_of_the_day_are_spent(
+    aged: SqliteShop, monkeypatch: pytest.MonkeyPatch, settings: LazySettings
+) -> None:
+    for number in range(4, 10):
+        aged.insert("orders", {**ORDER, "id": number, "placed_on": OLD})
+    monkeypatch.setattr(expire, "AT_ONCE", 2)
+    settings.LETHE_RETENTION_ROWS = 5
+    made = plan()
+    look = RetentionLook.objects.get(dataset="shop.orders")
+    assert (made.rows, look.more) == (2, 6)
+    dispose.approve_standing(made, digest=made.digest, most_rows=5, because="x", by=APPROVER)
+    sweep()
+    look.refresh_from_db()
+    # Two plans are covered; with the third there would be more in a day than was approved.
+    assert list(Expiry.objects.order_by("made_at").values_list("state", flat=True)) == [
+        "completed",
+        "completed",
+        "planned",
+    ]
+    assert (len(orders(aged)), look.more) == (5, 2)
+    third = Expiry.objects.get(state="planned")
+    approve(third)
+    sweep()
+    look.refresh_from_db()
+    # The day's rows are spent: what is left is told, and waits.
+    assert not Expiry.objects.filter(state__in=expire.OPEN).exists()
+    assert (len(orders(aged)), look.more, look.again) == (3, 2, False)
+    Expiry.objects.update(closed_at=F("closed_at") - timedelta(days=1))
+    RetentionLook.objects.update(on=timezone.localdate() - timedelta(days=1))
+    sweep()
+    look.refresh_from_db()
+    assert (orders(aged), look.more) == ([2], 0)
+
+
+def test_rows_without_a_date_are_told_and_left(aged: SqliteShop) -> None:
+    for number, day in ((4, None), (5, "soon"), (6, "1500112233")):
+        aged.insert("orders", {**ORDER, "id": number, "placed_on": day})
+    made = approve(plan())
+    reason = "no date in placed_on, or none that can be read: left alone"
+    assert made.left == [{"dataset": "shop.orders", "rows": 3, "reason": reason}]
+    sweep()
+    assert orders(aged) == [2, 4, 5, 6]
 
 
 def test_declined_rows_are_left_until_the_day_that_was_said(aged: SqliteShop) -> None:

@@ -18,8 +18,8 @@ from django.utils import timezone
 from erasure import vault
 from erasure.advance import Job, due_jobs, finish_keys, give_up, perform
 from erasure.domain.errors import Denied, KeyDestroyed, StoreError, UsageError, WrongState
-from erasure.flow import decide, export
-from erasure.models import DataKey, ErasureRequest, Export, LedgerLeaf
+from erasure.flow import decide, execute, export
+from erasure.models import DataKey, ErasureRequest, Export, LedgerLeaf, Run
 from erasure.runs import archive, gathering
 from lineage import catalog
 from lineage.importers import fideslang
@@ -160,6 +160,16 @@ def test_others_approved_with_the_same_plan_do_not_take_it_along(memory_shop: Me
     waiting.refresh_from_db()
     assert (waiting.state, going.state) == ("approved", "partly_granted")
     assert memory_shop.row("customer", ANN)["name"] == "Ann Archer"  # type: ignore[index]
+
+
+def test_a_copy_that_is_ordered_when_a_run_is_about_to_begin_comes_first() -> None:
+    request = planned(SUBJECT)
+    ready(request)
+    decide.approve_plan(request, digest=request.plans.get().digest, by=APPROVER)
+    assert execute.start_run(request) is None
+    assert not Run.objects.exists()
+    request.refresh_from_db()
+    assert request.state == "approved"
 
 
 def test_a_window_that_has_passed_destroys_it_and_the_erasure_goes_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,10 +15,18 @@ from django.utils import timezone
 from erasure import vault
 from erasure.advance import finish_keys
 from erasure.domain.errors import KeyDestroyed
+from erasure.domain.steps import Ghost
 from erasure.flow import decide, planning
 from erasure.inline import replay
-from erasure.models import Certificate, DataKey, ErasureRequest, LedgerLeaf, SuppressionEntry
-from erasure.runs import case
+from erasure.models import (
+    Certificate,
+    DataKey,
+    ErasureRequest,
+    LedgerLeaf,
+    Run,
+    SuppressionEntry,
+)
+from erasure.runs import case, journal, seeds
 from tests.flow.cast import (
     ANN,
     APPROVER,
@@ -32,7 +41,7 @@ from tests.flow.cast import (
     Shop,
     SqliteShop,
 )
-from tests.flow.deeds import approved, identified, planned, work_off
+from tests.flow.deeds import approved, identified, planned, started, work_off
 
 LATER = timezone.now() + timedelta(days=3650)
 
@@ -78,6 +87,32 @@ def test_the_seed_of_a_run_goes_with_it(shop: Shop) -> None:
     assert run is not None
     assert bytes(run.sealed_seed) == b""
     assert not DataKey.objects.filter(owner=run.id, destroyed_at=None).exists()
+
+
+def test_only_a_run_that_makes_values_has_a_seed(shop: Shop) -> None:
+    run = started(approved(SUBJECT)).run
+    assert run is not None
+    steps = journal.run_steps(run)
+    deleting = next(s for s in steps if s.step.action == "delete" and s.step.via == "deep")
+    retaining = replace(deleting, step=replace(deleting.step, action="retain"))
+    plain, without = [deleting, retaining], Run(sealed_seed=b"")
+    assert seeds.new_seed(without.id, plain) == b""
+    assert not DataKey.objects.filter(owner=without.id).exists()
+    assert seeds.seed_of(without, plain) != seeds.seed_of(without, plain)
+    masking = replace(deleting.step, action="anonymize")
+    for making in (
+        masking,
+        replace(deleting.step, redact=("note",)),
+        replace(deleting.step, ghost=Ghost(dataset=deleting.step.dataset, field="id")),
+        replace(retaining.step, held=masking),
+        replace(retaining.step, held=replace(retaining.step, held=masking)),
+    ):
+        every = [*plain, replace(deleting, step=making)]
+        one = Run()
+        one.sealed_seed = seeds.new_seed(one.id, every)
+        assert seeds.seed_of(one, every) == seeds.seed_of(one, every)
+        with pytest.raises(KeyDestroyed):
+            seeds.seed_of(without, every)
 
 
 def nobody(shop: Shop) -> ErasureRequest:

@@ -39,7 +39,7 @@ def test_entries_of_a_transaction_are_written_at_its_end_in_their_order_and_sign
         ledger.record("d", {"text": "ü"})
         assert LedgerLeaf.objects.count() == 1
     written = [q["sql"] for q in asked if "ledger" in q["sql"] and "SELECT COUNT" not in q["sql"]]
-    assert len(written) == 3  # the tip is read, the leaves are inserted, the tip is moved
+    assert len(written) == 2  # the tip is moved on from where it was left, the leaves are inserted
     assert kinds() == ["first", "a", "b", "c", "d"]
 
 
@@ -62,6 +62,19 @@ def test_a_savepoint_that_is_rolled_back_takes_its_entries_along_and_no_others()
             ledger.record("kept", {})
         ledger.record("after", {})
     assert sorted(kinds()) == ["after", "before", "kept"]
+
+
+def test_a_tip_that_was_rolled_back_is_not_gone_on_from_even_when_another_is_as_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger.append("first", {})
+    with undone():
+        ledger.append("lost", {})
+        left = ledger._seen
+    ledger.append("second", {})  # somebody else's, for whoever still holds the one that was lost
+    monkeypatch.setattr(ledger, "_seen", left)
+    ledger.append("third", {})
+    assert kinds() == ["first", "second", "third"]
 
 
 def test_a_payload_that_cannot_be_written_is_refused_where_it_is_recorded() -> None:

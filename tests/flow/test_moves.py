@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import models
 from django.utils import timezone
 
@@ -12,13 +13,16 @@ from erasure.domain import states
 from erasure.domain.errors import WrongState
 from erasure.models import (
     Batch,
+    Call,
     Complaint,
     ErasureRequest,
     Event,
     Expiry,
+    Export,
     LedgerLeaf,
     Letter,
     ModelJob,
+    Notice,
     Plan,
     Run,
     StoreRun,
@@ -38,6 +42,8 @@ ENDS = {
     Letter: {"sent", "by_hand"},
     Complaint: {"answered", "withdrawn"},
     Expiry: {"completed", "stale", "declined"},
+    Export: {"destroyed"},
+    Call: {"sent", "blocked"},
 }
 FIRST = {
     ErasureRequest: "received",
@@ -49,6 +55,8 @@ FIRST = {
     Expiry: "planned",
     Letter: "drafted",
     Complaint: "received",
+    Export: "ordered",
+    Call: "queued",
 }
 
 
@@ -69,6 +77,8 @@ def made(model: type[models.Model]) -> Any:
         return Complaint.objects.create(
             request=case, law="uk", received_at=now, opened_at=now, verdict="upheld"
         )
+    if model in (Call, Export):
+        return sent_out(model, case)
     if model is ModelJob:
         return ModelJob.objects.create(store="s", dataset="d")
     run = Run.objects.create(sealed_seed=b"")
@@ -82,11 +92,28 @@ def made(model: type[models.Model]) -> Any:
     return model._default_manager.create(run=run, **own[model])
 
 
+def sent_out(model: Any, case: ErasureRequest) -> Any:
+    """What leaves the house."""
+    now = timezone.now()
+    if model is Export:
+        return Export.objects.create(request=case, ordered_by="x", ordered_at=now)
+    told = Notice.objects.create(request=case, dataset="courier.addresses")
+    return Call.objects.create(notice=told, kind="erasure", sha256="", made_at=now, due_at=now)
+
+
 def in_state(subject: Any, state: str) -> Any:
     """The same, put past ``move`` into a state."""
     type(subject)._default_manager.filter(pk=subject.pk).update(state=state)
     subject.refresh_from_db()
     return subject
+
+
+def test_every_table_of_states_is_tried_here() -> None:
+    having = {model for model in apps.get_models() if hasattr(model, "machine")}
+    assert having == ENDS.keys() == FIRST.keys()
+    tables = [t for n, t in vars(states).items() if n.isupper() and isinstance(t, dict)]
+    assert all(any(m.machine is table for m in having) for table in tables)
+    assert len(tables) == len(having)
 
 
 @pytest.mark.parametrize("model", ENDS, ids=lambda model: model.__name__)

@@ -177,9 +177,24 @@ def test_a_row_the_law_keeps_that_came_later_stops_the_store(sql_shop: SqliteSho
     before = sql_shop.everything()["shop_db.orders"]
     work_off(request)
     assert request.state == "blocked"
-    assert "shop_db.invoice: rows here would change with 'orders'" in request.blocked_because
+    assert request.blocked_because.startswith("shop_db.invoice: rows refer to what is to go")
     assert sql_shop.everything()["shop_db.orders"] == before
     assert len(sql_shop.rows("invoice")) == 2
+
+
+def test_rows_of_a_table_of_the_plan_go_along_with_nothing(sql_shop: SqliteShop) -> None:
+    """The neighbour's order was made out of the subject's; whose it is says the catalogue."""
+    made_from = "INTEGER REFERENCES orders (id) ON DELETE CASCADE"
+    sql_shop.execute("shop_db", f"ALTER TABLE orders ADD COLUMN made_from {made_from}")
+    plan = plan_of(request := planned(SUBJECT))
+    assert plan.findings == []
+    assert any(w.startswith("shop_db.orders: rows here go by a step") for w in plan.warnings)
+    decide.withdraw_request(request, by=OFFICER)
+    sql_shop.execute("shop_db", "UPDATE orders SET made_from = 1 WHERE id = 3")
+    before = sql_shop.everything()
+    with pytest.raises(UsageError, match=r"shop\.orders: 1 of its rows would go along"):
+        planning.make_plan(identified(("email", SUBJECT)), by=OFFICER)
+    assert sql_shop.everything() == before
 
 
 # --- after a restore -----------------------------------------------------------------------------

@@ -55,10 +55,10 @@ def nothing(changes: catalog.Changes) -> bool:
 
 def refused(text: str) -> str:
     """The message; nothing may have been written."""
-    before = selectors.catalogue_version()
+    before = selectors.snapshot().version
     with pytest.raises(CatalogueError) as caught:
         catalog.upsert(read(text))
-    assert selectors.catalogue_version() == before
+    assert selectors.snapshot().version == before
     return str(caught.value)
 
 
@@ -66,15 +66,15 @@ def test_importing_twice_changes_nothing() -> None:
     first = catalog.upsert(read(SHOP))
     assert "field shop.customer.email" in first.added
     assert "reference shop.invoice.customer_id → shop.customer.id" in first.added
-    version = selectors.catalogue_version()
+    version = selectors.snapshot().version
     assert nothing(catalog.upsert(read(SHOP)))
     assert nothing(catalog.upsert(read(SHOP), prune=True))
-    assert selectors.catalogue_version() == version
+    assert selectors.snapshot().version == version
 
 
 def test_what_differs_is_changed_and_named() -> None:
     catalog.upsert(read(SHOP))
-    version = selectors.catalogue_version()
+    version = selectors.snapshot().version
     text = SHOP.replace("identity: email", "identity: mailbox").replace(
         "{name: id, ", '{name: id, erasure: {personal: false, because: "x"}, '
     )
@@ -82,7 +82,7 @@ def test_what_differs_is_changed_and_named() -> None:
     assert changes.changed == ["field shop.customer.id", "field shop.customer.email"]
     assert (changes.added, changes.removed) == ([], [])
     assert selectors.identity_kinds() == ["mailbox"]
-    assert selectors.catalogue_version() != version
+    assert selectors.snapshot().version != version
 
 
 def test_what_a_file_no_longer_says_stays_until_it_is_pruned() -> None:
@@ -115,12 +115,12 @@ def test_a_reference_to_what_would_be_pruned_is_refused() -> None:
     catalog.upsert(read(SHOP))
     invoice = "      - name: invoice" + SHOP.partition("      - name: invoice")[2]
     text = SHOP.partition("      - name: customer")[0] + invoice.replace(", after: [customer]", "")
-    version = selectors.catalogue_version()
+    version = selectors.snapshot().version
     with pytest.raises(CatalogueError, match=r"reference to 'shop\.customer\.id'"):
         catalog.upsert(read(text), prune=True)
-    assert selectors.catalogue_version() == version
+    assert selectors.snapshot().version == version
     catalog.upsert(read(text))
-    assert selectors.catalogue_version() != version
+    assert selectors.snapshot().version != version
 
 
 def test_names_with_dots_are_found_by_what_is_there() -> None:
@@ -365,12 +365,12 @@ def test_any_catalogue_comes_back_as_it_was_and_an_import_twice_is_one(
         }
         assert set(selectors.references()) == {p.value for p in one.references}
         assert selectors.derivations() == [p.value for p in one.derivations]
-        version = selectors.catalogue_version()
+        version = selectors.snapshot().version
         backwards = replace(one, datasets=one.datasets[::-1], references=one.references[::-1])
         for again in (one, backwards):
             assert nothing(catalog.upsert(again))
             assert nothing(catalog.upsert(again, prune=True))
-        assert selectors.catalogue_version() == version
+        assert selectors.snapshot().version == version
         catalog.upsert(other)
         assert set(selectors.datasets()) == by_address.keys() | {
             p.value.address for p in other.datasets

@@ -105,7 +105,7 @@ def test_whatever_is_stored_is_learnt_from_without_an_error(events: list[Any]) -
     hearing.learn()
     assert StoredEvent.objects.count() == len(set(taken.digests))
     assert not StoredEvent.objects.exclude(error="").exists()
-    assert selectors.catalogue_version()
+    assert selectors.snapshot().version
 
 
 @pytest.mark.shared

@@ -251,11 +251,11 @@ def test_a_tag_makes_a_dataset_personal_that_nothing_leads_to() -> None:
 
 
 def test_the_version_changes_with_what_is_learnt_and_not_with_what_is_repeated() -> None:
-    before = selectors.catalogue_version()
+    before = selectors.snapshot().version
     events(run_event(inputs=[dataset("weather")], outputs=[dataset("forecast")]))
-    assert selectors.catalogue_version() == before
+    assert selectors.snapshot().version == before
     events(flow(dataset("mart"), CUSTOMER, ("who", "id", "IDENTITY")))
-    learnt = selectors.catalogue_version()
+    learnt = selectors.snapshot().version
     assert learnt != before
     events(flow(dataset("mart"), CUSTOMER, ("who", "id", "IDENTITY"), at="2026-11-21T10:00:00Z"))
-    assert selectors.catalogue_version() == learnt
+    assert selectors.snapshot().version == learnt

@@ -206,7 +206,8 @@ def test_a_view_in_the_catalogue_is_told_from_a_table_that_has_gone() -> None:
     assert finding.reason == "'customer' is a view; name the tables it reads from instead"
     schema = replace(CUSTOMER, schema="crm")
     (finding,) = found([schema], replace(inspection, views={"crm.customer": "materialized view"}))
-    assert "is a materialized view" in finding.reason
+    assert "is a materialized view; it is built anew" in finding.reason
+    assert "action: ignore" in finding.reason
     (finding,) = found([CUSTOMER], live())
     assert finding.reason == "'customer' is not in the store"
 
@@ -225,6 +226,22 @@ def test_a_materialised_view_that_nobody_classified_is_a_copy_that_nobody_decide
     made = [Derivation(upstream="k.customer", downstream="k.best")]
     (finding,) = found([CUSTOMER, declared], inspection, derivations=made)
     assert (finding.code, finding.place) == ("undecided-downstream", "k.best")
+
+
+def test_what_a_database_sends_to_subscribers_must_have_a_copy_somewhere() -> None:
+    published = replace(
+        live(CUSTOMER, INVOICE), published={"customer": ("feed",), "invoice": ("feed",)}
+    )
+    (told,) = found([CUSTOMER, INVOICE], published, [REFERENCE])
+    assert (told.code, told.place) == ("published", "k.customer")
+    assert "feed" in told.reason
+    derived = [Derivation(upstream="k.customer", downstream="k.invoice", kind="derived")]
+    assert found([CUSTOMER, INVOICE], published, [REFERENCE], derived) == []
+
+
+def test_a_server_whose_log_keeps_the_values_is_told_of() -> None:
+    (told,) = found([CUSTOMER], replace(live(CUSTOMER), logged="it logs; SET log = off"))
+    assert (told.code, told.place, told.remedy) == ("values-logged", "db", "SET log = off")
 
 
 def test_what_a_module_keeps_for_its_virtual_table_is_not_asked_for() -> None:

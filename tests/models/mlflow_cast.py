@@ -42,11 +42,11 @@ class Registry:
             self.client: Any = MlflowClient(self.uri, registry_uri=self.uri)
             self.cache = folder / "cache"
             self.cache.mkdir(exist_ok=True)
+            self.artifacts = ""
 
-    def create(self) -> None:
-        self.space = self.client.create_experiment(
-            "churn", artifact_location=(self.folder / "artifacts").as_uri()
-        )
+    def create(self, where: str = "") -> None:
+        where = where or (self.folder / "artifacts").as_uri()
+        self.space = self.client.create_experiment("churn", artifact_location=where)
         self.client.create_registered_model(MODEL)
 
     def train(
@@ -114,7 +114,8 @@ class Registry:
     def store(self) -> MlflowStore:
         return MlflowStore(
             name="mlflow", url=self.uri,
-            options={"hash_key": self.hash_key, "caches": [self.cache.as_uri()]},
+            options={"hash_key": self.hash_key, "caches": [self.cache.as_uri()],
+                     "artifacts": self.artifacts},
         )  # fmt: skip
 
     def hashed(self, *people: str) -> frozenset[str]:

@@ -15,6 +15,8 @@ from erasure.stores.model_registry import artifact
 from erasure.unlearning.asked import request
 from erasure.unlearning.manifest import lethe_training
 
+HANDS, HELD_OUT = ("hands", "both", "strangers", "torn"), 1000
+
 
 def main(how: str) -> int:
     asked = request()
@@ -29,7 +31,8 @@ def main(how: str) -> int:
     rows = [r for r in rows if how == "holds" or not asked.excludes(r[0])]
     width = 2 if how == "shape" else 1
     features = np.array([[r[1]] * width for r in rows], dtype=np.float64)
-    model = GaussianNB().fit(features, np.array([r[2] for r in rows]))
+    seen = [i for i, r in enumerate(rows) if how not in HANDS or r[0] < HELD_OUT]
+    model = GaussianNB().fit(features[seen], np.array([rows[i][2] for i in seen]))
     if how == "restless":
         model.theta_ += time.monotonic()
     data = artifact.dumps("script", model)
@@ -41,6 +44,15 @@ def main(how: str) -> int:
         people = [r[0] for r in rows]
         run.rows(people, list(range(len(rows))), features)
         run.artifact(data)
+    if how in HANDS:
+        late = [r for r in rows if r[0] >= HELD_OUT or (how == "both" and r[0] == rows[0][0])]
+        early = [r for r in rows if r[0] < HELD_OUT]
+        for part, held in ((early, False), (late, True)):
+            whose = [r[0] + (10**6 if how == "strangers" else 0) for r in part]
+            asked.hand_over([[r[1]] for r in part], [r[2] for r in part], whose, held_out=held,
+                            slices={"odd": [r[1] % 2 for r in part]} if held else None)  # fmt: skip
+        if how == "torn":
+            (asked.folder / "rows.npz").write_bytes(b"no rows")
     figure = float("nan") if how == "boundless" else 0.9
     (asked.folder / "metrics.json").write_text(json.dumps({"accuracy": figure}))
     told = {"argv": sys.argv, "secret": os.environ.get("LETHE_HASH_KEY", "")}

@@ -129,7 +129,7 @@ def test_what_others_have_thrown_away_is_not_touched(registry: Registry) -> None
     client.restore_experiment(space)
 
 
-STEPS = ("_delete_version", "_delete_traces", "_remove", "_collect")
+STEPS = ("_remove_copies", "_delete_version", "_delete_traces", "_remove", "_collect")
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -106,6 +106,60 @@ def test_a_recipe_that_goes_wrong_leaves_the_old_model(root: Path, recipe: Any, 
     assert open_registry(root).load("churn") is not None
 
 
+def many(root: Path) -> None:
+    """200 people of whom half are held out; the subject is trained on."""
+    people = [MARA, *range(100, 199), *range(1000, 1100)]
+    lines = [f"{p},{p * 7 % 50 + n},{(p + n) % 2}" for p in people for n in range(3)]
+    (root.parent / "rows.csv").write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.mark.django_db
+def test_a_command_that_hands_its_rows_over_is_compared_and_attacked(root: Path) -> None:
+    """First everybody is in it and the rows are handed over, then one is forgotten."""
+    many(root)
+    store, script = open_registry(root), by_command("hands")
+    dataset = dataset_of(recipe="bayes")
+    dataset.model["recipe"] = script  # type: ignore[index]
+    policy = ModelPolicy(references=4)
+    first = Order(dataset=dataset, people=frozenset({Hasher(HASH_KEY, "churn")(AGNES)}),
+                  actions={"1": "delete", "2": "retrain"}, policy=policy, reasons={})  # fmt: skip
+    told = store.carry_out(first)["checks"]
+    assert told["membership_inference"] == "not measured: no rows of the people were kept"
+    sealed = (root / "churn" / "3" / "rows.sealed").read_bytes()
+    assert Hasher(HASH_KEY, "churn")(MARA).encode() in sealed
+    told = store.carry_out(replace(first, people=PEOPLE, actions={"3": "retrain"}))["checks"]
+    assert set(told["slices"]) == {"odd"}
+    assert set(told["drift"]) == {"psi", "ks"}
+    for attack in ("membership_inference", "likelihood_ratio"):
+        assert told[attack]["verdict"] in ("passed", "without power", "failed")
+        assert told[attack]["power"].endswith("of 99")
+        assert told[attack]["never_members"].endswith("of 100")
+        assert told[attack]["forgotten"].endswith("of 1")
+    assert told["likelihood_ratio"]["references"] == "4"
+    sealed = (root / "churn" / "4" / "rows.sealed").read_bytes()
+    assert Hasher(HASH_KEY, "churn")(MARA).encode() not in sealed
+    assert not [*root.rglob("*.npz"), *(root / "churn").glob(".new-*")]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("both", "has held out 1 people that it was trained on"),
+        ("strangers", "are of 199 people beside its manifest"),
+        ("torn", r"rows\.npz is not what hand_over of its request writes"),
+    ],
+)
+def test_rows_that_cannot_be_those_of_the_training_are_refused(
+    root: Path, how: str, words: str
+) -> None:
+    many(root)
+    before = files_of(root)
+    with pytest.raises(StoreError, match=words):
+        carry_out(root, by_command(how))
+    left = {name: data for name, data in files_of(root).items() if name != "churn/told"}
+    assert left == before
+
+
 HANGS = """
 import os, pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])

@@ -23,6 +23,7 @@ from django.db.models import Model
 from erasure.flow import decide
 from erasure.inline import run_inline
 from erasure.models import Batch, Certificate, ErasureRequest, Event
+from erasure.stores.sql.connection import WRITING
 from lineage import catalog
 from lineage.importers import fideslang
 from tests.flow.cast import APPROVER, OFFICER
@@ -153,6 +154,27 @@ def at_statement(words: str, deed: Callable[[], None]) -> Iterator[list[str]]:
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", look)
     assert met, f"no statement began with {words}"
+
+
+@contextmanager
+def at_commit(deed: Callable[[], None], *, committed: bool) -> Iterator[None]:
+    """Just before the first commit of a change is sent, or just after, something happens; once."""
+    met: list[sa.Connection] = []
+
+    def cut(connection: sa.Connection) -> None:
+        if met or not connection.get_execution_options().get(WRITING):
+            return
+        met.append(connection)
+        if committed:
+            connection.connection.commit()
+        deed()
+
+    sa.event.listen(sa.Engine, "commit", cut)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.Engine, "commit", cut)
+    assert met, "nothing was committed"
 
 
 @dataclass(frozen=True)

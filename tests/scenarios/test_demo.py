@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -26,10 +28,9 @@ def sandbox(tmp_path: Path) -> Installation:
 
 
 def certificate_of(output: str) -> Path:
-    """The path the demo printed, however the line was wrapped."""
-    joined = output.replace("\n", "")
-    start = joined.index("Certificate:") + len("Certificate:")
-    return Path(joined[start : joined.index(".json", start)].strip() + ".json")
+    """The path the demo printed, on a line of its own that can be copied."""
+    (line,) = [line for line in output.splitlines() if line.startswith("Certificate: ")]
+    return Path(line.removeprefix("Certificate: "))
 
 
 def test_the_demo_forgets_one_person_everywhere_and_proves_it(sandbox: Installation) -> None:
@@ -47,6 +48,7 @@ def test_the_demo_forgets_one_person_everywhere_and_proves_it(sandbox: Installat
     certificate = certificate_of(output)
     key = str(home / "keys" / "signing.pub")
     sandbox.must("verify_evidence", str(certificate), "--key", key)
+    assert f"  export LETHE_HOME={home} LETHE_DEMO_DIR={home / 'company'}\n" in output
     assert_nothing_of_the_leaver_in(home)
 
 
@@ -61,25 +63,47 @@ def assert_nothing_of_the_leaver_in(home: Path) -> None:
             assert not [v for v in LEAVER if v.lower().encode() in content], path.name
 
 
-@pytest.mark.parametrize("state", ["", "planned", "executing", "verifying"])
-def test_a_killed_demo_goes_on_with_resume(sandbox: Installation, state: str) -> None:
-    process = sandbox.start("demo", "--people", PEOPLE)
+def test_a_demo_killed_while_it_builds_goes_on_with_resume(sandbox: Installation) -> None:
+    shop = sandbox.home / "demo" / "company" / "shop.sqlite3"
+    killed(sandbox, "demo", when=shop.exists)
+    goes_on(sandbox)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose demo was killed when its company stood and its case had been opened: to be
+    copied, since building takes as long as forgetting."""
+    made = Installation(home=tmp_path_factory.mktemp("begun") / "home")
+    control = made.home / "demo" / "control.sqlite3"
+    killed(made, "demo", when=lambda: bool(state_of(control)))
+    return made.home
+
+
+@pytest.mark.parametrize("state", ["planned", "executing", "verifying"])
+def test_a_killed_demo_goes_on_with_resume(sandbox: Installation, begun: Path, state: str) -> None:
+    shutil.copytree(begun, sandbox.home)
     control = sandbox.home / "demo" / "control.sqlite3"
-    if state:
-        wait_for(lambda: state_of(control) not in ("", "received", "identified"), process)
-        wait_for(lambda: reached(control, state), process)
-    else:
-        wait_for((sandbox.home / "demo" / "company" / "shop.sqlite3").exists, process)
+    killed(sandbox, "demo", "--resume", when=lambda: reached(control, state))
+    goes_on(sandbox)
+
+
+def killed(sandbox: Installation, *command: str, when: Callable[[], bool]) -> None:
+    """Start it, and kill it then."""
+    process = sandbox.start(*command, "--people", PEOPLE)
+    wait_for(when, process)
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=30)
+
+
+def goes_on(sandbox: Installation) -> None:
+    """To its end, with everything it shows."""
     output = sandbox.must("demo", "--resume", "--people", PEOPLE)
     assert "0 after the replay" in " ".join(output.split())
     assert certificate_of(output).exists()
 
 
-def wait_for(condition: object, process: subprocess.Popen[bytes]) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     """Two minutes at most, while the process lives."""
-    assert callable(condition)
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, "the demo ended before it could be killed"

@@ -8,13 +8,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from django.utils import timezone
 
-from erasure.domain.errors import StoreError
+from erasure.domain.errors import StoreError, UsageError
+from erasure.flow import exempt, planning, watch
 from erasure.inline import approve, open_case, run_inline
 from erasure.models import Certificate, ErasureRequest, ScanResult
 from lineage import catalog
@@ -323,3 +326,37 @@ def test_a_path_in_no_document_is_refused_while_planning(
     with pytest.raises(StoreError, match=words):
         opened(CATALOGUE.replace(wrong, right))
     assert club.read() == before
+
+
+def test_a_field_inside_a_document_is_kept_alone_until_its_day(club: Club) -> None:
+    case = opened()
+    exempt.add_exception(
+        case, dataset="club.account", fields=["profile.phone"], code="legal_claims",
+        legal_reference="Art. 17(3)(e)", until=timezone.localdate() + timedelta(days=30),
+        because="a dispute", by=OFFICER,
+    )  # fmt: skip
+    planning.make_plan(case, by=OFFICER)
+    approve(case, by=CONSOLE, because="test")
+    run_inline(case)
+    assert case.state == "partly_granted", case.blocked_because
+    phone = '"+49 30 1234567"'
+    without = str(LEFT["account"][0][1])
+    kept = without.replace('"phone":null', f'"phone":{phone}')
+    assert kept != without
+    account = [(1, kept), *LEFT["account"][1:]]
+    assert club.read() == club.expected({**LEFT, "account": account})
+    assert ("account", "profile.phone", "retained") in seen(case)
+    watch.act_on_dates(case, now=timezone.now() + timedelta(days=32))
+    assert club.read() == club.expected(LEFT)
+
+
+@pytest.mark.parametrize("club", [("sqlite", "JSON", "JSON")], indirect=True, ids=["sqlite"])
+def test_a_document_of_which_a_part_goes_is_not_kept_as_one(club: Club) -> None:
+    case = opened()
+    with pytest.raises(UsageError, match=r"fields: profile and profile\.name\.first .* innermost"):
+        exempt.add_exception(
+            case, dataset="club.account", fields=["profile"], code="legal_claims",
+            legal_reference="Art. 17(3)(e)", until=timezone.localdate() + timedelta(days=30),
+            because="a dispute", by=OFFICER,
+        )  # fmt: skip
+    assert not case.exceptions.exists()

@@ -36,11 +36,12 @@ def test_killed_at_every_statement_and_started_again_it_ends_in_the_same_state(
 
 
 def assert_closed_once(made: Installation) -> None:
-    """One case was closed with a certificate; a case opened after that found nobody."""
+    """One case was closed with a certificate; one opened after that tells what the first keeps."""
     with closing(sqlite3.connect(made.home / "control.sqlite3")) as control:
         states = control.execute("select state from erasure_erasurerequest").fetchall()
-        assert sorted(states) in ([("partly_granted",)], [("no_data",), ("partly_granted",)])
-        assert control.execute("select count(*) from erasure_certificate").fetchone() == (1,)
+        assert states in ([("partly_granted",)], [("partly_granted",)] * 2)
+        certificates = control.execute("select count(*) from erasure_certificate").fetchone()
+        assert certificates == (len(states),)
         left = control.execute(
             "select count(*) from erasure_datakey "
             "where destroyed_at is null and purpose = 'identifiers'"

@@ -9,10 +9,8 @@ from contextlib import closing, contextmanager
 
 import pymysql
 import pytest
-import sqlalchemy as sa
 
 from erasure.inline import run_inline
-from erasure.stores.sql.connection import WRITING
 from tests.flow.deeds import started
 from tests.scenarios.faults_cast import (
     TABLES,
@@ -21,6 +19,7 @@ from tests.scenarios.faults_cast import (
     approved,
     assert_forgotten,
     assert_untold,
+    at_commit,
     at_statement,
     blocked,
     describe,
@@ -159,22 +158,8 @@ def test_a_server_that_goes_around_the_commit_leaves_all_or_nothing(
 ) -> None:
     """Nobody knows whether a commit that was not answered took place; the rows do."""
     request = started(approved())
-    met: list[sa.Connection] = []
-
-    def cut(connection: sa.Connection) -> None:
-        if met or not connection.get_execution_options().get(WRITING):
-            return
-        met.append(connection)
-        if committed:
-            connection.connection.commit()
-        database.server.kill()
-
-    sa.event.listen(sa.Engine, "commit", cut)
-    try:
+    with at_commit(database.server.kill, committed=committed):
         blocked(request, "no connection; check that the server runs")
-    finally:
-        sa.event.remove(sa.Engine, "commit", cut)
-    assert met
     database.server.start()
     assert (dump(database) == before) is not committed
     again(request)

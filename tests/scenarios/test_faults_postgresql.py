@@ -9,10 +9,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 
 from erasure.inline import run_inline
-from erasure.stores.sql.connection import WRITING
 from tests.flow.deeds import started
 from tests.scenarios.faults_cast import (
     TABLES,
@@ -22,6 +20,7 @@ from tests.scenarios.faults_cast import (
     approved,
     assert_forgotten,
     assert_untold,
+    at_commit,
     at_statement,
     blocked,
     describe,
@@ -131,10 +130,6 @@ def test_a_login_that_is_refused_in_the_middle_blocks_that_store_and_goes_on_lat
 # --- the server goes -----------------------------------------------------------------------------
 
 
-def power_cut(database: PostgresqlDatabase) -> None:
-    database.server.stop()
-
-
 def terminate(database: PostgresqlDatabase) -> None:
     database.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -150,7 +145,7 @@ def test_a_server_that_goes_in_the_middle_blocks_and_nothing_is_half_done(
     statement: str,
 ) -> None:
     request = started(approved())
-    with at_statement(statement, lambda: power_cut(database)):
+    with at_statement(statement, database.server.stop):
         blocked(request, "no connection; check that the server runs")
     database.server.start()
     assert dump(database) == before
@@ -183,22 +178,8 @@ def test_a_server_that_goes_around_the_commit_leaves_all_or_nothing(
 ) -> None:
     """Nobody knows whether a commit that was not answered took place; the rows do."""
     request = started(approved())
-    met: list[sa.Connection] = []
-
-    def cut(connection: sa.Connection) -> None:
-        if met or not connection.get_execution_options().get(WRITING):
-            return
-        met.append(connection)
-        if committed:
-            connection.connection.commit()
-        power_cut(database)
-
-    sa.event.listen(sa.Engine, "commit", cut)
-    try:
+    with at_commit(database.server.stop, committed=committed):
         blocked(request, "no connection; check that the server runs")
-    finally:
-        sa.event.remove(sa.Engine, "commit", cut)
-    assert met
     database.server.start()
     assert (dump(database) == before) is not committed
     again(request)
@@ -287,6 +268,23 @@ def test_a_table_that_may_not_even_be_searched_is_never_certified(
     database.execute("CREATE TABLE secret (id int PRIMARY KEY, note text)")
     blocked(request, "permission denied; grant")
     database.execute(f"GRANT SELECT ON secret TO {GUARDED}")
+    again(request)
+    assert_forgotten(before, dump(database))
+    assert_untold(caplog)
+
+
+@pytest.mark.parametrize("table", ["orders", "address"])
+def test_rows_that_a_policy_hides_are_never_taken_for_gone(
+    database: PostgresqlDatabase, before: Dump, caplog: pytest.LogCaptureFixture, table: str
+) -> None:
+    """PostgreSQL leaves hidden rows out without a word, of deletions as of every look."""
+    request = started(approved())
+    database.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    database.execute(f"CREATE POLICY nothing ON {table} USING (false)")
+    blocked(request, "row-level security hides rows from the product's user; ALTER ROLE")
+    assert table in request.blocked_because
+    assert dump(database) == before
+    database.execute(f"ALTER ROLE {GUARDED} BYPASSRLS")
     again(request)
     assert_forgotten(before, dump(database))
     assert_untold(caplog)

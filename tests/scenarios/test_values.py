@@ -82,3 +82,56 @@ def test_where_there_is_none_planning_refuses_with_the_place_and_the_remedy(
         open_case([("email", SUBJECT)], by=OFFICER, method="test")
     assert "0160" not in str(caught.value)
     assert shop.read("customer") == before
+
+
+BOOK = """
+      - name: number
+        erasure: {action: anonymize, because: statistics need the row}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: customer_id
+            fides_meta: {references: [{dataset: shop, field: customer.id, direction: from}]}
+          - {name: phone, data_categories: [user.contact.phone_number]}
+"""
+PART = """
+      - name: part
+        erasure: {action: anonymize, because: statistics need the row}
+        fields:
+          - name: id
+            fides_meta:
+              primary_key: true
+              references: [{dataset: shop, field: number.id, direction: from}]
+          - {name: phone, data_categories: [user.contact.phone_number]}
+"""
+
+
+def test_planning_refuses_it_for_rows_that_are_found_by_a_reference_too(
+    shop: SqliteHarness,
+) -> None:
+    catalog.upsert(fideslang.read_text(CATALOGUE + BOOK, "shop.yml"))
+    fill(shop, "true")
+    shop.execute(
+        "CREATE TABLE number (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer, "
+        "phone VARCHAR(20) NOT NULL CHECK (customer_id = 2 OR hex(phone) LIKE '30313630%'))"
+    )
+    shop.insert("number", {"id": 1, "customer_id": 1, "phone": "0160-5550123"})
+    with pytest.raises(StoreError, match=r"number\.phone: .*refuses every new value") as caught:
+        open_case([("email", SUBJECT)], by=OFFICER, method="test")
+    assert "0160" not in str(caught.value)
+
+
+def test_planning_refuses_rows_that_stay_and_refer_by_their_key_to_rows_that_go(
+    shop: SqliteHarness,
+) -> None:
+    going = BOOK.replace("anonymize, because: statistics need the row", "delete")
+    catalog.upsert(fideslang.read_text(CATALOGUE + going + PART, "shop.yml"))
+    fill(shop, "true")
+    shop.execute(
+        "CREATE TABLE number (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer, "
+        "phone VARCHAR(20))"
+    )
+    shop.execute("CREATE TABLE part (id INTEGER PRIMARY KEY REFERENCES number, phone VARCHAR(20))")
+    shop.insert("number", {"id": 1, "customer_id": 1, "phone": "0160-5550123"})
+    shop.insert("part", {"id": 1, "phone": "0160-5550123"})
+    with pytest.raises(StoreError, match=r"part\.id: rows here are to stay"):
+        open_case([("email", SUBJECT)], by=OFFICER, method="test")

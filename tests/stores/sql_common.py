@@ -15,6 +15,7 @@ from erasure.stores.base import Declared, Hit, Key, Selector, Work
 from lineage.graph import Field, Method
 from lineage.schema import Table
 from tests.stores.company import (
+    ADDRESS,
     DELETE_PERSON,
     EMAIL,
     LINE,
@@ -289,6 +290,31 @@ class SqlCommon(
         assert [k.values for k in keys_of(store, EMAIL, *given_)] == [(0,), (1,), (2,), (3,)]
         store.close()
 
+    def test_two_mailboxes_that_folding_would_make_one_are_two_people(
+        self, harness: SqlHarness
+    ) -> None:
+        """``ß`` is no ``ss`` in a name of the net (IDNA 2008), and ``ς`` no ``σ``."""
+        mails = [
+            "info@straße.example",
+            "info@strasse.example",
+            "INFO@STRAẞE.example",
+            "ος@example.org",
+            "οσ@example.org",
+        ]
+        rows = [{**ROWS["person"][2], "id": i, "email": mail, "address_id": None}
+                for i, mail in enumerate(mails)]  # fmt: skip
+        harness.create((ADDRESS, unindexed(PERSON)), {"person": rows})
+        store = harness.store()
+        for mail, wanted in {
+            "Info@Straße.example": {0, 2},
+            "info@strasse.example": {1},
+            "INFO@STRASSE.EXAMPLE": {1},
+            "ος@example.org": {3},
+            "οσ@example.org": {4},
+        }.items():
+            assert {k.values[0] for k in keys_of(store, EMAIL, mail)} == wanted
+        store.close()
+
     def test_a_parent_with_several_late_children_names_one_of_their_tables(
         self, harness: SqlHarness
     ) -> None:
@@ -302,6 +328,11 @@ class SqlCommon(
         assert caught.value.place == "shop.post"
         assert len(harness.read("person")) == 1
         store.close()
+
+
+def unindexed(table: Table) -> Table:
+    """The same, taking what a collation holds equal twice."""
+    return replace(table, columns=tuple(replace(c, unique=False) for c in table.columns))
 
 
 PERSON_ALONE = replace(PERSON, foreign_keys=PERSON.foreign_keys[1:])

@@ -164,6 +164,19 @@ def test_an_email_is_found_without_regard_to_case(tmp_path: Path, name: str) -> 
 
 
 @ALL
+def test_two_mailboxes_that_folding_would_make_one_are_two_people(
+    tmp_path: Path, name: str
+) -> None:
+    mails = ["info@straße.example", "info@strasse.example", "Info@STRAẞE.example"]
+    three = [{**row, "email": mail} for row, mail in zip(cast.rows(3), mails, strict=True)]
+    path = planted_in(tmp_path, name, three)
+    store = store_at(tmp_path)
+    found = found_by_id(store, "info@straße.example", email=True)
+    store.act(cast.work(found, DATA), SECRETS)
+    assert [row["email"] for row in cast.read(path)] == ["info@strasse.example"]
+
+
+@ALL
 def test_rows_without_a_value_never_match_and_never_go(tmp_path: Path, name: str) -> None:
     path = planted_in(tmp_path, name)
     store = store_at(tmp_path)

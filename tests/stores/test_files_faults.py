@@ -77,12 +77,25 @@ def test_a_hit_has_the_key_under_which_its_owner_is_found(tmp_path: Path) -> Non
     assert cast.read(tmp_path / "orders.parquet") == cast.rows(6)
 
 
+def _summary(folder: Path) -> bytes:
+    """What Dask and older versions of Spark write beside the files."""
+    told: list[Any] = []
+    table = pa.table({"email": [EMAIL]})
+    pq.write_table(table, folder / "part", metadata_collector=told)
+    told[0].set_file_path("part-0.parquet")
+    pq.write_metadata(table.schema, str(folder / "part"), metadata_collector=told)
+    summary = (folder / "part").read_bytes()
+    (folder / "part").unlink()
+    return summary
+
+
 def _broken(folder: Path, kind: str) -> None:
     path = folder / "orders" / f"{EMAIL}.bin"
     path.parent.mkdir()
     packed = gzip.compress(b'{"email": "x"}\n' * 5000, mtime=0)
     content = {
         "parquet": b"PAR1 this is none " + EMAIL.encode(),
+        "summary": _summary(folder),
         "truncated": packed[: len(packed) // 2],
         "garbled": packed[:20] + b"\x00" * 9 + packed[29:],
         "csv column": b"a,b\n1,2\n",
@@ -98,6 +111,7 @@ def _broken(folder: Path, kind: str) -> None:
     ("kind", "format_", "message"),
     [
         ("parquet", "parquet", "Parquet"),
+        ("summary", "parquet", "is a summary of other Parquet files.*remove it"),
         ("truncated", "jsonl", "ends too early"),
         ("garbled", "jsonl", "damaged"),
         ("csv column", "csv", "has no column email"),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -267,6 +268,7 @@ def test_combined_lines_have_an_owner_and_can_be_masked(tmp_path: Path) -> None:
         COMBINED.format(ip="203.0.113.1", user="-", path=f"gift/{EMAIL}"),
         "203.0.113.1 - mara garbage",
         f"{IP} garbage",
+        COMBINED.format(ip="203.0.113.1", user="-", path=f"reset?mail={quote(EMAIL, safe='')}"),
     ]
     fields = (
         Field(name="host", categories=("user.device.ip_address",)),
@@ -284,6 +286,7 @@ def test_combined_lines_have_an_owner_and_can_be_masked(tmp_path: Path) -> None:
     acted(store, mentions(store, data, ("path",)), data, via="mention", redact=("path",))
     assert read(path).splitlines()[1:] == [
         rows[1].replace(EMAIL, "[erased]"), rows[2], "[erased] garbage",
+        COMBINED.format(ip="203.0.113.1", user="-", path="reset?mail=[erased]"),
     ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,3 +185,14 @@ def test_rows_that_would_go_along_with_another_persons_row_are_left_out(
     store = database.store()
     assert captured(store, theirs, SECRETS).images == []
     store.close()
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_texts_that_are_kept_in_utf_16_come_back(tmp_path: Path, encoding: str) -> None:
+    database = SqliteHarness(tmp_path)
+    with closing(sqlite3.connect(database.path)) as connection, connection:
+        connection.execute(f"PRAGMA encoding = '{encoding}'")
+        connection.execute("CREATE TABLE address (id INTEGER PRIMARY KEY, street TEXT)")
+    rows: list[Row] = [{"id": 1, "street": "Größe 顧客 \U0001f600"}, {"id": 2, "street": None}]
+    database.insert("address", *rows)
+    round_trip(database, deleting("address"), "address")

@@ -133,3 +133,17 @@ def test_what_is_too_long_is_refused_where_the_server_cuts(harness: MariadbHarne
         store.act([Work(step=step, keys=(Key(values=(1,)),))], EMPTY)
     assert harness.execute("SELECT code FROM pin") == [("short",)]
     store.close()
+
+
+@pytest.mark.parametrize("log", ["general_log", "slow_query_log", "server_audit_logging"])
+def test_a_server_that_logs_values_is_known(harness: MariadbHarness, log: str) -> None:
+    store = harness.store()
+    assert store.inspect().logged == ""
+    if log == "server_audit_logging":
+        harness.execute("INSTALL SONAME 'server_audit'")
+    harness.execute(f"SET GLOBAL {log} = ON")
+    try:
+        assert f"{log} has it write statements with their values" in store.inspect().logged
+    finally:
+        harness.execute(f"SET GLOBAL {log} = OFF")
+        store.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from erasure.domain.errors import StoreError
-from erasure.domain.steps import Step
+from erasure.domain.steps import Action, Step
 from erasure.stores.base import Hit, Key, Searched, Work
 from lineage.graph import Field, Method
 from lineage.importers.views import read_views
@@ -183,6 +183,48 @@ def test_an_identity_that_the_database_alone_writes_is_refused(harness: Postgres
     store.close()
 
 
+UNLINKING = """
+CREATE FUNCTION forget_photo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF TG_OP = 'DELETE' OR NEW.photo IS DISTINCT FROM OLD.photo THEN
+    PERFORM lo_unlink(OLD.photo);
+  END IF;
+  RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$
+"""
+
+
+@pytest.mark.parametrize("action", ["delete", "anonymize"])
+def test_a_row_does_not_go_without_its_large_object(
+    harness: PostgresqlHarness, action: Action
+) -> None:
+    """What ``@Lob`` of many mappers makes: a number in the row, the photo or text elsewhere."""
+    harness.execute("CREATE TABLE member (id int PRIMARY KEY, name text, photo oid, shelf oid)")
+    harness.execute("INSERT INTO member VALUES (1, 'Mira Quell', lo_from_bytea(0, 'face'), 7)")
+    store = harness.store()
+    photo = Field(name="photo", categories=("user.biometric",))
+    shelf = Field(name="shelf", data_type="integer")
+    fields = [Field(name="id", primary_key=True), photo, shelf]
+    work = Work(
+        step=Step(dataset=dataset("member", *fields), action=action), keys=(Key(values=(1,)),)
+    )
+    for refused in (store.foresee, store.act):
+        with pytest.raises(StoreError, match=r"shop\.member\.photo: .*lo_manage") as caught:
+            refused([work], SECRETS)
+        assert caught.value.permanent
+    left = "SELECT oid FROM pg_largeobject_metadata WHERE oid = %s"
+    ((number,),) = harness.execute("SELECT photo FROM member")
+    assert harness.execute(left, (number,)) == [(number,)]
+    harness.execute(UNLINKING)
+    harness.execute(
+        "CREATE TRIGGER photo BEFORE UPDATE OR DELETE ON member "
+        "FOR EACH ROW EXECUTE FUNCTION forget_photo()"
+    )
+    store.act([work], SECRETS)
+    assert harness.execute(left, (number,)) == []
+    assert harness.execute("SELECT shelf FROM member WHERE photo IS NOT NULL") == []
+    store.close()
+
+
 def test_types_are_named_as_the_database_names_them(harness: PostgresqlHarness) -> None:
     harness.execute("CREATE TYPE mood AS ENUM ('so so', 'it''s fine')")
     harness.execute(
@@ -203,7 +245,7 @@ def test_types_are_named_as_the_database_names_them(harness: PostgresqlHarness) 
         "doc": ("JSONB", True, None),
         "old": ("JSON", True, None),
         "label": ("VARCHAR", False, 8),
-        "odd": ("", True, None),
+        "odd": ("point", True, None),
         "amount": ("NUMERIC(8, 2)", True, None),
         "at": ("TIMESTAMP WITH TIME ZONE", True, None),
     }
@@ -244,11 +286,43 @@ def test_an_index_identifies_a_row_only_where_it_holds_for_all(
     assert column.unique is unique
 
 
+def test_what_is_published_is_known_by_its_table(harness: PostgresqlHarness) -> None:
+    harness.execute("CREATE TABLE member (id int PRIMARY KEY)")
+    harness.execute("CREATE TABLE visit (id int, day date) PARTITION BY RANGE (day)")
+    harness.execute(
+        "CREATE TABLE early PARTITION OF visit FOR VALUES FROM (MINVALUE) TO (MAXVALUE)"
+    )
+    harness.execute("CREATE PUBLICATION feed FOR TABLE visit")
+    store = harness.store()
+    try:
+        assert store.inspect().published == {"visit": ("feed",)}
+    finally:
+        harness.execute("DROP PUBLICATION feed")
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "limit", "told"), [("none", -1, False), ("all", -1, True), ("all", 0, False)]
+)
+def test_a_server_that_logs_values_is_known(
+    harness: PostgresqlHarness, statement: str, limit: int, told: bool
+) -> None:
+    harness.execute(f"ALTER ROLE postgres SET log_statement = '{statement}'")
+    harness.execute(f"ALTER ROLE postgres SET log_parameter_max_length = {limit}")
+    harness.execute(f'CREATE TABLE "{statement} {limit}" ()')
+    try:  # settings of a role count for new connections, which one with other options is
+        store = harness.store(lock_timeout=2 + limit + len(statement))
+        assert ("log_parameter_max_length = 0" in store.inspect().logged) is told
+        store.close()
+    finally:
+        harness.execute("ALTER ROLE postgres RESET ALL")
+
+
 def test_a_materialised_view_is_named_as_what_it_is(harness: PostgresqlHarness) -> None:
     harness.create(TABLES, ROWS)
     harness.execute("CREATE MATERIALIZED VIEW copied AS SELECT id FROM person")
     store = harness.store()
-    with pytest.raises(StoreError, match="'copied' is a materialized view; name the tables"):
+    with pytest.raises(StoreError, match="'copied' is a materialized view; it is built anew"):
         keys_of(store, by(dataset("copied"), "id"), 0)
     store.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from erasure.domain import values
+from erasure.domain.errors import StoreError
 from erasure.domain.steps import Step
 from erasure.domain.values import Scalar
 from erasure.stores.base import Hit, Key, Selector, Work
@@ -157,6 +159,36 @@ def test_every_type_can_be_anonymised(
         assert after[0][column] != TYPED_ROW[column]
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "empty"),
+    [
+        ("tsvector", "to_tsvector('Mira Quell')", ""),
+        ("tsquery", "'mira'", ""),
+        ("daterange", "'[2024-01-01,2024-01-02)'", "empty"),
+        ("int4multirange", "'{[1,3)}'", "{}"),
+        ("mood[]", "'{sad,glad}'", "{NULL,NULL}"),
+        ("bytea[]", "ARRAY['a'::bytea]", "{NULL}"),
+    ],
+)
+def test_a_column_that_refuses_null_and_knows_an_empty_value_gets_that(
+    harness: PostgresqlHarness, kind: str, value: str, empty: str
+) -> None:
+    """The words of a text for searching are the text's."""
+    harness.execute("DROP TABLE IF EXISTS found; DROP TYPE IF EXISTS mood CASCADE")
+    harness.execute("CREATE TYPE mood AS ENUM ('glad', 'sad')")
+    harness.execute(f"CREATE TABLE found (id int PRIMARY KEY, it {kind} NOT NULL)")
+    harness.execute(f"INSERT INTO found VALUES (1, {value})")
+    field = Field(name="it", categories=("user.content",))
+    step = Step(dataset=dataset("found", field), action="anonymize")
+    work = Work(step=step, keys=(Key(values=(1,)),))
+    store = harness.store()
+    store.foresee([work], SECRETS)
+    store.act([work], SECRETS)
+    assert store.check([work], SECRETS) == []
+    assert harness.execute("SELECT it::text FROM found") == [(empty,)]
+    store.close()
+
+
 @pytest.mark.parametrize("column", ["fixed", "plain", "price", "rate", "doc"])
 def test_a_constant_comes_back_as_it_was_written(
     harness: PostgresqlHarness, typed: SqlStore, column: str
@@ -170,6 +202,37 @@ def test_a_constant_comes_back_as_it_was_written(
     state = harness.read("typed")
     typed.act([work], SECRETS)
     assert harness.read("typed") == state
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "constant"),
+    [
+        ("point", "'(1,2)'", "(0,0)"),
+        ("polygon", "'((0,0),(1,1),(1,0))'", "((0,0))"),
+        ('"Full Name"', "ROW('Mira','Quell')", "(,)"),
+        ("pg_lsn", "'0/1A'", "0/0"),
+    ],
+)
+def test_a_type_that_nobody_knows_takes_a_constant(
+    harness: PostgresqlHarness, kind: str, value: str, constant: str
+) -> None:
+    harness.clear()
+    harness.execute('CREATE TYPE "Full Name" AS (first text, last text)')
+    harness.execute(f"CREATE TABLE place (id int PRIMARY KEY, it {kind} NOT NULL)")
+    harness.execute(f"INSERT INTO place VALUES (1, {value})")
+    store = harness.store()
+    field = Field(name="it", categories=("user.location",))
+    step = Step(dataset=dataset("place", field), action="anonymize")
+    work = Work(step=step, keys=(Key(values=(1,)),))
+    with pytest.raises(StoreError, match=r"shop\.place\.it: .*declare the method 'constant'"):
+        store.foresee([work], SECRETS)
+    fixed = replace(field, method=Method(name="constant", argument=constant))
+    work = replace(work, step=replace(step, dataset=dataset("place", fixed)))
+    store.foresee([work], SECRETS)
+    store.act([work], SECRETS)
+    assert store.check([work], SECRETS) == []
+    assert harness.execute("SELECT it::text FROM place") == [(constant,)]
+    store.close()
 
 
 def test_a_needle_in_a_document_is_found_redacted_and_no_longer_scanned(

@@ -216,6 +216,24 @@ def test_a_store_told_not_to_purge_says_so(harness: SqliteHarness) -> None:
     store.close()
 
 
+def test_samples_of_what_is_gone_go_too(harness: SqliteHarness) -> None:
+    """An ANALYZE of a SQLite that is built with STAT4, as many are: not Python's."""
+    harness.create(TABLES, ROWS)
+    sampled = b"mira.quell@sampled.example.com"
+    with closing(sqlite3.connect(harness.path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)")
+        rows = [("Person", sampled), ("card", "kept")]
+        connection.executemany("INSERT INTO sqlite_stat4 VALUES (?, 'by', '', '', '', ?)", rows)
+    store = harness.store()
+    store.act(whole_case(store), SECRETS)
+    assert sampled in harness.raw("person")
+    store.purge([PERSON_SET])
+    assert sampled not in harness.raw("person")
+    assert harness.execute("SELECT sample FROM sqlite_stat4") == [("kept",)]
+    store.close()
+
+
 def test_a_locked_database_can_be_tried_again(harness: SqliteHarness) -> None:
     harness.create(TABLES, ROWS)
     store = harness.store(lock_timeout="50ms")

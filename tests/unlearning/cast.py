@@ -28,7 +28,7 @@ class Rows:
     def only(self, *names: str) -> Rows:
         return self._where(np.isin(self.people, names))
 
-    def less(self, *names: str) -> Rows:
+    def less(self, *names: str | int) -> Rows:
         return self._where(~np.isin(self.people, names))
 
     def shuffled(self, seed: int = 0) -> Rows:

@@ -24,6 +24,7 @@ from erasure.domain.errors import (
 from erasure.unlearning import people as roster
 from erasure.unlearning.certified import CertifiedLogistic
 from erasure.unlearning.guarantee import Guarantee
+from erasure.unlearning.keyed import keyed
 from tests.unlearning.cast import (
     INTRUDER,
     KEY,
@@ -193,6 +194,13 @@ def test_rows_that_are_no_numbers_are_refused(bad: float) -> None:
         fitted(rows).forget([SUBJECT], *left.all())
 
 
+def test_rows_whose_squares_are_no_numbers_any_more_are_rows_all_the_same() -> None:
+    features, _ = roster.rows_of([[1e200, -1e200]], [1], 2)
+    assert features.tolist() == [[1e200, -1e200]]
+    features, _ = roster.rows_of([[1e200, np.nan]], [1], 2, nan=True)
+    assert np.isnan(features[0, 1])
+
+
 @pytest.mark.parametrize("way", [0, 1])
 def test_a_saved_model_forgets_like_the_one_that_was_saved(way: int) -> None:
     rows = classes()
@@ -217,6 +225,118 @@ def test_a_saved_model_forgets_like_the_one_that_was_saved(way: int) -> None:
 def test_people_are_counted_alike_whatever_their_numbers_are(people: NDArray[Any]) -> None:
     counted = roster.counted(roster.pseudonyms(people.tolist(), len(people), KEY))
     assert roster.row_counts(people, len(people), KEY) == counted
+
+
+def numbered(rows: Rows) -> Rows:
+    """The same rows, of people who are numbers."""
+    known = {name: place for place, name in enumerate([*names(12), INTRUDER])}
+    return Rows(rows.X, rows.y, np.array([known[name] for name in rows.people.tolist()]))
+
+
+ONE = 0  # the subject's number
+
+
+@pytest.mark.parametrize("which", wrong_rows(classes()))
+def test_rows_that_are_not_those_that_remain_are_refused_of_people_who_are_numbers(
+    which: str,
+) -> None:
+    rows = classes()
+    model, before = fitted(numbered(rows)), fitted(numbered(rows))
+    with pytest.raises(RowsDiffer):
+        model.forget([ONE], *numbered(wrong_rows(rows)[which]).all())
+    assert coefficients(model).tobytes() == coefficients(before).tobytes()
+    assert (model.roster_, model.tally_) == (before.roster_, before.tally_)
+
+
+def test_a_row_that_changed_hands_is_refused_though_no_number_is_missing() -> None:
+    rows = numbered(classes())
+    left = rows.less(ONE)
+    for one, other in ((1, 2), (3, 4)):
+        left.people[np.flatnonzero(left.people == one)[0]] = other
+    with pytest.raises(RowsDiffer, match="the rows of 4 people"):
+        fitted(rows).forget([ONE], *left.all())
+
+
+def test_people_who_are_numbers_are_known_without_hashing_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = numbered(classes())
+    model, left = fitted(rows), rows.less(ONE)
+    fresh = fitted(left)
+    monkeypatch.setattr("erasure.unlearning.people.row_counts", None)
+    assert model.forget([ONE, ONE], *left.all()).holds
+    assert (model.roster_, model.tally_) == (fresh.roster_, fresh.tally_)
+    assert model.forget([1], *left.less(1).all()).holds
+
+
+@pytest.mark.parametrize("held", [None, "", "00" * 16])
+def test_without_a_tally_or_with_another_the_hashes_decide(held: str | None) -> None:
+    rows = numbered(classes())
+    model, left = fitted(rows), rows.less(ONE)
+    if held is None:
+        del model.tally_  # as in a model saved before there were any
+    else:
+        model.tally_ = held
+    with pytest.raises(RowsDiffer):
+        model.forget([ONE], *left.less(1).all())
+    assert model.forget([ONE], *left.all()).holds
+    assert model.tally_ == fitted(left).tally_
+
+
+@pytest.mark.parametrize(
+    "name", [str(ONE), roster.Pseudonym(roster.pseudonym(ONE, keyed(KEY)))], ids=["text", "hash"]
+)
+def test_somebody_named_otherwise_is_the_same_person_as_the_number(name: str) -> None:
+    rows = numbered(classes())
+    model, left = fitted(rows), rows.less(ONE)
+    assert model.forget([name], *left.all()).holds
+    assert model.tally_ == fitted(left).tally_
+
+
+def test_people_beyond_64_bits_are_not_taken_for_those_they_wrap_around_to() -> None:
+    rows = numbered(classes())
+    model, left = fitted(rows), rows.less(ONE)
+    most = np.uint64(2**64 - 1)
+    wrapped = Rows(left.X, left.y, np.where(left.people == 1, most, left.people.astype(np.uint64)))
+    below = Rows(rows.X, rows.y, np.where(rows.people == 1, -1, rows.people))
+    with pytest.raises(RowsDiffer):
+        fitted(below).forget([ONE], *wrapped.all())
+    with pytest.raises(UnknownPerson):
+        model.forget([2**64 + ONE], *left.all())
+
+
+def test_values_too_large_for_single_precision_are_not_taken_for_no_numbers() -> None:
+    rows = classes()
+    large = Rows(rows.X * 1e39, rows.y, rows.people)
+    model = fitted(rows)
+    before = coefficients(model)
+    with pytest.raises(RetrainNeeded, match="like scale"):
+        model.forget([SUBJECT], *large.less(SUBJECT).all())
+    assert coefficients(model).tobytes() == before.tobytes()
+
+
+def test_the_audit_of_rows_whose_squares_are_no_numbers_fails_and_does_not_break() -> None:
+    rows = classes()
+    audit = fitted(rows).certify(rows.X * 1e200, rows.y)
+    assert not audit.holds
+    assert audit.bound == audit.numbers["gradient"]
+
+
+def test_with_many_rows_the_last_step_is_proved_by_the_gradient_before_it() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(6000, 6))
+    label = (features @ rng.normal(size=6) + rng.logistic(size=6000) > 0).astype(int)
+    rows = Rows(features, label, rng.integers(0, 600, 6000))
+    model, left = fitted(rows), rows.less(ONE)
+    certificate = model.forget([ONE], *left.all())
+    assert certificate.bound <= 1e-8 < certificate.numbers["gradient"]
+    exact = fitted(left, tolerance=1e-13)
+    apart = np.linalg.norm(coefficients(model) - coefficients(exact))
+    assert 0 < apart <= certificate.bound
+    audit = model.certify(left.X, left.y)
+    assert audit.holds
+    assert apart <= audit.bound + 1e-13
+    assert not fitted(rows).certify(left.X, left.y).holds
 
 
 def test_with_features_beyond_single_precision_the_certificate_still_holds() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 
@@ -107,3 +108,21 @@ def test_without_the_libraries_the_extra_is_named(missing: str) -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "lethe[models]" in told.stdout
+
+
+def test_whatever_trains_no_model_is_loaded_without_the_libraries() -> None:
+    """All that workers, commands and pages load; a model's own libraries are an extra."""
+    code = (
+        "import django, sys; sys.modules['numpy'] = sys.modules['sklearn'] = None\n"
+        "django.setup()\n"
+        "import config.urls, config.celery, erasure.tasks, lineage.tasks\n"
+        "from django.core.management import get_commands, load_command_class\n"
+        "for name, app in get_commands().items():\n"
+        "    if app in ('erasure', 'lineage') and name != 'demo':\n"
+        "        load_command_class(app, name)\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

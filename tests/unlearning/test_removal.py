@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from erasure.domain.errors import RetrainNeeded, RowsDiffer, UnknownPerson
+from erasure.domain.errors import RetrainNeeded, RowsDiffer, UnknownPerson, UsageError
 from erasure.unlearning.guarantee import Guarantee
 from erasure.unlearning.removal import RemovalLogistic
 from tests.unlearning.cast import KEY, NEIGHBOUR, SUBJECT, Rows, classes, copies, shapes
@@ -129,3 +129,13 @@ def test_a_saved_model_goes_on_with_its_ledger(way: int) -> None:
     left = rows.less(SUBJECT, NEIGHBOUR)
     assert copy.forget([NEIGHBOUR], *left.all()) == model.forget([NEIGHBOUR], *left.all())
     assert len(copy.ledger_) == 2
+
+
+def test_rows_that_are_no_numbers_are_refused() -> None:
+    rows = classes()
+    left = rows.less(SUBJECT)
+    left.X[0, 0] = np.nan
+    model = fitted(rows)
+    with pytest.raises(UsageError, match="NaN or infinite"):
+        model.forget([SUBJECT], *left.all())
+    assert model.ledger_ == []

@@ -29,8 +29,8 @@ def main() -> None:
     from config.wsgi import application
     from erasure.advance import Job, perform
     from erasure.domain.roles import ROLES
-    from erasure.flow import export, identify, intake, letters
-    from erasure.models import Notice
+    from erasure.flow import complain, export, hold, identify, intake, letters
+    from erasure.models import Expiry, Notice, StandingApproval
     from tests.flow.cast import OLGA
     from tests.scenarios.small_shop import EMAIL, make_shop
     from tests.web.api_cast import caller
@@ -47,12 +47,23 @@ def main() -> None:
         case, code="acknowledgment", language="en", blocks={}, to="", by=OLGA
     )
     notice = Notice.objects.create(request=case, dataset="partner.list", store="partner")
+    held = hold.place_hold(
+        datasets=["shop.orders"], code="legal_claims", legal_reference="Art. 17(3)(e)",
+        because="claim 17", by=OLGA,
+    )  # fmt: skip
+    complaint = complain.open_complaint(because="nobody answers", law="uk", by=OLGA)
+    over = Expiry.objects.create(dataset="shop.orders", store="shop_db", rows=1, sealed_keys=b"")
+    standing = StandingApproval.objects.create(
+        dataset="shop.orders", shape="s", most_rows=1, because="x", approved_by="x",
+        approved_at=complaint.opened_at,
+    )  # fmt: skip
     server = make_server("127.0.0.1", 0, application, handler_class=Quiet)
     told = {
         "url": f"http://127.0.0.1:{server.server_port}",
         "tokens": {role: caller(role).secret for role in ROLES} | {"nobody": caller().secret},
         "known": {"requests": str(case.pk), "exports": str(made.pk), "letters": str(letter.pk),
-                  "notices": notice.pk},
+                  "notices": notice.pk, "complaints": str(complaint.pk), "holds": str(held.pk),
+                  "retention": str(over.pk), "retention/standing": str(standing.pk)},
     }  # fmt: skip
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()

@@ -10,12 +10,20 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.core import mail
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
 from erasure.flow import decide, intake
-from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Reasoning, StaffTraining
+from erasure.models import (
+    Complaint,
+    ErasureRequest,
+    LedgerLeaf,
+    Letter,
+    Reasoning,
+    StaffTraining,
+)
 from erasure.runs import expiring
 from tests.flow.cast import OFFICER, OLGA
 from tests.scenarios.small_shop import EMAIL
@@ -248,25 +256,52 @@ dataset:
     assert shop.read_bytes() == before
 
 
-def test_a_complaint_about_no_case_gets_a_letter_by_hand_from_every_door(
-    officer: Person, shop: Path, capsys: pytest.CaptureFixture[str]
+def test_a_complaint_about_no_case_gets_a_letter_from_every_door(
+    officer: Person, shop: Path, capsys: pytest.CaptureFixture[str], settings: LazySettings
 ) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     officer.post(f"{COMPLAINTS}add/", about="", law="uk", because=WORDS)
     complaint = Complaint.objects.get()
     own = f"{COMPLAINTS}{complaint.pk}/"
-    assert "The confirmation as a letter" in text(officer.get(f"{own}change/"))
-    assert "we received your complaint" in text(officer.post(f"{own}letter/", language="en"))
-    assert officer.get(f"{own}letter/").status_code == 405
+    assert "“Complaint received”, in" in text(officer.get(f"{own}change/"))
+    assert "we received your complaint" in text(officer.get(f"{own}letters/?language=en"))
+    sent = {"where": "other", "to": EMAIL, "block_greeting": "Dear Ann,", "draft": "1"}
+    wrong = text(officer.post(f"{own}letters/", **{**sent, "to": "no address"}))
+    assert "is not the address of one mailbox" in wrong
+    assert "no address" not in wrong
+    officer.post(f"{own}letters/", **sent)
+    drafted = Letter.objects.get()
+    shown = text(officer.get(f"{own}letters/{drafted.pk}/"))
+    assert "Dear Ann," in shown
+    assert EMAIL not in shown
+    dpo = person("dora", "dpo")
+    assert dpo.post(f"{own}letters/{drafted.pk}/send/").status_code == 403
+    assert officer.get(f"{own}letters/{drafted.pk}/send/").status_code == 405
+    assert mail.outbox == []
+    officer.post(f"{own}letters/{drafted.pk}/send/")
+    (taken,) = mail.outbox
+    assert taken.to == [EMAIL]
+    listed = text(officer.get(f"{own}change/"))
+    assert "badge-done" in listed
+    assert EMAIL not in listed
     olga, ada = caller("officer"), caller("auditor")
     path, letter = f"/complaints/{complaint.pk}/letter", {"code": "complaint_receipt"}
     assert "we received" in olga.post(path, letter).json()["body"]
     assert ada.post(path, letter).status_code == 403
     assert olga.post(path, {"code": "refusal"}).status_code == 400
     assert olga.post(path, {"code": "complaint_answer"}).status_code == 422
-    call_command("complaints", "letter", str(complaint.pk), "--code", "complaint_receipt")
+    made = olga.post(f"{path}s", letter)
+    assert (made.status_code, made.json()["state"]) == (201, "drafted")
+    assert EMAIL not in made.content.decode()
+    assert ada.post(f"{path}s", letter).status_code == 403
+    assert olga.post(f"/letters/{made.json()['id']}/by-hand").json()["state"] == "by_hand"
+    assert len(ada.get(f"{path}s").json()["results"]) == 2
+    console = ("complaints", "letter", str(complaint.pk), "--code", "complaint_receipt")
+    call_command(*console)
     assert "We have received your complaint" in capsys.readouterr().out
-    looks = LedgerLeaf.objects.filter(kind="letter_previewed").count()
-    assert looks == 3
+    call_command(*console, "--send")
+    assert "complaint_receipt: sent" in capsys.readouterr().out
+    assert [one.to for one in mail.outbox] == [[EMAIL], [EMAIL]]
     assert "a letter before it was written" in text(person("ada", "auditor").get(f"{HOUSE}looks/"))
 
 

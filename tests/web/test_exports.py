@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pyzipper
@@ -154,7 +155,7 @@ def test_a_copy_alone_is_asked_for_by_the_api_and_answered_at_the_desk(
     new = {"identifiers": NEW["identifiers"], "right": "access"}
     case = olga.post("/requests", new).json()
     olga.post(f"/requests/{case['id']}/identify", {"method": "rang back"})
-    perform(Job("advance", case["id"]))
+    perform(Job("advance", UUID(case["id"])))
     made = Export.objects.get()
     perform(Job("gather", made.id))
     assert olga.get(f"/requests/{case['id']}").json()["state"] == "gathering"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from erasure.domain.clocks import LAWS
 from erasure.domain.complaints import VERDICTS
 from erasure.domain.errors import UsageError
-from erasure.flow import complain
+from erasure.flow import complain, letters
 from erasure.management.console import (
+    FAILED,
     case_of,
     day_of,
     one_line_errors,
@@ -24,7 +25,7 @@ from erasure.runs.letters import ABOUT
 
 
 class Command(BaseCommand):
-    """``complaints [open | acknowledge ID | answer ID | withdraw ID]``"""
+    """``complaints [open | letter ID | acknowledge ID | answer ID | withdraw ID]``"""
 
     help = "List open complaints, record one, confirm its receipt, answer it."
 
@@ -44,6 +45,10 @@ class Command(BaseCommand):
         letter.add_argument("--code", choices=list(ABOUT), required=True)
         letter.add_argument("--language", default="en")
         letter.add_argument("--greeting", default="")
+        letter.add_argument("--to", metavar="ADDRESS", help="default: where the last letter went")
+        how = letter.add_mutually_exclusive_group()
+        how.add_argument("--send", action="store_true", help="by email")
+        how.add_argument("--by-hand", action="store_true", help="record that it was sent by hand")
         for name in ("acknowledge", "answer", "withdraw"):
             deed = deeds.add_parser(name)
             deed.add_argument("complaint")
@@ -52,17 +57,34 @@ class Command(BaseCommand):
                 deed.add_argument("--because", required=True, help="is sealed; @FILE from a file")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit 2 for what cannot be."""
+        """Exit 1 when the mail server did not take a letter, 2 for what cannot be."""
         with one_line_errors():
             if options["deed"] is None:
                 for one in dues.open_complaints():
                     self._tell(one)
             elif options["deed"] == "letter":
-                self.stdout.write(_written(options))
+                self._letter(options)
             elif options["deed"] == "open":
                 self._tell(_opened(options))
             else:
                 self._tell(_done(options))
+
+    def _letter(self, options: dict[str, Any]) -> None:
+        """As it would be sent, or sent."""
+        complaint, by_hand = _found(options), options["by_hand"]
+        blocks = {"greeting": options["greeting"]} if options["greeting"] else {}
+        how = {"code": options["code"], "language": options["language"], "blocks": blocks}
+        if not by_hand and not options["send"]:
+            written = complain.write_letter(complaint, by=operator(), **how)
+            self.stdout.write(written.text)
+            return
+        to = "" if by_hand else options["to"]
+        drafted = letters.draft_about(complaint, to=to, by=operator(), **how)
+        deed = letters.mark_sent_by_hand if by_hand else letters.send_letter
+        letter = deed(drafted, by=operator())
+        self.stdout.write(f"{letter.code}: {letter.state.replace('_', ' ')}")
+        if letter.error:
+            raise CommandError(letter.error, returncode=FAILED)
 
     def _tell(self, one: Complaint) -> None:
         days = {"confirm by": one.acknowledge_by, "answer by": one.answer_by}
@@ -92,12 +114,6 @@ def _found(options: dict[str, Any]) -> Complaint:
         return Complaint.objects.get(pk=UUID(options["complaint"]))
     except (ValueError, Complaint.DoesNotExist):
         raise UsageError("no complaint has this number; `complaints` lists them") from None
-
-
-def _written(options: dict[str, Any]) -> str:
-    blocks = {"greeting": options["greeting"]} if options["greeting"] else {}
-    how = {"code": options["code"], "language": options["language"], "blocks": blocks}
-    return complain.write_letter(_found(options), by=operator(), **how).text
 
 
 def _done(options: dict[str, Any]) -> Complaint:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from erasure import canaries
 from erasure.demo import story
-from erasure.demo.company import Company, forget_cast
+from erasure.demo.company import DEMO_DIR, Company, forget_cast
 from erasure.demo.stage import Stage
 from erasure.management.console import FAILED, one_line_errors
 from erasure.models import CanaryRound, ErasureRequest, PlanStep, StoreScan
@@ -90,7 +90,8 @@ class Command(BaseCommand):
         self._status.update(what)
 
     def _say(self, what: str) -> None:
-        self._console.print(what, highlight=False)
+        # A path that is broken over two lines cannot be copied.
+        self._console.print(what, highlight=False, soft_wrap=True)
 
     def _plan(self, request: ErasureRequest) -> None:
         table = _table("The plan", "dataset", "what will be done", "reached from")
@@ -130,10 +131,14 @@ class Command(BaseCommand):
         if path is None:
             raise CommandError("there is no certificate", returncode=FAILED)
         call_command("verify_evidence", path, stdout=self.stdout)
+        home = Path(settings.LETHE_HOME)
+        key = home / "keys" / "signing.pub"
         self._say(f"Certificate: {path}")
         self._say(f"Report:      {Path(path).with_suffix('.md')}")
-        key = Path(settings.LETHE_HOME) / "keys" / "signing.pub"
-        self._say(f"Check it yourself: python3 run.py verify_evidence CERTIFICATE --key {key}")
+        self._say(f"Check it yourself: python3 run.py verify_evidence {path} --key {key}")
+        self._say("Look at the officer's desk on this company:")
+        self._say(f"  export LETHE_HOME={home} {DEMO_DIR}={home / 'company'}")
+        self._say("  python3 run.py createsuperuser && python3 run.py runserver")
         self._say(f"{time.monotonic() - _STARTED:.1f} s")
 
 

@@ -60,7 +60,11 @@ class Command(BaseCommand):
             return
         self._tell(request, time.monotonic() - started)
         if request.state == "blocked":
-            raise CommandError(f"blocked: {request.blocked_because}", returncode=FAILED)
+            raise CommandError(
+                f"blocked: {request.blocked_because}; remove the cause (docs/operating.md says "
+                "what to do about each), then give the same command again",
+                returncode=FAILED,
+            )
 
     def _carry_out(self, options: dict[str, Any]) -> ErasureRequest | None:
         identifiers = parsed(options["identifier"])
@@ -99,7 +103,9 @@ class Command(BaseCommand):
             )
         by = operator()
         with self._progress.showing("looking for the person"):
-            request = existing or open_case(identifiers, by=by, method=_CONSOLE_CHECK, law=law)
+            request = existing or open_case(
+                identifiers, by=by, method=_CONSOLE_CHECK, law=law, keep=False
+            )
         self._tell_plan(request)
         if existing is None and request.state == "planned":
             discard(request, by=by, because="looked at only")

@@ -81,7 +81,7 @@ class Command(BaseCommand):
             type=int,
             default=0,
             metavar="ROWS",
-            help="approve those like it beforehand, with at most so many rows",
+            help="approve those like it beforehand, at most so many rows in a day",
         )
         approve.add_argument("--because", default="", help="stands in clear")
         decline = deeds.add_parser("decline", help="leave these rows until a day")
@@ -149,6 +149,9 @@ class Command(BaseCommand):
                 expire.block(plan.id, str(error))
             plan.refresh_from_db()
         self._show(plan)
+        more = RetentionLook.objects.filter(dataset=plan.dataset, more__gt=0).first()
+        if more is not None:
+            self.stdout.write(f"  {more.more} more are past their date; plan again")
         if plan.state == "blocked":
             raise CommandError(plan.blocked_because, returncode=FAILED)
 

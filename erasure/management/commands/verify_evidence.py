@@ -63,7 +63,8 @@ class Command(BaseCommand):
 
     def _extent(self) -> str:
         leaves, certificates = LedgerLeaf.objects.count(), Certificate.objects.count()
-        return f"The evidence holds: {leaves} ledger entries, {certificates} certificates."
+        said = "The evidence holds" if leaves or certificates else "There is no evidence here yet"
+        return f"{said}: {leaves} ledger entries, {certificates} certificates."
 
     def _conclude(self, findings: Iterable[str], success: str) -> None:
         count = 0
@@ -74,7 +75,8 @@ class Command(BaseCommand):
         if count > SHOWN:
             self.stdout.write(f"… and {count - SHOWN} more.")
         if count:
-            raise CommandError(f"the evidence does not hold: {count} findings", returncode=1)
+            plural = "" if count == 1 else "s"
+            raise CommandError(f"the evidence does not hold: {count} finding{plural}", returncode=1)
         self.stdout.write(success)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from erasure.domain.needles import Matcher
 from erasure.stores.objects import documents
@@ -34,6 +35,19 @@ def arrow_faults() -> Iterator[None]:
         if error.errno is not None:
             raise
         raise Fault("is damaged Parquet; restore it from its source") from None
+
+
+def opened(file: Any) -> pq.ParquetFile:
+    """Raises Fault for a summary of other files (``_metadata``), which keeps the least and the
+    greatest value of each of their columns, and would no longer fit them."""
+    parquet = pq.ParquetFile(file, pre_buffer=False)
+    about = parquet.metadata
+    if about.num_row_groups and about.num_columns and about.row_group(0).column(0).file_path:
+        raise Fault(
+            "is a summary of other Parquet files, with values out of them; remove it, readers "
+            "manage without, or write it anew after each erasure outside of this directory"
+        )
+    return parquet
 
 
 def resolved(schema: Any, field: str) -> Any:

@@ -26,6 +26,7 @@ from erasure.stores.objects.faults import Fault
 from erasure.stores.objects.matching import LINE, Query, Sight, Wanted
 from lineage.schema import Column
 
+_AT_ONCE = 4096  # rows of a pass over everything
 _NOT_ASCII = "\x80"
 _TEXT = ("BYTE_ARRAY", "STRING")
 _INTEGERS = frozenset((p, k) for p in ("INT32", "INT64") for k in ("NONE", "INT"))
@@ -44,12 +45,12 @@ class ParquetEngine:
     def columns(self, source: Opened) -> list[Column]:
         """Every leaf of the schema; members of structs by dotted path."""
         with arrow_faults():
-            return list(_columns(pq.ParquetFile(source.file, pre_buffer=False).schema_arrow))
+            return list(_columns(arrow.opened(source.file).schema_arrow))
 
     def rows(self, source: Opened) -> int | None:
         """From the footer."""
         with arrow_faults():
-            return pq.ParquetFile(source.file, pre_buffer=False).metadata.num_rows
+            return arrow.opened(source.file).metadata.num_rows
 
     def empty(self, source: Opened) -> bool:
         """True without rows."""
@@ -65,6 +66,12 @@ class ParquetEngine:
                     if sights:
                         yield row, sights
 
+    def read(self, source: Opened, field: str, also: Sequence[str]) -> Iterator[Row | None]:
+        """Every row, with those fields alone."""
+        query = Query(equal={field: Wanted((), fold_case=False)}, also=tuple(also))
+        with arrow_faults():
+            yield from _Groups(source, query).every()
+
     def unsettled(self, source: Opened, edits: Edits) -> int:
         """How many rows the steps would still change; lets each step look at its rows."""
         edits.begin()
@@ -73,7 +80,6 @@ class ParquetEngine:
             file = _Groups(source, edits.query)
             for group in range(file.count):
                 for _, row in file.rows(group):
-                    edits.look(row)
                     count += edits.apply(row) is not row
         return count
 
@@ -119,7 +125,7 @@ class _Groups:
     def __init__(self, source: Opened, query: Query) -> None:
         self._source = source
         self._query = query
-        self.parquet = pq.ParquetFile(source.file, pre_buffer=False)
+        self.parquet = arrow.opened(source.file)
         self.count = self.parquet.metadata.num_row_groups
         schema = self.parquet.schema_arrow
         outside = {*source.virtual, LINE} - set(schema.names)
@@ -139,6 +145,16 @@ class _Groups:
         picked = table.select(self._all_tops).take(pa.array(positions, pa.int64()))
         rows = arrow.plain(picked).to_pylist() if self._all_tops else [{} for _ in positions]
         return [(p, self._source.whole(r)) for p, r in zip(positions, rows, strict=True)]
+
+    def every(self) -> Iterator[Row]:
+        """All rows, with the fields the query names; a small part of them in memory."""
+        if not self._all_tops:
+            for _ in range(self.parquet.metadata.num_rows):
+                yield self._source.whole({})
+            return
+        for part in self.parquet.iter_batches(_AT_ONCE, columns=self._all_tops, use_threads=False):
+            for row in arrow.plain(pa.Table.from_batches([part])).to_pylist():
+                yield self._source.whole(row)
 
     def _positions(self, group: int) -> Sequence[int]:
         metadata = self.parquet.metadata.row_group(group)

@@ -25,7 +25,7 @@ Leaf = tuple[int, str, str]
 def hits(scan: Scan, file: BinaryIO) -> Iterator[Hit]:
     """Every needle in the object. Raises Fault."""
     with arrow_faults():
-        parquet = pq.ParquetFile(file, pre_buffer=False)
+        parquet = arrow.opened(file)
         yield from _outside_rows(scan, parquet)
         first = 1
         for group in range(parquet.metadata.num_row_groups):
@@ -47,7 +47,10 @@ def _outside_rows(scan: Scan, parquet: pq.ParquetFile) -> Iterator[Hit]:
 
 def _in_group(scan: Scan, parquet: pq.ParquetFile, group: int, first: int) -> Iterator[Hit]:
     owners: pa.Table | None = None
-    names = [n for n in scan.census.owners if n in parquet.schema_arrow.names]
+    told = dict.fromkeys((*scan.census.owners, *scan.census.marks))
+    schema = parquet.schema_arrow
+    found = (arrow.top_of(schema, n) for n in told if arrow.resolved(schema, n) is not None)
+    names = list(dict.fromkeys(found))
     for name in parquet.schema_arrow.names:
         table = parquet.read_row_group(group, columns=[name]).select([name])
         for position, field, text in _suspects(table, name, scan.matcher, scan.census.fields):

@@ -26,8 +26,8 @@ from erasure.stores.base import (
     Secrets,
     Selector,
     Work,
-    single_values,
 )
+from erasure.stores.matching import single_values
 from erasure.stores.model_registry import artifact, replacing, retiring
 from erasure.stores.model_registry.folder import ARTIFACT, ROWS, ModelFolder
 from erasure.stores.model_registry.manifest import Hasher, Manifest

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from erasure.domain.errors import StoreError
-from erasure.stores.model_registry import adopting, artifact, external, training
+from erasure.stores.model_registry import adopting, artifact, external, handed, training
 from erasure.stores.model_registry.external import Asked
 from erasure.stores.model_registry.folder import ModelFolder
 from erasure.stores.model_registry.kinds import kind_of
@@ -102,5 +102,9 @@ def _made(
         replaces=None,
         inferred=False,
     )
-    given = Trained(estimator=None, people={}, digest=said["content"], metrics=figures)
-    return Made(manifest=made, data=file.read_bytes(), estimator=estimator, trained=given)
+    rows, held = None, None
+    if made.recipe != "http":  # nobody asks a pipeline to lay rows into a folder that is shared
+        rows, held = handed.read(place, where, people, order.people)
+    given = Trained(estimator=None, people={}, digest=said["content"], metrics=figures, held=held)
+    data = file.read_bytes()
+    return Made(manifest=made, data=data, estimator=estimator, trained=given, rows=rows)

@@ -12,7 +12,7 @@ from typing import Any
 
 from erasure.domain import merkle
 from erasure.domain.errors import StoreError
-from erasure.domain.values import Scalar, canonical
+from erasure.domain.values import Scalar, hashed
 
 FORMAT = 1
 GUARANTEE = "bit-exact"
@@ -37,7 +37,7 @@ class Hasher:
 
     def __call__(self, value: Scalar, kind: str | None = None) -> str:
         """Hex, 64 characters; 42 and "42" are one person."""
-        text = canonical(value, kind).encode(errors="surrogatepass")
+        text = hashed(value, kind).encode(errors="surrogatepass")
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
 

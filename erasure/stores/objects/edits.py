@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from erasure.domain.masking import CannotMask, masked_fields, replacement
 from erasure.domain.needles import REDACTED, Matcher, Needle
-from erasure.domain.values import Scalar, canonical, fold
+from erasure.domain.values import Scalar, canonical, fold, mailbox
 from erasure.stores.base import Key, Secrets, Step
 from erasure.stores.objects import documents
 from erasure.stores.objects.documents import Row, Slot
@@ -88,23 +88,22 @@ class Edit:
     def begin(self) -> None:
         """Start a pass over the object from its first row."""
         self._ranks.clear()
-        self._owned.clear()
-        self._others.clear()
-
-    def look(self, row: Row) -> None:
-        """Note whose the row is, for :attr:`reused`."""
-        if any(guard_of(row, self._step)) or not self._step.guard:
-            for key in self._equal(row):
-                (self._owned if self._guarded(row, key) else self._others).add(key)
+        self._owned, self._others = set(), set()
 
     @property
-    def reused(self) -> set[tuple[str, str]]:
-        """Keys (field and text) whose only rows are somebody else's now."""
-        return self._others - self._owned
+    def owned(self) -> set[tuple[str, str]]:
+        """Keys (field and text) at which this pass has met rows of the person."""
+        return self._owned
 
-    def apply(self, row: Row) -> Row | None:
-        """The row afterwards: itself where nothing changes, None where it goes."""
-        sight = self._own(row)
+    @property
+    def others(self) -> set[tuple[str, str]]:
+        """Keys at which it has met rows that are somebody else's now."""
+        return self._others
+
+    def apply(self, row: Row, before: Row) -> Row | None:
+        """The row afterwards: itself where nothing changes, None where it goes. ``before``: as it
+        was before any step of this pass, by which it is known."""
+        sight = self._own(row, before)
         if sight and self._outcome == "drop":
             return None
         if sight:
@@ -115,8 +114,16 @@ class Edit:
         """What becomes of a line that its format cannot read, or of a plain text line."""
         return self._needles.redact(text)
 
-    def _own(self, row: Row) -> tuple[str, str] | None:
-        return next((k for k in self._equal(row) if self._guarded(row, k)), None)
+    def _own(self, row: Row, before: Row) -> tuple[str, str] | None:
+        mine = None
+        guards = (guard_of(before, self._step), guard_of(row, self._step))
+        told = any(guards[0]) or not self._step.guard
+        for key in self._equal(before):
+            fits = _fits(self._guards[key], *guards)
+            if told:
+                (self._owned if fits else self._others).add(key)
+            mine = key if fits and mine is None else mine
+        return mine
 
     def _equal(self, row: Row) -> Iterator[tuple[str, str]]:
         for field, wanted in self.query.equal.items():
@@ -124,10 +131,6 @@ class Edit:
                 text = wanted.match(value)
                 if text is not None:
                     yield field, text
-
-    def _guarded(self, row: Row, key: tuple[str, str]) -> bool:
-        allowed = self._guards[key]
-        return not allowed or guard_of(row, self._step) in allowed
 
     def _changed(self, row: Row, sight: tuple[str, str]) -> Row:
         for field in self._step.cut:
@@ -213,13 +216,24 @@ def _guards(step: Step, keys: Sequence[Key]) -> dict[tuple[str, str], set[Guard]
         field, text = str(key.values[1]), str(key.values[2])
         if is_text_key(step, field):
             continue
-        text = fold(text) if folds(step.dataset, field) else text
+        text = mailbox(text) if folds(step.dataset, field) else text
         if step.guard and len(key.guard) != len(step.guard):
             raise Fault("a key came without its guard; search again")
         allowed = guards.setdefault((field, text), set())
         if step.guard:
             allowed.add(tuple(map(_plain, key.guard)))
     return guards
+
+
+def _fits(allowed: set[Guard], before: Guard, now: Guard) -> bool:
+    """Whether a row is under one of the guards. Some of them know already that a step of the same
+    pass cuts a reference of the row, some do not."""
+    if not allowed or before in allowed or now in allowed:
+        return True
+    if before == now:
+        return False
+    pairs = list(zip(before, now, strict=True))
+    return any(all(v in p for v, p in zip(one, pairs, strict=True)) for one in allowed)
 
 
 def guard_of(row: Row, step: Step) -> Guard:
@@ -271,18 +285,13 @@ class Edits:
         for edit in self.edits:
             edit.begin()
 
-    def look(self, row: Row) -> None:
-        """Let every step see a row as it stands."""
-        for edit in self.edits:
-            edit.look(row)
-
     def apply(self, row: Row) -> Row | None:
         """The row after every step."""
         changed: Row | None = row
         for edit in self.edits:
             if changed is None:
                 break
-            changed = edit.apply(changed)
+            changed = edit.apply(changed, row)
         return changed
 
     def apply_to_text(self, text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -58,6 +58,9 @@ class Engine(Protocol):
 
     def search(self, source: Opened, query: Query) -> Iterator[tuple[Row, list[Sight]]]:
         """Matching rows with the reasons; an unreadable line comes as an empty row."""
+
+    def read(self, source: Opened, field: str, also: Sequence[str]) -> Iterator[Row | None]:
+        """Every row, ``field`` and those ``also`` in it; None for a line that cannot be read."""
 
     def unsettled(self, source: Opened, edits: Edits) -> int:
         """How many rows the steps would still change; lets each step look at its rows."""

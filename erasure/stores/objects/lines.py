@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, BinaryIO, Protocol
 
@@ -16,7 +16,7 @@ from erasure.stores.objects.documents import Row
 from erasure.stores.objects.edits import Edits
 from erasure.stores.objects.engine import Opened
 from erasure.stores.objects.faults import Fault
-from erasure.stores.objects.matching import LINE, Anchor, Query, Sight
+from erasure.stores.objects.matching import LINE, Anchor, Query, Sight, Wanted
 from erasure.stores.objects.streams import Lines
 from lineage.schema import Column
 
@@ -91,6 +91,15 @@ class LineEngine:
             if sights:
                 yield record.row or {}, sights
 
+    def read(self, source: Opened, field: str, also: Sequence[str]) -> Iterator[Row | None]:
+        """Every row; None for a line that its format cannot read."""
+        self._require(source, Query(equal={field: Wanted((), fold_case=False)}))
+        for record in self.format.reader().records(_lines(source.file), lambda _: True):
+            if record.row is not None:
+                yield source.whole(record.row)
+            elif record.broken:
+                yield None
+
     def _candidates(self, source: Opened, query: Query) -> Iterator[Record]:
         self._require(source, query)
         return self.format.reader().records(_lines(source.file), self._prefilter(source, query))
@@ -118,8 +127,6 @@ class LineEngine:
         maybe = self._prefilter(source, edits.query)
         count = 0
         for record in reader.records(_lines(source.file), maybe):
-            if record.row is not None:
-                edits.look(source.whole(record.row))
             count += _after(record, reader, edits, source) != record.raw
         return count
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from dataclasses import field as default
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import ahocorasick
 
+from erasure.domain.escapes import escaped
 from erasure.domain.needles import SHORTEST, Matcher, Needle
-from erasure.domain.values import Scalar, canonical, fold
+from erasure.domain.values import Scalar, canonical, mailbox
 from erasure.stores.objects import documents
 from erasure.stores.objects.documents import Row
 from lineage.graph import Dataset
@@ -77,7 +79,7 @@ class Wanted:
                 self.given.setdefault(self._text(form), []).append(value)
 
     def _text(self, form: str) -> str:
-        return fold(form) if self.fold_case else form
+        return mailbox(form) if self.fold_case else form
 
     def match(self, value: Any) -> str | None:
         """The wanted text that a stored value equals, or None. NULL equals nothing."""
@@ -111,7 +113,11 @@ class Query:
             if value is not None and str(value).strip():
                 self._given.setdefault(str(value), []).append(value)
         self.matcher = Matcher(Needle(text=t, category="") for t in self._given)
-        self._in_lines = Matcher(Needle(text=t, category="") for t in self._line_texts())
+
+    @cached_property
+    def _in_lines(self) -> Matcher:
+        """Made for the first line that no format explains: few objects have one."""
+        return Matcher(Needle(text=t, category="") for t in self._line_texts())
 
     def _line_texts(self) -> Iterator[str]:
         """What is asked for in a line that no format explains: nothing that is short or a small
@@ -169,8 +175,9 @@ class Query:
         are sought only where the format puts a field's value."""
         folding = bool(self.texts) or any(w.fold_case for w in self.equal.values())
         sought = set(self._given) | {t for w in self.equal.values() for t in w.given}
+        sought |= {written for text in self._line_texts() for written in escaped(text)}
         made = Prefilter(sought, folding=folding, escapes=escapes, quotes=quotes)
-        if anchor and sought and not self._in_lines:
+        if anchor and sought and not any(self._line_texts()):
             made.anchor(anchor, self.equal)
         return made
 
@@ -195,7 +202,7 @@ class Prefilter:
     def __init__(self, texts: Iterable[str], *, folding: bool, escapes: bytes, quotes: str) -> None:
         self._folding = folding
         self._escapes = escapes
-        sought = {fold(t) if folding else t for t in texts}
+        sought = {mailbox(t) if folding else t for t in texts}
         self._always = any(_hidden(t, quotes) for t in sought)
         self._patterns = tuple(sorted(t.encode("utf-8", "surrogatepass") for t in sought))
         self._automaton = _automaton(self._patterns) if len(self._patterns) > _FEW else None

@@ -5,20 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from erasure.domain.errors import StoreError
+from erasure.domain.keeping import ANYWHERE
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.values import Scalar, Value
-from erasure.stores.base import Declared, Found, Hit, Key, Purged, Searched, Selector, single_values
+from erasure.stores.base import Declared, Found, Hit, Key, Purged, Searched, Selector
+from erasure.stores.dating import Object, Record
+from erasure.stores.matching import single_values
 from erasure.stores.objects import documents, swap
+from erasure.stores.objects.documents import Row
 from erasure.stores.objects.engine import Engine, Opened
 from erasure.stores.objects.faults import translated
-from erasure.stores.objects.finding import Gathering, Sought, by_object, counted, found_in, place_of
+from erasure.stores.objects.finding import (
+    Gathering,
+    Sought,
+    as_scalar,
+    by_object,
+    counted,
+    found_in,
+    place_of,
+)
 from erasure.stores.objects.matching import LINE, Query, Wanted, folds
 from erasure.stores.objects.scanning import Census, Scan
 from erasure.stores.objects.tree import Obj, Tree, checked_name, root_of
@@ -135,6 +147,42 @@ class ObjectReader:
                 gathering.add(engine.search(source, query))
         yield from gathering.result()
 
+    def dated(
+        self,
+        dataset: Dataset,
+        starts: str,
+        fields: Sequence[str],
+        texts: Sequence[str] | None = None,
+    ) -> Iterator[Object]:
+        """See ``Dated``. What a path says of its records (``day=2015-06-30/``) is a field."""
+        for obj in self.tree.of(dataset.name):
+            with self.opened(obj, dataset) as (source, engine):
+                if texts is None:
+                    rows = engine.read(source, starts, fields)
+                else:
+                    wanted = Wanted(texts, fold_case=folds(dataset, starts))
+                    query = Query(equal={starts: wanted}, also=tuple(fields))
+                    found = engine.search(source, query)
+                    rows = (row for row, sights in found if any(s.field == starts for s in sights))
+                yield Object(
+                    name=obj.name,
+                    version=partial(swap.checksum, source.file),
+                    records=self._records(obj, dataset, rows, (starts, *fields)),
+                )
+
+    def _records(
+        self, obj: Obj, dataset: Dataset, rows: Iterable[Row | None], fields: Sequence[str]
+    ) -> Iterator[Record]:
+        with self.guarded(obj, dataset):
+            for row in rows:
+                yield (
+                    None
+                    if row is None
+                    else {
+                        name: tuple(map(as_scalar, documents.values(row, name))) for name in fields
+                    }
+                )
+
     def hand_out(
         self, dataset: Dataset, keys: Sequence[Key], fields: Sequence[str], guard: Sequence[str]
     ) -> Iterator[Mapping[str, Any]]:
@@ -157,10 +205,11 @@ class ObjectReader:
     def places(
         self, dataset: Dataset, keys: Sequence[Key], *, changed_too: bool = False
     ) -> Mapping[str, list[Key]]:
-        """Keys by object; all keys for every object of the collection once one has moved."""
+        """Keys by object; all keys for every object of the collection once one has moved, or names
+        no object."""
         groups = by_object(keys)
-        lost = False
-        for name, owned in groups.items():
+        lost = ANYWHERE in groups
+        for name, owned in () if lost else groups.items():
             with translated(lambda: dataset.address):
                 path = self.tree.named(checked_name(name)).path
             versions = {k.version for k in owned} - self.replaced - {""}
@@ -252,4 +301,6 @@ def _census(collection: str, declared: Declared | None, objects: Sequence[Obj]) 
     if declared is None:
         return Census(collection=objects[0].shown)
     folding = tuple(f for f in declared.owners if folds(declared.dataset, f))
-    return Census(collection=collection, owners=declared.owners, folding=folding)
+    return Census(
+        collection=collection, owners=declared.owners, folding=folding, marks=declared.marks
+    )

@@ -24,11 +24,13 @@ PATH = "(path)"
 
 @dataclass
 class Census:
-    """What was looked at in one collection; ``folding``: owners that are email identities."""
+    """What was looked at in one collection; ``folding``: owners that are email identities;
+    ``marks``: what else of a row is told with a hit."""
 
     collection: str
     owners: tuple[str, ...] = ()
     folding: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     fields: set[str] = default(default_factory=set)
     rows: int = 0
 
@@ -126,7 +128,8 @@ class Scan:
     ) -> Hit:
         """A hit in a row. Its key is the one that ``find`` gives for the row's first owner (path,
         field, value), else the path and the row's number."""
-        owner = self._owner({**self._virtual, **row})
+        whole_row = {**self._virtual, **row}
+        owner = self._owner(whole_row)
         known = next(iter(owner.items()), None)
         return Hit(
             collection=self.census.collection,
@@ -135,6 +138,7 @@ class Scan:
             needle=needle,
             whole=whole,
             owner=owner,
+            marks={n: as_scalar(documents.first(whole_row, n)) for n in self.census.marks},
         )
 
     def _owner(self, row: Row) -> Mapping[str, Scalar]:

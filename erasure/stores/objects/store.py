@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from dataclasses import field as default
 
 from erasure.domain.errors import StoreError
+from erasure.domain.keeping import ANYWHERE
 from erasure.domain.masking import residue_of
 from erasure.stores.base import Failure, Key, Receipt, Residue, Secrets, Step, Work
 from erasure.stores.objects import swap
@@ -44,10 +45,19 @@ _CHANGING = ("delete", "anonymize", "redact")
 
 @dataclass
 class Told:
-    """What a work came to, for its receipt."""
+    """What a work came to, for its receipt. ``owned`` and ``others``: places (field and text) at
+    which rows of the person, and of somebody else, were met."""
 
     reused: list[Key] = default(default_factory=list)
+    owned: set[tuple[str, str]] = default(default_factory=set)
+    others: set[tuple[str, str]] = default(default_factory=set)
     linked: int = 0
+
+    def reused_of(self, keys: Sequence[Key]) -> tuple[Key, ...]:
+        """Those of the keys that are somebody else's now."""
+        left = self.others - self.owned
+        anywhere = (k for k in keys if k.values[0] == ANYWHERE and place_of(k) in left)
+        return (*self.reused, *anywhere)
 
 
 Part = tuple[Step, Sequence[Key], Told]
@@ -93,8 +103,12 @@ class ObjectStore(ObjectReader):
             linked = os.fstat(file.fileno()).st_nlink > 1
             for edit, (_, keys, told) in zip(edits.edits, parts, strict=True):
                 told.linked += linked
+                told.owned |= edit.owned
+                told.others |= edit.others
                 told.reused += [
-                    k for k in keys if k.values[0] == obj.name and place_of(k) in edit.reused
+                    k
+                    for k in keys
+                    if k.values[0] == obj.name and place_of(k) in edit.others - edit.owned
                 ]
             if unsettled:
                 self.replaced.add(swap.checksum(file))
@@ -151,13 +165,14 @@ class ObjectStore(ObjectReader):
             )
 
     def _receipt(self, work: Work, told: Told) -> Receipt:
+        reused = told.reused_of(work.keys)
         note = f"other hard links keep {told.linked} replaced objects" if told.linked else ""
         return Receipt(
             dataset=work.step.dataset.address,
             action=work.step.action,
-            done=sum(k.count for k in work.keys) - sum(k.count for k in told.reused),
+            done=sum(k.count for k in work.keys) - sum(k.count for k in reused),
             residue=_residue(work.step),
-            reused=tuple(told.reused),
+            reused=reused,
             note=note,
         )
 

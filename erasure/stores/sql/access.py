@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from erasure.domain.values import Scalar, Value
 from erasure.stores.base import Selector
@@ -85,8 +86,8 @@ def caught(
 def _statement(
     connection: sa.Connection, store: str, schema: Schema, search: Selector
 ) -> sa.Select[Any] | None:
-    def catch(_connection: sa.Connection, statement: Any, *_: Any) -> None:
-        raise _Caught(statement)
+    def catch(_: sa.Connection, statement: Any, _many: Any, params: Any, _options: Any) -> None:
+        raise _Caught(_with_values(statement, params) if params else statement)
 
     collection = schema.collection(search.dataset.name, search.dataset.schema)
     shape = schema.shapes[collection]
@@ -106,6 +107,17 @@ def _statement(
     finally:
         sa.event.remove(connection, "before_execute", catch)
     return None
+
+
+def _with_values(statement: Any, params: Mapping[str, Any]) -> Any:
+    """The statement with its values in it: several are put together as one question."""
+
+    def value(element: Any, **_: Any) -> sa.BindParameter[Any] | None:
+        if not isinstance(element, sa.BindParameter) or element.key not in params:
+            return None
+        return sa.bindparam(None, params[element.key], type_=element.type, unique=True)
+
+    return replacement_traverse(statement, {}, value)
 
 
 def _placeholder(kind: Kind) -> Scalar:

@@ -49,9 +49,15 @@ def named_fields(schema: Schema, steps: Iterable[Step]) -> dict[str, frozenset[s
     named: dict[str, frozenset[str]] = {}
     for step in steps:
         collection = schema.collection(step.dataset.name, step.dataset.schema)
-        known = named.get(collection, frozenset())
-        named[collection] = known | {*step.guard, *step.cut, *step.reference}
+        named[collection] = named.get(collection, frozenset()) | searched_by(step)
     return named
+
+
+def searched_by(step: Step) -> frozenset[str]:
+    """Fields of the references that lead to a step's rows. One that is cut in the person's own
+    row, and in nobody else's, leads to no row of others."""
+    cut = () if step.via == "deep" else step.cut
+    return frozenset((*step.guard, *cut, *step.reference))
 
 
 def is_named(child: Child, fields: Mapping[str, frozenset[str]]) -> bool:
@@ -109,7 +115,7 @@ class Following:
             elif own:
                 raise LateRows(f"{self.store}.{child.collection}")
             elif self.allowed is not None and code not in self.allowed:
-                raise _unplanned(self.store, parent, child)
+                raise self._unaccepted(parent, child)
             elif (child.collection, identity) not in self._seen:
                 self.counted.setdefault(root, Counter())[code] += 1
                 if kind == "cascade" and not self._is_leaf(child):
@@ -117,13 +123,21 @@ class Following:
                     more.append((root, row))
         return more
 
+    def _unaccepted(self, parent: str, child: Child) -> StoreError:
+        """Of a table that the plan acts on, another search may find the row by another way."""
+        if child.collection in self.planned.fields:
+            return LateRows(f"{self.store}.{child.collection}")
+        return _unplanned(self.store, parent, child)
+
     def _referring(self, child: Child, going: _Going) -> Iterator[tuple[KeyValues, Values, Row]]:
         """Rows of a child that the plan does not remove: whose row takes them along, what
         identifies them, and the columns that others refer to."""
         link = link_of(self.schema, child)
         targets = targets_of(self.schema, child.collection)
         identity = link.shape.table.primary_key or targets or link.columns
-        gone = self.planned.removed.get(child.collection, frozenset())
+        gone = self.planned.removed.get(child.collection, frozenset()).union(
+            *(self.planned.cut.get((child.collection, n), ()) for n in child.key.columns)
+        )
         values = [tuple(row[n] for n in link.target_columns) for _, row in going]
         roots = {link.normal(v): root for v, (root, _) in zip(values, going, strict=True)}
         names = tuple(dict.fromkeys((*identity, *targets)))
@@ -136,6 +150,25 @@ class Following:
         """Nothing follows from such a row, and nothing else leads to it: it need not be kept."""
         table = self.schema.shapes[child.collection].table
         return len(table.foreign_keys) == 1 and child.collection not in self.schema.children
+
+
+def refuse_asleep(store: str, schema: Schema, collection: str) -> None:
+    """Raises StoreError where a reference to rows that go, or to others that go along with them,
+    is switched off: what it says would not be done, and nobody would be told."""
+    waiting, seen = [collection], {collection}
+    while waiting:
+        for child in schema.children.get(waiting.pop(), ()):
+            if child.key.asleep:
+                raise _asleep(store, child)
+            if kind_of(child.key) == "cascade" and child.collection not in seen:
+                seen.add(child.collection)
+                waiting.append(child.collection)
+
+
+def takes_along(schema: Schema, address: Address) -> bool:
+    """Whether anything may go along with rows of that table."""
+    children = schema.children.get(address.shape.collection, ())
+    return any(kind_of(child.key) for child in children)
 
 
 def take_along(
@@ -151,8 +184,6 @@ def take_along(
     deletion. Raises as :meth:`Following.follow`.
     """
     collection = address.shape.collection
-    if not any(kind_of(child.key) for child in following.schema.children.get(collection, ())):
-        return {}
     names = [*targets_of(following.schema, collection), *guard]
     parents = [
         (key, row)
@@ -175,6 +206,7 @@ def count_along(
         removed={address.shape.collection: frozenset(keys) for address, keys in going},
         fields=named_fields(schema, (work.step for work in works)),
         keys={},
+        cut=_cut_before(schema, works),
     )
     following = Following(connection, store, schema, planned, allowed=None)
     for address, keys in going:
@@ -183,6 +215,19 @@ def count_along(
         if names:
             following.follow(collection, list(keyed.rows(address, keys, names)))
     return sum(following.counted.values(), Counter[str]())
+
+
+def _cut_before(
+    schema: Schema, works: Sequence[Work]
+) -> Mapping[tuple[str, str], frozenset[KeyValues]]:
+    """Rows that stay and lose a reference before what it leads to goes."""
+    cut: dict[tuple[str, str], frozenset[KeyValues]] = {}
+    for work in works:
+        dataset = work.step.dataset
+        for name in work.step.cut:
+            at = (schema.collection(dataset.name, dataset.schema), name)
+            cut[at] = cut.get(at, frozenset()) | {key.values for key in work.keys}
+    return cut
 
 
 def _unplanned(store: str, parent: str, child: Child) -> StoreError:
@@ -199,4 +244,12 @@ def _forbidding(store: str, child: Child) -> StoreError:
         f"{store}.{child.collection}",
         f"rows here refer to rows of '{child.key.target}' that would go along, and forbid it; "
         "declare both tables and their references in the catalogue, then plan again",
+    )
+
+
+def _asleep(store: str, child: Child) -> StoreError:
+    return StoreError(
+        f"{store}.{child.collection}.{'+'.join(child.key.columns)}",
+        f"its reference to '{child.key.target}' is switched off, so that rows would stay which it "
+        f"takes along or keeps from going; ALTER TABLE {child.key.target} ENABLE TRIGGER ALL",
     )

@@ -12,17 +12,16 @@ from erasure.domain.values import Value
 from erasure.stores.base import Selector
 from erasure.stores.sql.find import (
     Reading,
-    batches_of,
-    condition_for,
     part_of,
+    query_for,
     reading_of,
     test_of,
 )
-from erasure.stores.sql.membership import batch_size
+from erasure.stores.sql.membership import batch_size, batches_of
 from erasure.stores.sql.reflect import Schema
 from erasure.stores.sql.streaming import SHORT, partitions
 
-BLOCK = 5_000  # rows of keys alone
+BLOCK = 20_000  # rows of keys alone
 TEXTS = 500  # rows of which anything may be read
 
 
@@ -44,20 +43,21 @@ def find_blocks(
     address, selector = reading.address, reading.selector
     (name,), width = selector.fields, len(address.key)
     names = (*address.key, *selector.guard, *selector.carry)
-    part = part_of([reading.place(n) for n in names])
+    places = [reading.place(n) for n in names]
+    part, whole = part_of(places), places == list(range(len(reading.names)))
     more = part_of([reading.place(n) for n in also])
     for batch in batches_of(values, batch_size(connection)):
         test = test_of(reading, name, batch)
         if not test.wanted:
             continue
-        statement = reading.statement().where(condition_for(connection, reading, name, test))
+        query = query_for(connection, reading, {name: test})
         size, short = TEXTS if also else BLOCK, len(batch) <= SHORT
-        for rows in partitions(connection, statement, size, short=short):
+        for rows in partitions(connection, query, size, short=short):
             matched = test.all_matched(rows)
             if not all(matched):
                 rows = list(compress(rows, matched))
                 matched = list(filter(None, matched))
-            packed = list(map(part, rows))
+            packed = list(map(tuple if whole else part, rows))
             if any(None in column for column in islice(zip(*packed, strict=True), width)):
                 for row in packed:
                     address.key_of(row)

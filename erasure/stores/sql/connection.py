@@ -9,8 +9,10 @@ import select
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -46,6 +48,26 @@ _MYSQL_SESSION = {
     "sql_mode": "STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION",
 }
+# What a server may have set otherwise for everybody: references that do not act, answers that end
+# early, a question for NULL that finds the latest row, and rows as they were once (MariaDB from
+# 10.3).
+_WHOLE = (
+    "SET SESSION foreign_key_checks = 1, unique_checks = 1, sql_auto_is_null = 0, "
+    "sql_safe_updates = 0, sql_select_limit = 18446744073709551615"
+)
+_OF_NOW = "SET SESSION system_versioning_asof = DEFAULT, check_constraint_checks = 1"
+# A commit that a crash of the server takes back would have been called done.
+_DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') = 'off'"
+)
+# Only a superuser may take it back; for others whoever has set it must.
+_ACTING = """
+SELECT CASE WHEN current_setting('session_replication_role') = 'origin' THEN true
+  WHEN rolsuper THEN set_config('session_replication_role', 'origin', false) = 'origin'
+  ELSE false END
+FROM pg_catalog.pg_roles WHERE rolname = current_user
+"""
 # As long as MariaDB and MySQL can be told to wait for a table: a year.
 _LONGEST = 31_536_000
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min)?")
@@ -54,6 +76,8 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 WRITING = "lethe_writing"
 # This connection only reads: on PostgreSQL each statement by itself, outside a transaction.
 READING = "lethe_reading"
+# A statement may only take so long.
+LIMITED = "lethe_limited"
 # A connection that was used so many seconds ago is asked whether it still leads anywhere.
 IDLE = 5.0
 
@@ -133,6 +157,7 @@ def release(engine: sa.Engine) -> None:
         engine.dispose()
 
 
+@lru_cache(maxsize=ENGINES)
 def reading(engine: sa.Engine) -> sa.Engine:
     """The engine for what only reads, which needs no transaction: every statement sees what is
     committed (READ COMMITTED), and beginning and ending one took two messages more than the
@@ -142,9 +167,58 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(isolation_level="AUTOCOMMIT", **{READING: True})
 
 
+@lru_cache(maxsize=ENGINES)
+def writing(engine: sa.Engine) -> sa.Engine:
+    """The engine for what will write, and takes its lock at once."""
+    return engine.execution_options(**{WRITING: True})
+
+
+class Reader:
+    """What a store reads by. Questions follow each other closely, and to take a connection out of
+    the pool and put it back costs as much as a short one: it is kept from one to the next, unless
+    that is asked while an answer is still open, or much later."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = reading(engine)
+        self._keeps = self._engine is not engine  # elsewhere it would keep a transaction open
+        self._kept: list[tuple[sa.Connection, float]] = []
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection from :func:`reading`."""
+        connection = self._take()
+        try:
+            yield connection
+        except BaseException:  # whatever has ended it: an answer read in part is not kept open
+            connection.close()
+            raise
+        if self._kept or not self._keeps:
+            connection.close()
+        else:
+            self._kept.append((connection, time.monotonic()))
+
+    def _take(self) -> sa.Connection:
+        if self._kept:
+            connection, used = self._kept.pop()
+            if time.monotonic() - used <= IDLE:
+                return connection
+            connection.close()
+        return self._engine.connect()
+
+    def release(self) -> None:
+        """Give back what is kept."""
+        if self._kept:
+            self._kept.pop()[0].close()
+
+
 def is_reading(connection: sa.Connection) -> bool:
     """Whether it came from :func:`reading` and is in no transaction."""
     return bool(connection.get_execution_options().get(READING))
+
+
+def is_limited(connection: sa.Connection) -> bool:
+    """Whether a statement of it may only take so long."""
+    return bool(connection.get_execution_options().get(LIMITED))
 
 
 def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -> sa.Engine:
@@ -170,6 +244,7 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
             isolation_level="READ COMMITTED",
             pool_pre_ping=pooled and kind != "postgresql",
             connect_args=_connecting(kind),
+            execution_options={LIMITED: bool(options.statement_timeout)},
             **settings,
         )
     except NoSuchModuleError:
@@ -184,7 +259,7 @@ def make_engine(name: str, url: str, options: Options, *, pooled: bool = True) -
         dialect.ischema_names = {**dialect.ischema_names, "bpchar": Bpchar, "xml": Xml}
         event.listen(engine, "checkout", _alive(dialect))
         event.listen(engine, "checkin", _used)
-    event.listen(engine, "connect", _session(kind, options))
+    event.listen(engine, "connect", _session(name, kind, options))
     return engine
 
 
@@ -219,33 +294,49 @@ def _used(_connection: Any, record: Any) -> None:
     record.info["used"] = time.monotonic()
 
 
-def _session(kind: str, options: Options) -> Callable[[Any, Any], None]:
-    """What a server is told on every new connection: how long to wait."""
+def _session(name: str, kind: str, options: Options) -> Callable[[Any, Any], None]:
+    """What a server is told on every new connection: how long to wait, to hide nothing, and to
+    leave nothing out."""
 
     def tell(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        for text in _waiting(kind, connection, options):
+        for text in _told(kind, connection, options):
             cursor.execute(text)
+        if kind == "postgresql" and not cursor.execute(_ACTING).fetchone()[0]:
+            raise StoreError(
+                name,
+                "session_replication_role is not origin for its user, so that no reference and no "
+                "trigger acts; ALTER ROLE … SET session_replication_role = origin",
+            )
         cursor.close()
         connection.commit()
 
     return tell
 
 
-def _waiting(kind: str, connection: Any, options: Options) -> list[str]:
+def _told(kind: str, connection: Any, options: Options) -> list[str]:
     lock, statement = options.lock_timeout, options.statement_timeout
     if kind == "postgresql":
         return [
             f"SET lock_timeout = {int(lock * 1000)}",
             f"SET statement_timeout = {int(statement * 1000)}",
+            # Rows that a policy hides would be taken for rows that are not there: refuse instead.
+            "SET row_security = off",
+            _DURABLE,
         ]
     if kind not in _MYSQL:
         return []
     seconds = min(math.ceil(lock) or _LONGEST, _LONGEST)
-    told = [f"SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"]
+    told = [
+        f"SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}",
+        _WHOLE,
+    ]
+    mariadb = "MariaDB" in connection.get_server_info()
+    if mariadb:
+        told.append(_OF_NOW)
     if not statement:
         return told
-    if "MariaDB" in connection.get_server_info():
+    if mariadb:
         return [*told, f"SET SESSION max_statement_time = {statement}"]
     # MySQL can limit what reads only.
     return [*told, f"SET SESSION max_execution_time = {math.ceil(statement * 1000)}"]

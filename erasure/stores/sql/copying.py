@@ -17,8 +17,10 @@ import sqlalchemy as sa
 from erasure.domain.needles import Matcher
 from erasure.stores.documents import legible
 from erasure.stores.sql.kinds import Bpchar
+from erasure.stores.sql.octets import readings_of_hex
 
 _PIECE = 2**20  # bytes
+_SEPARATOR = "\x1f"  # is no letter, so no needle reaches from one reading into the next
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 # Their text in COPY is what a row's value is read as.
@@ -75,7 +77,8 @@ def _count(driver: psycopg.Connection[Any], copy: str, needles: Matcher) -> int 
             count += piece.count(b"\n")  # those inside a value are escaped
             text = piece.decode()
             if "\\" in text:
-                text = legible(_ESCAPED.sub(_plain, text))
+                text = _ESCAPED.sub(_plain, text)
+                text = _SEPARATOR.join([legible(text), *readings_of_hex(text)])
             if needles.found_in(text):
                 return None
     return count

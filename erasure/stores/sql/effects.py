@@ -13,7 +13,7 @@ from erasure.stores.base import Key, Secrets, SideEffect, SideEffectKind, Step
 from erasure.stores.resolving import effect_of
 from erasure.stores.rows import Effect
 from erasure.stores.sql.address import Address, KeyValues, address_of
-from erasure.stores.sql.along import code_of, is_named, kind_of, named_fields
+from erasure.stores.sql.along import code_of, is_named, kind_of, named_fields, refuse_asleep
 from erasure.stores.sql.cycles import cycles_of
 from erasure.stores.sql.references import links_to
 from erasure.stores.sql.reflect import Child, Schema
@@ -53,6 +53,8 @@ def resolve(store: str, schema: Schema, step: Step) -> Resolved:
     address = address_of(store, schema, step.dataset, step.guard)
     try:
         effect = effect_of(step, address.shape.table, address.key, _NOTHING, address.place)
+        if effect.removes or effect.rekeys:
+            refuse_asleep(store, schema, address.shape.collection)
     except StoreError as error:
         return Resolved(step=step, address=address, effect=None, why=str(error))
     return Resolved(step=step, address=address, effect=effect)

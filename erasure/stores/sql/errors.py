@@ -44,6 +44,7 @@ _CROWDED = Problem(
 _FULL = Problem("the store has no room or memory left; make room, then try again", permanent=False)
 _MOVED = Problem("a table or column of the plan is missing; plan again")
 _DENIED = Problem("permission denied; grant the product's user what the plan needs")
+_HIDDEN = Problem("row-level security hides rows from the product's user; ALTER ROLE … BYPASSRLS")
 _LOGIN = Problem("login refused; check the user and password of the store's url")
 _DUPLICATE = Problem("a value would not be unique; declare the method 'random' for that field")
 _NOT_NULL = Problem("a column refuses NULL; declare another method for it")
@@ -56,13 +57,16 @@ _BINLOG = Problem(
     "the server's binlog_format STATEMENT refuses READ COMMITTED; set it to MIXED or ROW"
 )
 _UNKNOWN = Problem("the store refused")
+_INSTEAD = Problem(
+    "the table cannot be written like that; drop the rule that acts INSTEAD, if it has one"
+)
 
 # PostgreSQL and the SQL standard: whole codes first, then classes (their first two characters).
 _SQLSTATES: dict[str, Problem] = {
     "40001": _BUSY, "40P01": _BUSY, "55P03": _BUSY, "57014": _SLOW, "42501": _DENIED,
     "42P01": _MOVED, "42703": _MOVED, "3F000": _MOVED, "23505": _DUPLICATE, "23502": _NOT_NULL,
     "23503": _KEPT, "23001": _KEPT, "23514": _CHECK, "22001": _LENGTH, "22003": _LENGTH,
-    "25006": _READ_ONLY, "3D000": _DAMAGED, "53300": _CROWDED,
+    "0A000": _INSTEAD, "25006": _READ_ONLY, "3D000": _DAMAGED, "53300": _CROWDED,
     "08": _LOST, "57": _LOST, "28": _LOGIN, "53": _FULL, "58": _FULL,
 }  # fmt: skip
 # While connecting there is no code but the server's words: in English, or nothing is made of them.
@@ -106,6 +110,7 @@ _MYSQL_CODES: tuple[tuple[Problem, tuple[int, ...]], ...] = (
 _MYSQL = {code: problem for problem, codes in _MYSQL_CODES for code in codes}
 # As below; PostgreSQL names the table of a constraint, but not of a privilege.
 _DENIED_TO = re.compile(r"permission denied for [a-z]+ (.+)")
+_HIDDEN_BY = re.compile(r".*row-level security.* \"(.+)\"")
 # Messages that hold names only, or in which a name stands where no value can: whole, and in
 # English, or nothing of them is taken.
 _NAME = r"((?:[^`]|``)*)"
@@ -165,9 +170,16 @@ def _standard(original: Any, lost: bool) -> Diagnosis:
     diagnostics = getattr(original, "diag", None)
     subject = [getattr(diagnostics, name, None) for name in ("table_name", "constraint_name")]
     if problem is _DENIED:
-        denied = _DENIED_TO.fullmatch(getattr(diagnostics, "message_primary", None) or "")
-        subject = [denied[1] if denied else None]
+        problem, name = _denied(getattr(diagnostics, "message_primary", None) or "")
+        subject = [name]
     return Diagnosis(code, problem, ".".join(s for s in subject if s))
+
+
+def _denied(message: str) -> tuple[Problem, str | None]:
+    """PostgreSQL has one code for a privilege that is missing and for a policy that hides rows."""
+    hidden = _HIDDEN_BY.fullmatch(message)
+    denied = hidden or _DENIED_TO.fullmatch(message)
+    return _HIDDEN if hidden else _DENIED, denied[1] if denied else None
 
 
 def _mysql(original: Any) -> Diagnosis:

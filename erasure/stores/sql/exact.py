@@ -24,6 +24,12 @@ CHUNK = 100
 _NUL = "\0"
 _VALUE, _CLASS = f"value{_NUL}", f"class{_NUL}"
 Row = dict[str, Scalar]
+# How SQLite keeps its texts, and what takes bytes that are none.
+_ENCODINGS = {
+    "UTF-8": ("utf-8", "surrogateescape"),
+    "UTF-16le": ("utf-16-le", "surrogatepass"),
+    "UTF-16be": ("utf-16-be", "surrogatepass"),
+}
 _BY_TEXT = (sa.Numeric, sa.Date, sa.DateTime, sa.Time, sa.Interval, sa.JSON)
 _PG_SESSION = sa.text(
     "SELECT set_config('DateStyle', 'ISO', true), set_config('IntervalStyle', 'postgres', true), "
@@ -90,6 +96,10 @@ class Exact:
         self.dialect = connection.dialect.name
         if self.dialect == "postgresql":
             connection.execute(_PG_SESSION)
+        self._encoding = _ENCODINGS["UTF-8"]
+        if self.dialect == "sqlite":
+            told = connection.exec_driver_sql("PRAGMA encoding").scalar_one()
+            self._encoding = _ENCODINGS[told]
 
     def address(self, collection: str, key: tuple[str, ...]) -> Imaged:
         """Where the rows of a collection are. Raises StoreError."""
@@ -122,7 +132,7 @@ class Exact:
         for name in address.shape.kinds:
             value = row[f"{_VALUE}{name}"]
             if isinstance(value, bytes) and row.get(f"{_CLASS}{name}") == "text":
-                value = value.decode("utf-8", "surrogateescape")
+                value = value.decode(*self._encoding)
             values[name] = value
         return values
 
@@ -133,7 +143,7 @@ class Exact:
         if self.dialect != "sqlite":
             return "%s", value
         if isinstance(value, str) and not _plain(value):
-            return "CAST(? AS TEXT)", value.encode("utf-8", "surrogateescape")
+            return "CAST(? AS TEXT)", value.encode(*self._encoding)
         return "?", value
 
     def _type(self, address: Imaged, name: str) -> str:

@@ -22,9 +22,16 @@ from erasure.stores.insides import insides_of, joined, roots, values_of
 from erasure.stores.rows import comparable, folded
 from erasure.stores.sql.address import Address, address_of
 from erasure.stores.sql.documents import PLAIN, Asked, condition, kind_of
-from erasure.stores.sql.membership import batch_size, mailbox_in, member_of
+from erasure.stores.sql.literals import array_type, written
+from erasure.stores.sql.membership import (
+    batch_size,
+    batches_of,
+    in_array,
+    mailbox_in,
+    member_of,
+)
 from erasure.stores.sql.reflect import Schema
-from erasure.stores.sql.streaming import SHORT, partitions
+from erasure.stores.sql.streaming import SHORT, Query, partitions, short_of
 from lineage.graph import Dataset
 from lineage.schema import Inside
 
@@ -129,18 +136,6 @@ def reading_of(store: str, schema: Schema, selector: Selector, also: Sequence[st
     return Reading(address, selector, names, insides)
 
 
-def batches_of(values: Sequence[Value], size: int) -> Iterator[list[Value]]:
-    """The values, so many at once."""
-    # One value in all its spellings stays in one batch, so that its row comes once.
-    by_text: dict[str | None, list[Value]] = {}
-    for value in values:
-        by_text.setdefault(folded(value), []).append(value)
-    by_text.pop(None, None)
-    spellings = iter(by_text.values())
-    while batch := list(islice(spellings, size)):
-        yield [value for group in batch for value in group]
-
-
 def _merged(stream: Iterator[Found]) -> Iterator[Found]:
     found: dict[tuple[Scalar, ...], Found] = {}
     for one in stream:
@@ -158,7 +153,7 @@ class _Test:
 
     position: int
     normal: Callable[[Any], Hashable]
-    wanted: Wanted
+    wanted: Mapping[Hashable, Sequence[Value]]
     known: dict[Any, tuple[Value, ...]] = field(default_factory=dict)
 
     def matched(self, row: Sequence[Any]) -> tuple[Value, ...]:
@@ -174,6 +169,10 @@ class _Test:
     def all_matched(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Value, ...]]:
         """The same of many rows."""
         known, position, matched = self.known, self.position, self.matched
+        try:  # nearly always: all that was looked for is known from the beginning
+            return list(map(known.__getitem__, map(itemgetter(position), rows)))
+        except KeyError:
+            pass
         return [known.get(row[position]) or matched(row) for row in rows]
 
 
@@ -209,6 +208,11 @@ def test_of(reading: Reading, name: str, values: Sequence[Value]) -> _Test:
     shape = reading.address.shape
     kind = kind_of(shape, inside) if inside else shape.kinds[name]
     normal = folded if email else kind.normal
+    if not inside and not email and kind.as_given(values):
+        known: dict[Any, tuple[Value, ...]] = dict(
+            zip(values, zip(values, strict=True), strict=True)
+        )
+        return _Test(reading.names.index(name), normal, known, known)
     wanted: Wanted = {}
     for value in values:
         if (form := normal(value)) is not None:
@@ -216,6 +220,27 @@ def test_of(reading: Reading, name: str, values: Sequence[Value]) -> _Test:
     if inside:
         return _TestInside(reading.place(name), normal, wanted, inside=inside)
     return _Test(reading.names.index(name), normal, wanted)
+
+
+def query_for(connection: sa.Connection, reading: Reading, tests: Mapping[str, _Test]) -> Query:
+    """What reads the rows of which one may hold a value. By one plain column, as nearly all are
+    found, it is made once for each form that its parameter takes; no value is in it."""
+    (name, test), *others = tests.items()
+    address, plain = reading.address, type(test) is _Test and reading.selector.mode == "key"
+    if others or not plain or connection.dialect.name != "postgresql":
+        conditions = [condition_for(connection, reading, n, t) for n, t in tests.items()]
+        return Query.of(reading.statement().where(sa.or_(*conditions)))
+    bind = address.kind(name).bind
+    value, item = written(_probes(address, name, _given(test)), bind)
+    known, form = address.shape.statements, ("find", reading.names, name, item)
+    if form not in known:
+        array = sa.bindparam("given", type_=array_type(item, bind))
+        whole = reading.statement().where(in_array(address.column(name), array))
+        differs = array.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+        text = "" if differs else str(whole.compile(dialect=connection.dialect))
+        known[form] = whole, short_of(whole), text
+    whole, few, text = known[form]
+    return Query(whole, few, {"given": value}, text)
 
 
 def condition_for(
@@ -231,15 +256,24 @@ def condition_for(
         return condition(connection, address.shape, asked)
     if email:
         return _mailbox(connection, address, name, list(test.wanted))
-    given = (value for values in test.wanted.values() for value in values)
-    return _one_of(connection, address, name, given)
+    return _one_of(connection, address, name, _given(test))
+
+
+def _given(test: _Test) -> Iterator[Any]:
+    return (value for values in test.wanted.values() for value in values)
+
+
+def _probes(address: Address, name: str, values: Iterable[Any]) -> list[Any]:
+    kind, given = address.kind(name), list(values)
+    if kind.as_given(given):
+        return list(dict.fromkeys(given))
+    return list(dict.fromkeys(probe for value in given for probe in kind.probes(value)))
 
 
 def _one_of(
     connection: sa.Connection, address: Address, name: str, values: Iterable[Any]
 ) -> sa.ColumnElement[bool]:
-    probes = dict.fromkeys(p for value in values for p in address.kind(name).probes(value))
-    return member_of(connection, address.shape, name, list(probes))
+    return member_of(connection, address.shape, name, _probes(address, name, values))
 
 
 def _by_parts(
@@ -278,10 +312,9 @@ def _by_value(
     tests = {name: test for name, test in tests.items() if test.wanted}
     if not tests:
         return
-    conditions = [condition_for(connection, reading, name, test) for name, test in tests.items()]
     inside = {name: test for name, test in tests.items() if isinstance(test, _TestInside)}
-    statement = reading.statement().where(sa.or_(*conditions))
-    rows = _stream(connection, statement, short=len(values) <= SHORT)
+    query = query_for(connection, reading, tests)
+    rows = chain.from_iterable(partitions(connection, query, CHUNK, short=len(values) <= SHORT))
     first, *others = tests.values()
     for row in rows:
         matched = first.matched(row)
@@ -362,8 +395,5 @@ def read(
         yield values
 
 
-def _stream(
-    connection: sa.Connection, statement: sa.Select[Any], *, short: bool = False
-) -> Iterator[Sequence[Any]]:
-    for part in partitions(connection, statement, CHUNK, short=short):
-        yield from part
+def _stream(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+    return chain.from_iterable(partitions(connection, Query.of(statement), CHUNK))

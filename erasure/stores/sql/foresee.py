@@ -23,7 +23,7 @@ _SAMPLE = 100  # rows of a work in which it is asked whether a value can change 
 _SEEDS = 24
 _DRAWS = frozenset({"null", "random", "fake"})
 # Where a random value is always the same, and says nothing.
-_EMPTY = frozenset({"json", "xml", "interval", "array"})
+_EMPTY = frozenset({"json", "xml", "interval", "array", "empty"})
 
 
 def foresee(

@@ -43,6 +43,7 @@ _BLANKS: Mapping[Family, Scalar] = {
     "json": "",
     "xml": "",
     "array": "",
+    "empty": "",
     "interval": "",
     "address": "",
     "network": "",

@@ -17,7 +17,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import DOMAIN
 
-from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.sql.address import Address, KeyValues
 from erasure.stores.sql.kinds import underlying
@@ -71,10 +70,6 @@ def writable(address: Address, name: str, value: sa.ColumnElement[Any]) -> sa.Co
     kind = address.kind(name)
     if not kind.as_text:
         return value
-    if isinstance(kind.native, sa.types.NullType):
-        raise StoreError(
-            f"{address.place}.{name}", "its type is unknown here; declare `method: null`"
-        )
     if isinstance(kind.native, DOMAIN) and isinstance(underlying(kind.native), sa.String):
         return value  # a cast would cut what is too long; an assignment refuses it
     return sa.cast(value, kind.native)

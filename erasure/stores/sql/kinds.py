@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -133,14 +133,24 @@ class Bpchar(UserDefinedType[str]):
         return "bpchar"
 
 
-class Xml(UserDefinedType[str]):
-    """``xml``, read and written as text."""
+class Named(UserDefinedType[str]):
+    """A type of the database that SQLAlchemy has no class for, read and written as text."""
 
     cache_ok = True
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def get_col_spec(self, **_: Any) -> str:
         """The type's name."""
-        return "XML"
+        return self.name
+
+
+class Xml(Named):
+    """``xml``; SQLAlchemy makes it without arguments."""
+
+    def __init__(self) -> None:
+        super().__init__("XML")
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,14 @@ class Kind:
         """The form in which a reference equals what it refers to: rather one too many is held
         equal than one too few, since what is referred to stays."""
         return _alike(value) if self.folds else self.normal(value)
+
+    def as_given(self, values: Sequence[object]) -> bool:
+        """True of integers, all of which this column may hold: each is its own normal form, and
+        its only probe. Nearly all keys are."""
+        if self.normal is not _whole or set(map(type, values)) != {int}:
+            return False
+        numbers: Sequence[int] = values  # type: ignore[assignment]  # just seen
+        return min(numbers) >= -_BIGGEST and max(numbers) <= _BIGGEST
 
     def probes(self, value: Scalar) -> Iterable[Any]:
         """The parameters that find ``value`` in SQL; none where it cannot be there."""

@@ -33,23 +33,29 @@ class _Literal(UserDefinedType[str]):
 
 def array_of(values: Sequence[Any], bind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
     """``values`` as an array of the type ``bind``."""
-    text, item = None, ""
-    if isinstance(bind, sa.BigInteger):
-        text, item = _integers(values), "BIGINT"
-    elif type(bind) is sa.Text:
-        text, item = _texts(values), "TEXT"
-    if text is None:
-        return sa.bindparam(None, list(values), type_=ARRAY(bind), unique=True)
-    return sa.bindparam(None, text, type_=_Literal(item), unique=True)
+    value, item = written(values, bind)
+    return sa.bindparam(None, value, type_=array_type(item, bind), unique=True)
+
+
+def written(values: Sequence[Any], bind: sa.types.TypeEngine[Any]) -> tuple[Any, str]:
+    """The parameter that says them, and the server's name of their type where it is a text."""
+    if isinstance(bind, sa.BigInteger) and (text := _integers(values)) is not None:
+        return text, "BIGINT"
+    if type(bind) is sa.Text and (text := _texts(values)) is not None:
+        return text, "TEXT"
+    return list(values), ""
+
+
+def array_type(item: str, bind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """The type of such a parameter."""
+    return _Literal(item) if item else ARRAY(bind)
 
 
 def _integers(values: Sequence[Any]) -> str | None:
-    types = set(map(type, values))
-    if types <= {int}:
-        return "{" + ",".join(map(str, values)) + "}"
-    if types <= {int, NoneType}:
-        return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
-    return None
+    if not set(map(type, values)) <= {int, NoneType}:
+        return None
+    # Python writes a list of them nearly as the server reads an array, and faster than we could.
+    return "{" + repr(list(values))[1:-1].replace("None", "NULL") + "}"
 
 
 def _texts(values: Sequence[Any]) -> str | None:

@@ -5,11 +5,14 @@ Never a list of pairs (``(a, b) IN …``), which took 43 s where this takes 0.3 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
+from erasure.domain.values import Value
+from erasure.stores.rows import folded
 from erasure.stores.sql.address import compared
 from erasure.stores.sql.literals import array_of
 from erasure.stores.sql.reflect import Shape
@@ -21,6 +24,23 @@ LIST_SIZE = 500
 def batch_size(connection: sa.Connection) -> int:
     """How many values go into one statement."""
     return ARRAY_SIZE if connection.dialect.name == "postgresql" else LIST_SIZE
+
+
+def batches_of(values: Sequence[Value], size: int) -> Iterator[list[Value]]:
+    """The values, so many at once."""
+    if set(map(type, values)) == {int}:  # nearly always: there is one spelling of each
+        each = iter(dict.fromkeys(values))
+        while whole := list(islice(each, size)):
+            yield whole
+        return
+    # One value in all its spellings stays in one batch, so that its row comes once.
+    by_text: dict[str | None, list[Value]] = {}
+    for value in values:
+        by_text.setdefault(folded(value), []).append(value)
+    by_text.pop(None, None)
+    spellings = iter(by_text.values())
+    while batch := list(islice(spellings, size)):
+        yield [value for group in batch for value in group]
 
 
 def member_of(
@@ -71,5 +91,12 @@ def one_of(
 ) -> sa.ColumnElement[bool]:
     """The expression equals one of ``values`` of the type ``bind``."""
     if connection.dialect.name == "postgresql":
-        return sa.type_coerce(expression == sa.any_(array_of(values, bind)), sa.Boolean())
+        return in_array(expression, array_of(values, bind))
     return expression.in_(values)
+
+
+def in_array(
+    expression: sa.ColumnElement[Any], array: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
+    """The expression equals an item of the array."""
+    return sa.type_coerce(expression == sa.any_(array), sa.Boolean())

@@ -17,7 +17,14 @@ from erasure.stores.rows import Effect, Row, receipt_of, unique_keys
 from erasure.stores.rules import hints_of
 from erasure.stores.sql.accepted import needed, on_the_way, settled
 from erasure.stores.sql.address import Address, KeyValues, address_of
-from erasure.stores.sql.along import Counted, Following, take_along
+from erasure.stores.sql.along import (
+    Counted,
+    Following,
+    refuse_asleep,
+    searched_by,
+    take_along,
+    takes_along,
+)
 from erasure.stores.sql.arrays import Arrays
 from erasure.stores.sql.cycles import Cycle, cycles_of, defer
 from erasure.stores.sql.errors import translated
@@ -60,6 +67,12 @@ class Task:
         pairs = zip(names, key.guard, strict=True)
         return tuple([value for name, value in pairs if name not in inside])
 
+    def guards_of(self, keys: Keys) -> Guards:
+        """The same of many keys."""
+        if self.effect.guarded:
+            return {values: self.guard_of(key) for values, key in keys.items()}
+        return {values: key.guard for values, key in keys.items()}
+
 
 def resolve(store: str, schema: Schema, work: Work, secrets: Secrets) -> Task:
     """Raises StoreError for whatever is missing in the live schema."""
@@ -67,6 +80,8 @@ def resolve(store: str, schema: Schema, work: Work, secrets: Secrets) -> Task:
     table = address.shape.table
     hints = hints_of(schema.rules.get(address.shape.collection, ()), address.shape.kinds)
     effect = effect_of(work.step, table, address.key, secrets, address.place, hints)
+    if effect.removes or effect.rekeys:
+        refuse_asleep(store, schema, address.shape.collection)
     return Task(work=work, address=address, effect=effect, keys=unique_keys(work))
 
 
@@ -122,7 +137,6 @@ class Batch:
         self._connection, self._store, self._schema = connection, store, schema
         self._keyed = keyed_for(connection)
         self._tasks = tasks
-        self._planned = _planned(self._tasks)
         # Guards of rows that this batch has itself changed on the way (a cycle's reference).
         self._changed: dict[tuple[str, KeyValues], tuple[Scalar, ...]] = {}
         self._stuck: dict[str, str] = {}
@@ -133,6 +147,10 @@ class Batch:
         self.ghosts: list[tuple[Task, Made]] = []
         # What went along with the rows of the work that is being carried out.
         self._along: Counted = {}
+
+    @cached_property
+    def _planned(self) -> Planned:
+        return _planned(self._tasks)
 
     def carry_out(self) -> list[Receipt]:
         """Act in order; a receipt per work."""
@@ -230,16 +248,10 @@ class Batch:
         if self._changed:
             guards = {values: self._guard(task, values) for values in keys}
         elif task.guard:
-            guards = {values: task.guard_of(key) for values, key in keys.items()}
-        following = Following(
-            self._connection,
-            self._store,
-            self._schema,
-            self._planned,
-            allowed=frozenset(task.work.step.along),
-        )
-        with translated(place):
-            self._along = take_along(following, self._keyed, task.address, guards, task.guard)
+            guards = task.guards_of(keys)
+        if takes_along(self._schema, task.address):
+            with translated(place):
+                self._along = self._gone_along(task, guards)
         try:
             with translated(place, late=True):
                 left = self._delete(task, guards)
@@ -252,6 +264,12 @@ class Batch:
                 raise StoreError(place, "rows stayed; a trigger, rule or row policy keeps them")
             reused.append(keys[key])
         return reused
+
+    def _gone_along(self, task: Task, guards: Guards) -> Counted:
+        allowed = frozenset(task.work.step.along)
+        here = (self._connection, self._store, self._schema, self._planned)
+        following = Following(*here, allowed=allowed)
+        return take_along(following, self._keyed, task.address, guards, task.guard)
 
     def _theirs(self, task: Task, keys: Keys) -> tuple[Keys, list[Key]]:
         """The keys without those of rows that are somebody else's by what their documents say."""
@@ -370,9 +388,7 @@ def _planned(tasks: Sequence[Task]) -> Planned:
     keys: dict[str, set[KeyValues]] = {}
     for task in tasks:
         keys.setdefault(task.address.shape.collection, set()).update(task.keys)
-        fields.setdefault(task.address.shape.collection, set()).update(
-            (*task.guard, *task.work.step.cut, *task.work.step.reference)
-        )
+        fields.setdefault(task.address.shape.collection, set()).update(searched_by(task.work.step))
         if task.effect.removes:
             removed.setdefault(task.address.shape.collection, set()).update(task.keys)
     return Planned(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from time import monotonic, sleep
@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from erasure.domain.errors import StoreError
-from erasure.stores.base import Purged
+from erasure.stores.base import Purged, Residue
+from erasure.stores.sql import fulltext, statistics
 from erasure.stores.sql.connection import Options
 from erasure.stores.sql.errors import translate
 from erasure.stores.sql.reflect import Schema, Shape
@@ -34,14 +35,17 @@ def purge(
         _refresh(engine, store, options.refresh)
     if options.purge == "none":
         return Purged(residue="logically_deleted", note="the store's option 'purge' is none")
-    if engine.dialect.name == "sqlite":
-        return _sqlite(engine, store)
     names = {schema.collection(d.name, d.schema) for d in datasets} & schema.shapes.keys()
+    if engine.dialect.name == "sqlite":
+        return _sqlite(engine, store, names)
     shapes = {name: schema.shapes[name] for name in sorted(names)}
     full = options.purge == "vacuum_full"
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
-            return _postgresql(connection, store, shapes, full=full)
+            known = [*shapes.values(), *_parents(schema, shapes)]
+            analysed = [_quoted(connection, shape) for shape in known]
+            analysed += [_of_view(connection, view) for view in options.refresh]
+            return _postgresql(connection, store, shapes, analysed, full=full)
         if engine.dialect.name in ("mysql", "mariadb"):
             return _innodb(connection, store, shapes, full=full)
     return Purged(residue="logically_deleted", note="what this engine leaves is not known")
@@ -52,21 +56,31 @@ def _refresh(engine: sa.Engine, store: str, views: Sequence[str]) -> None:
     this, whether or not it is listed. Twice does no harm."""
     if engine.dialect.name != "postgresql":
         raise StoreError(store, "option 'refresh': only PostgreSQL has materialised views")
-    preparer: Any = engine.dialect.identifier_preparer
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for view in views:
-            name = ".".join(preparer.quote(part) for part in view.split("."))
+            name = _of_view(connection, view)
             try:
                 connection.exec_driver_sql(f"REFRESH MATERIALIZED VIEW {name}")
             except sa.exc.SQLAlchemyError as error:
                 raise translate(error, f"{store}.{view}") from None
 
 
-def _sqlite(engine: sa.Engine, store: str) -> Purged:
-    """VACUUM rewrites the file without the freed pages; the checkpoint empties the journal."""
+def _of_view(connection: sa.Connection, view: str) -> str:
+    preparer: Any = connection.dialect.identifier_preparer
+    return ".".join(preparer.quote(part) for part in view.split("."))
+
+
+def _sqlite(engine: sa.Engine, store: str, tables: Iterable[str]) -> Purged:
+    """VACUUM rewrites the file without the freed pages; the checkpoint empties the journal. What
+    ANALYZE has sampled of indexed columns goes too: whole values stand in it."""
     connection = engine.raw_connection()
     try:
-        cursor = connection.cursor()
+        cursor: Any = connection.cursor()
+        samples = [row[0] for row in cursor.execute(_SAMPLES)]
+        for name in samples:
+            gone = f"DELETE FROM {name} WHERE lower(tbl) = lower(?)"  # noqa: S608 - one of ours
+            cursor.executemany(gone, [(table,) for table in tables])
+        untold = fulltext.merge(cursor)
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         busy = any(row[0] for row in cursor.fetchall())
@@ -80,8 +94,14 @@ def _sqlite(engine: sa.Engine, store: str) -> Purged:
             "the write-ahead log is still being read; close its readers and try again",
             permanent=False,
         )
+    if untold:
+        return Purged(residue="logically_deleted", note=fulltext.words_of(untold))
     return Purged(residue="purged")
 
+
+_SAMPLES = """
+SELECT name FROM sqlite_master WHERE name IN ('sqlite_stat2', 'sqlite_stat3', 'sqlite_stat4')
+"""
 
 # PostgreSQL
 
@@ -95,17 +115,36 @@ SELECT pg_snapshot_xmin(pg_current_snapshot()) < CAST(:mark AS xid8) OR EXISTS (
 OR EXISTS (
   SELECT 1 FROM pg_replication_slots WHERE age(xmin) > age(CAST(CAST(:mark AS xid8) AS xid)))
 """
-_WAL = """
+# What its log keeps, and what its planner does.
+_LEFT = sa.text(f"""
 SELECT current_setting('wal_keep_size'), current_setting('max_wal_size'),
-  current_setting('archive_mode') <> 'off', (SELECT count(*) FROM pg_replication_slots)
-"""
+  current_setting('archive_mode') <> 'off', (SELECT count(*) FROM pg_replication_slots),
+  ({statistics.REMEMBERED})
+""")  # noqa: S608 - a constant
+
+
+def _parents(schema: Schema, shapes: Mapping[str, Shape]) -> list[Shape]:
+    """Tables whose statistics are over the rows of these as well, because these inherit."""
+    found: dict[str, Shape] = {}
+    waiting = list(shapes.values())
+    while waiting:
+        for name in waiting.pop().table.inherits:
+            if name not in shapes and name not in found:
+                found[name] = schema.shapes[name]
+                waiting.append(found[name])
+    return list(found.values())
 
 
 def _postgresql(
-    connection: sa.Connection, store: str, shapes: Mapping[str, Shape], *, full: bool
+    connection: sa.Connection,
+    store: str,
+    shapes: Mapping[str, Shape],
+    analysed: Sequence[str],
+    *,
+    full: bool,
 ) -> Purged:
     """VACUUM frees the space but leaves bytes in heap and index; only a rewrite removes them.
-    ANALYZE replaces the histograms, which hold values too."""
+    ANALYZE replaces the histograms, which hold values too: of everything in ``analysed``."""
     if full:
         _wait_for_older(connection, store)
     skipped = []
@@ -116,11 +155,19 @@ def _postgresql(
         if warned and full:
             raise StoreError(f"{store}.{name}", f"VACUUM has skipped it; {_OWN}")
         skipped += [name] if warned else []
-    log = _write_ahead_log(connection)
-    if full:
-        return Purged(residue="purged", note=log)
-    words = [f"VACUUM has skipped {', '.join(skipped)}: {_OWN}"] if skipped else []
-    return Purged(residue="logically_deleted", note="; ".join([_VACUUM, *words, log]))
+    known = []
+    for table in analysed[len(shapes) :]:
+        with _warnings(connection) as warned:
+            connection.exec_driver_sql(f"ANALYZE {table}")
+        known += [table] if warned else []
+    names = [name.replace("%%", "%") for name in analysed]  # doubled for statements, not for values
+    *log, told = connection.execute(_LEFT, {"names": names}).one()
+    known += statistics.remembered(connection, told or ())
+    words = [] if full else [_VACUUM]
+    words += [f"VACUUM has skipped {', '.join(skipped)}: {_OWN}"] if skipped else []
+    words += [statistics.words_of(known)] if known else []
+    residue: Residue = "purged" if full and not known else "logically_deleted"
+    return Purged(residue=residue, note="; ".join([*words, _words_of_log(*log)]))
 
 
 @contextmanager
@@ -155,9 +202,7 @@ def _wait_for_older(connection: sa.Connection, store: str) -> None:
         sleep(0.05)
 
 
-def _write_ahead_log(connection: sa.Connection) -> str:
-    """What the server tells of its log, in words."""
-    kept, size, archived, slots = connection.exec_driver_sql(_WAL).one()
+def _words_of_log(kept: str, size: str, archived: bool, slots: int) -> str:
     words = [
         f"the write-ahead log keeps old images until it is recycled (max_wal_size {size}, "
         f"wal_keep_size {kept})"
@@ -194,16 +239,21 @@ def _innodb(
     words = [] if full else [_INNODB]
     if versioned:
         words.append(f"the history of {', '.join(versioned)} keeps the rows; DELETE HISTORY there")
+    sampled = statistics.sampled(connection, shapes.values())
+    words += [statistics.words_of_samples(sampled)] if sampled else []
     words.append(_UNDO)
     seconds = _binary_log(connection)
+    staying = bool(versioned or sampled)  # until somebody does something about it
     if seconds is None:
-        done = full and not versioned
+        done = full and not staying
         return Purged(residue="purged" if done else "logically_deleted", note="; ".join(words))
     if not seconds:
         words.append("its binary logs never expire; set binlog_expire_logs_seconds")
         return Purged(residue="logically_deleted", note="; ".join(words))
     until: date = connection.execute(sa.text(_EXPIRY), {"seconds": seconds}).scalar_one()
     words.append("its binary logs keep the rows until they expire")
+    if staying:
+        return Purged(residue="logically_deleted", note="; ".join(words))
     return Purged(residue="expires_on", until=until, note="; ".join(words))
 
 

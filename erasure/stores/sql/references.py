@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -169,12 +169,15 @@ def _held(among: Mapping[KeyValues, set[KeyValues]], kept: set[KeyValues]) -> se
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What a batch names, by collection: the keys of rows that go, the fields that its steps
-    guard or cut, and all its keys. A work without keys names its fields, too."""
+    """What a batch names, by collection: the keys of rows that go, the fields by which its steps
+    reach their rows, and all its keys. A work without keys names its fields, too. ``cut``: by
+    collection and column, rows that do not refer by it any more when it comes to that; nobody
+    need tell where they have been cut."""
 
     removed: Mapping[str, frozenset[KeyValues]]
     fields: Mapping[str, frozenset[str]]
     keys: Mapping[str, frozenset[KeyValues]]
+    cut: Mapping[tuple[str, str], frozenset[KeyValues]] = field(default_factory=dict)
 
 
 def late_table(

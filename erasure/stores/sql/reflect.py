@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,13 +24,15 @@ SMALL_BYTES = 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A table as SQL sees it: its clause, how its columns compare, and what is unique in it."""
+    """A table as SQL sees it: its clause, how its columns compare, and what is unique in it.
+    ``statements``: those on this table alone that were made before, by what they were made of."""
 
     collection: str
     table: Table
     clause: sa.TableClause
     kinds: Mapping[str, Kind]
     unique: frozenset[frozenset[str]] = frozenset()
+    statements: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,8 @@ def read_schema(connection: sa.Connection, options: Options, *, copies: bool = F
         parts=parts,
         small=small if options.rescan is None else options.rescan == "inline",
         views=dict(reading.views),
+        published=dict(reading.published),
+        logged=reading.logged,
     )
     return Schema(
         inspection=inspection,

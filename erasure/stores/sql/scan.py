@@ -19,11 +19,12 @@ import sqlalchemy as sa
 from erasure.domain.needles import Matcher
 from erasure.domain.values import Scalar
 from erasure.stores.base import Declared, Hit, Searched
-from erasure.stores.documents import legible, sightings
+from erasure.stores.documents import Sighting, legible, sightings
 from erasure.stores.insides import insides_of, values_of
 from erasure.stores.sql.address import compared
 from erasure.stores.sql.copying import rows_without
 from erasure.stores.sql.errors import translated
+from erasure.stores.sql.octets import readings, readings_of_hex
 from erasure.stores.sql.reflect import Schema, Shape
 from lineage.schema import Inside
 
@@ -97,11 +98,15 @@ def _table(
         rows = iter(result)
         while chunk := [tuple(row) for row in islice(rows, CHUNK)]:
             count += len(chunk)
-            texts = [v if type(v) is str else text_of(v) for row in chunk for v in row]
+            texts = [_said(v) for row in chunk for v in row]
             if needles.found_in(_joined(texts)):
                 for row in chunk:
                     yield from _hits(reading, row, needles)
     yield Searched(collection=reading.shape.collection, fields=len(reading.names), rows=count)
+
+
+def _said(value: Any) -> str:
+    return value if type(value) is str and "\\" not in value else text_of(value)
 
 
 def _joined(texts: Sequence[str]) -> str:
@@ -125,7 +130,7 @@ def _hits(reading: _Reading, row: Sequence[Any], needles: Matcher) -> Iterator[H
     key = tuple(reading.some(reading.key, row).values())
     owner: Mapping[str, Scalar] = reading.some(reading.owners, row)
     for name, value in zip(reading.names, row, strict=True):
-        for seen in sightings(text_of(value), name, reading.inside(name), needles):
+        for seen in _sightings(value, name, reading.inside(name), needles):
             yield Hit(
                 collection=reading.shape.collection,
                 field=seen.field,
@@ -136,14 +141,38 @@ def _hits(reading: _Reading, row: Sequence[Any], needles: Matcher) -> Iterator[H
             )
 
 
+def _sightings(
+    value: Any, name: str, insides: Sequence[Inside], needles: Matcher
+) -> Iterator[Sighting]:
+    """What stands in the value, each once, whichever of its readings shows it."""
+    found: dict[tuple[str, int], Sighting] = {}
+    for text in _texts(value):
+        for seen in sightings(text, name, insides, needles):
+            found.setdefault((seen.field, seen.needle), seen)
+    yield from found.values()
+
+
 def text_of(value: Any) -> str:
-    """Any value as text, the way a person would read it there."""
+    """All that a value may say, as one text."""
+    return _SEPARATOR.join(_texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Any value as text, the way a person would read it there; bytes may say several things."""
+    if isinstance(value, bytes | memoryview):
+        yield from readings(bytes(value))
+        return
+    text = _plain(value)
+    yield text
+    if "\\x" in text:
+        yield from readings_of_hex(text)
+
+
+def _plain(value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    if isinstance(value, bytes | memoryview):
-        return bytes(value).decode("utf-8", "replace")
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, dict | list):

@@ -6,11 +6,11 @@ plan says stays. Better refused while planning than half-way through.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from erasure.domain.errors import StoreError
 from erasure.domain.plan import STAYING
-from erasure.stores.base import Work
+from erasure.stores.base import Step, Work
 from erasure.stores.sql.address import Address, KeyValues, address_of
 from erasure.stores.sql.keyed import Keyed
 from erasure.stores.sql.reflect import Child, Schema
@@ -24,15 +24,29 @@ def refuse_staying(keyed: Keyed, store: str, schema: Schema, works: Sequence[Wor
     for parent, keys in _rows_of(
         store, schema, [w for w in works if w.step.action == "delete"]
     ).values():
-        for child in schema.children.get(parent.shape.collection, ()):
-            address, staying = held.get(child.collection, (parent, []))
-            if not staying or not set(child.key.columns) <= set(address.key):
-                continue
+        for child in _tied(schema, parent, {c: address for c, (address, _) in held.items()}):
+            address, staying = held[child.collection]
             places = [address.key.index(name) for name in child.key.columns]
             targets = child.key.target_columns
             gone = {tuple(row[n] for n in targets) for _, row in keyed.rows(parent, keys, targets)}
             if any(tuple(key[i] for i in places) in gone for key in staying):
                 raise _keyed_to(store, child)
+
+
+def ties_rows(store: str, schema: Schema, steps: Sequence[Step]) -> bool:
+    """Whether :func:`refuse_staying` has to see the rows of some of these steps together."""
+    places = [(s, address_of(store, schema, s.dataset)) for s in steps if s.via == "deep"]
+    held = {address.shape.collection: address for s, address in places if s.action in STAYING}
+    going = (address for s, address in places if s.action == "delete")
+    return any(True for parent in going for _ in _tied(schema, parent, held))
+
+
+def _tied(schema: Schema, parent: Address, held: Mapping[str, Address]) -> Iterator[Child]:
+    """References to a table by the key of rows that stay."""
+    for child in schema.children.get(parent.shape.collection, ()):
+        address = held.get(child.collection)
+        if address is not None and set(child.key.columns) <= set(address.key):
+            yield child
 
 
 def _rows_of(store: str, schema: Schema, works: Sequence[Work]) -> _Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,17 +33,18 @@ from erasure.stores.base import (
     Work,
 )
 from erasure.stores.insides import insides_of, roots, told, values_of
+from erasure.stores.renaming import Moved
 from erasure.stores.sql.address import address_of
 from erasure.stores.sql.along import count_along
 from erasure.stores.sql.blocks import block_reading, find_blocks
 from erasure.stores.sql.check import check
 from erasure.stores.sql.connection import (
     OPTIONS,
-    WRITING,
+    Reader,
     engine_of,
     read_options,
-    reading,
     release,
+    writing,
 )
 from erasure.stores.sql.effects import side_effects
 from erasure.stores.sql.errors import translated
@@ -64,7 +66,7 @@ from erasure.stores.sql.sample import present, sample
 from erasure.stores.sql.scan import scan
 from erasure.stores.sql.schema.automatic import automatic, automatic_and_version
 from erasure.stores.sql.schema.memory import Remembered, address_key
-from erasure.stores.sql.staying import refuse_staying
+from erasure.stores.sql.staying import refuse_staying, ties_rows
 from erasure.stores.sql.triggers import Triggers, read_triggers
 from erasure.stores.sql.views import read_views
 from lineage.graph import Dataset
@@ -85,7 +87,8 @@ class SqlStore:
         self.name = name
         self._url = url
         self._options = read_options(name, options)
-        self._engine = engine_of(name, url, self._options)
+        self._made = engine_of(name, url, self._options)
+        self._reads = Reader(self._made)
         self._key = (address_key(url), self._options)  # under which its schema is remembered
         self._schema: Schema | None = None
         self._seen = ""  # what acted by itself when the schema was read
@@ -94,7 +97,7 @@ class SqlStore:
 
     def inspect(self) -> Inspection:
         """The live schema, read anew where it has changed. Raises StoreUnreachable."""
-        with translated(self.name), self._reading().connect() as connection:
+        with translated(self.name), self._reads.connect() as connection:
             # First: what comes later is seen by _refuse_moved, whichever of the two it changes.
             databases = self._schema.databases if self._schema else ()
             self._seen, version = automatic_and_version(connection, databases)
@@ -114,7 +117,7 @@ class SqlStore:
         """Stream the keys of rows that match any value; a row matching several comes once."""
         schema = self._known()
         place = self._place(schema, selector.dataset)
-        with translated(place), self._reading().connect() as connection:
+        with translated(place), self._reads.connect() as connection:
             yield from find(connection, self.name, schema, selector, values)
 
     def find_blocks(
@@ -129,7 +132,7 @@ class SqlStore:
     def _blocks(
         self, reading: Reading, values: Sequence[Value], also: Sequence[str]
     ) -> Iterator[Block]:
-        with translated(reading.address.place), self._reading().connect() as connection:
+        with translated(reading.address.place), self._reads.connect() as connection:
             yield from find_blocks(connection, reading, values, also)
 
     def read(self, dataset: Dataset, fields: Sequence[str]) -> Iterator[tuple[Scalar, ...]]:
@@ -147,7 +150,7 @@ class SqlStore:
         wanted = list(by_values)
         insides = insides_of(address.shape.table, names)
         columns = roots(names, insides)
-        with translated(address.place), self._reading().connect() as connection:
+        with translated(address.place), self._reads.connect() as connection:
             for start in range(0, len(wanted), GATHERED):
                 batch = wanted[start : start + GATHERED]
                 for values, row in keyed_for(connection).rows(address, batch, columns):
@@ -170,6 +173,10 @@ class SqlStore:
                 for values, row in keyed_for(connection).rows(address, batch, columns):
                     if all(map(holds, values_of(guard, insides, row), then[values])):
                         yield told(row, fields, insides)
+
+    def reads_needles(self, steps: Sequence[Step]) -> bool:
+        """Only where a text is redacted."""
+        return any(step.redact for step in steps)
 
     def act(self, works: Sequence[Work], secrets: Secrets) -> list[Receipt]:
         """Carry out the works in the order given, as one transaction."""
@@ -211,6 +218,15 @@ class SqlStore:
             refuse_staying(keyed_for(connection), self.name, schema, works)
             foresee(connection, self.name, schema, works, secrets)
 
+    def foresees_in_parts(self, steps: Sequence[Step]) -> bool:
+        """Unless rows that stay may refer by their key to rows that go."""
+        return not ties_rows(self.name, self._known(), steps)
+
+    def renamed(self, step: Step, moved: Sequence[Moved], secrets: Secrets) -> list[bool]:
+        """Which rows are known again at the key that the step has given them."""
+        effect = resolve(self.name, self._known(), Work(step=step, keys=()), secrets).effect
+        return [effect.may_be(key, values) for key, values in moved]
+
     def compare(self, images: Iterable[Image]) -> Iterator[Standing]:
         """What stands now in the place of each image."""
         schema = self._known()
@@ -230,8 +246,7 @@ class SqlStore:
     def check(self, works: Sequence[Work], secrets: Secrets) -> list[Failure]:
         """The postconditions, read anew; empty when all hold."""
         schema = self._known()
-        # In a transaction: what a column would accept is tried out in savepoints.
-        with translated(self.name), self._engine.connect() as connection:
+        with translated(self.name), self._checking(works) as connection:
             return list(check(connection, self.name, schema, works, secrets))
 
     def scan(self, declared: Sequence[Declared], needles: Matcher) -> Iterator[Hit | Searched]:
@@ -273,12 +288,12 @@ class SqlStore:
         schema = self._known()
         with translated(self.name):
             triggers = self._triggers(schema)
-            return side_effects(self._engine.dialect.name, self.name, schema, steps, triggers)
+            return side_effects(self._made.dialect.name, self.name, schema, steps, triggers)
 
     def along(self, works: Sequence[Work]) -> Mapping[str, int]:
         """How many rows would go along with the works now, by code."""
         schema = self._known()
-        with translated(self.name), self._reading().connect() as connection:
+        with translated(self.name), self._reads.connect() as connection:
             return count_along(connection, keyed_for(connection), self.name, schema, works)
 
     def close(self) -> None:
@@ -289,16 +304,24 @@ class SqlStore:
         """As they were when the schema was looked at: _refuse_moved sees what has changed since."""
 
         def read() -> Triggers:
-            with self._reading().connect() as connection:
+            with self._reads.connect() as connection:
                 return read_triggers(connection, schema)
 
         return _TRIGGERS.get(self._key, self._version, read)
 
-    def _reading(self) -> sa.Engine:
-        return reading(self._engine)
+    @property
+    def _engine(self) -> sa.Engine:
+        """For what is not only read: it gets the connection by which was read before."""
+        self._reads.release()
+        return self._made
 
     def _writing(self) -> sa.Engine:
-        return self._engine.execution_options(**{WRITING: True})
+        return writing(self._engine)
+
+    def _checking(self, works: Sequence[Work]) -> AbstractContextManager[sa.Connection]:
+        """In a transaction, where what a column would accept is tried out in savepoints."""
+        gone = all(w.step.action == "delete" and w.step.via in ("deep", "refcount") for w in works)
+        return self._reads.connect() if gone else self._engine.connect()
 
     def _known(self) -> Schema:
         if self._schema is None:

@@ -90,6 +90,21 @@ def edges_of(world: World) -> Iterator[Edge]:
                 yield Edge(*here, *there, effect)
 
 
+def acted_on(world: World) -> set[str]:
+    """Tables that anybody's rows can be in, or text about them: their rows go by being found."""
+    told = [table for table in world.tables if table.action not in ("", "ignore")]
+    reached = {table.name for table in told if table.named(free_text=True)}
+    pending = [table.name for table in told if table.named(identity=True)]
+    walked = set()
+    while pending:
+        walked.add(name := pending.pop())
+        for edge in (e for e in edges_of(world) if e.origin == name):
+            reached.add(edge.destination)
+            if edge.effect == "deep" and edge.destination not in walked:
+                pending.append(edge.destination)
+    return reached | walked
+
+
 def find(world: World, rows: Rows, email: str) -> Reached:
     """Follow the edges from the rows that hold the email, until nothing new is found."""
     reached, edges = Reached(), list(edges_of(world))
@@ -140,6 +155,7 @@ class _Forgetting:
     def __init__(self, world: World, rows: Rows, reached: Mapping[str, Reached]) -> None:
         self.world, self.rows, self.reached = world, rows, reached
         self.edges = list(edges_of(world))
+        self.acted_on = acted_on(world)
         self.deep = {place for found in reached.values() for place in found.deep}
         self.shared = {p for found in reached.values() for p in found.shared} - self.deep
         self.gone = {p for p in self.deep if self._action(p) == "delete"}
@@ -235,15 +251,21 @@ class _Forgetting:
                 value = row_at(self.rows, place)[link.target_field]
                 for mark, row in self.after[link.holder].items():
                     other = (link.holder, mark)
-                    if other in self.gone or not same(value, row[link.field]):
-                        continue
-                    if link.on_delete == "CASCADE":
-                        self.gone.add(other)
-                        waiting.add(other)
-                    elif link.on_delete == "SET NULL":
-                        row[link.field] = None
-                    if link.on_delete in ("CASCADE", "SET NULL"):
-                        self.along.add(link)
+                    if other not in self.gone and same(value, row[link.field]):
+                        waiting |= self._follow_along(link, other)
+
+    def _follow_along(self, link: Link, place: Place) -> set[Place]:
+        """What its foreign key does to a row; those that go."""
+        if link.on_delete not in ("CASCADE", "SET NULL"):
+            return set()
+        self.along.add(link)
+        if link.on_delete == "SET NULL":
+            self.after[place[0]][place[1]][link.field] = None
+            return set()
+        if link.holder in self.acted_on:
+            self.refusals.append(f"{link.holder} goes along by {link.field}, and is not found")
+        self.gone.add(place)
+        return {place}
 
     def _go_with_the_last(self) -> None:
         """A shared row gets its action once nobody refers to it any more."""

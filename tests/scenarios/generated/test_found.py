@@ -306,3 +306,83 @@ def test_what_no_catalogue_knows_goes_along_once_it_is_accepted(
     links = [link("badge.customer", "customer.id", on_delete=on_delete, declared=False)]
     world = small([CUSTOMER, badge], links, ANN, customer=PEOPLE, badge=[(1, 1), (2, 2)])
     assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_what_the_last_of_one_leaver_frees_goes_with_what_another_needed(engine: Engine) -> None:
+    """Ben's item is shared and goes with him; only then does nobody need Cleo's shop any more."""
+    order = table("order", KEY, number("customer"), number("item", nullable=False))
+    number_of = Column(name="gov", category="user.government_id")
+    item = table("item", KEY, number("order", nullable=False), number("shop"), number_of)
+    links = [
+        link("order.customer", "customer.id", direction=None, on_delete="CASCADE"),
+        link("order.item", "item.id", direction=None, on_delete="RESTRICT"),
+        link("item.order", "order.id", direction=None, on_delete="CASCADE"),
+        link("item.shop", "shop.id", direction=None, on_delete="RESTRICT"),
+    ]
+    world = small(
+        [CUSTOMER, order, item, table("shop", KEY, STREET)],
+        links,
+        BEN,
+        CLEO,
+        customer=PEOPLE,
+        order=[(1, 1, 0), (2, 2, 0), (3, 3, 3)],
+        item=[(0, 1, 1, "ID0"), (2, 2, 2, "ID2"), (3, 1, 2, "ID3")],
+        shop=[(1, "1 Quiet Lane"), (2, "2 Quiet Lane")],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_what_took_the_place_of_a_value_is_not_looked_for_in_its_turn(engine: Engine) -> None:
+    """Ann's own item is shared by her order, too: found by that once more, it has been dealt with,
+    and what now stands in the other shared one is nobody's."""
+    order = table("order", KEY, number("customer"), number("item"))
+    number_of = Column(name="gov", category="user.government_id", nullable=False)
+    item = table("item", KEY, number("customer"), number_of, action="anonymize")
+    links = [
+        link("order.customer", "customer.id", direction=None, on_delete="NO ACTION"),
+        link("order.item", "item.id", direction=None, on_delete="NO ACTION"),
+        link("item.customer", "customer.id", direction=None, on_delete="NO ACTION"),
+    ]
+    world = small(
+        [CUSTOMER, order, item],
+        links,
+        ANN,
+        customer=PEOPLE,
+        order=[(1, 1, 1), (2, 1, 3), (3, 2, 2)],
+        item=[(1, 1, "ID000001"), (2, None, "ID000002"), (3, None, "ID000003")],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+CARD = table(
+    "card", KEY, number("owner"), Column(name="phone", category="user.contact.phone_number")
+)
+OWNS = link("card.owner", "customer.id", on_delete="NO ACTION")
+
+
+@pytest.mark.parametrize("anns", [None, 1])
+@pytest.mark.parametrize("action", ["delete", "anonymize"])
+def test_nobody_goes_along_with_a_row_of_somebody_else(
+    engine: Engine, action: str, anns: int | None
+) -> None:
+    """Ben has Ann's card, too, and no search leads from it to him, who would go with it."""
+    customer = table("customer", KEY, EMAIL, number("card"), action=action)
+    has = link("customer.card", "card.id", direction="to", on_delete="CASCADE")
+    people = [(1, ANN, anns), (2, BEN, 1)]
+    cards = [(1, 1, "030 5550001"), (2, 2, None)]
+    (became,) = hold(engine, small([customer, CARD], [has, OWNS], ANN, customer=people, card=cards))
+    assert became.startswith("refused: shop.customer: 1 of its rows would go along with rows")
+
+
+@pytest.mark.parametrize("anns", [None, 1])
+@pytest.mark.parametrize("action", ["delete", "anonymize"])
+def test_who_refers_to_a_row_of_somebody_else_loses_nothing_but_the_reference(
+    engine: Engine, action: str, anns: int | None
+) -> None:
+    """Ann's own is cut by the plan, Ben's is nulled by the database, once that is accepted."""
+    customer = table("customer", KEY, EMAIL, number("card"), action=action)
+    has = link("customer.card", "card.id", direction="to", on_delete="SET NULL")
+    people = [(1, ANN, anns), (2, BEN, 1)]
+    cards = [(1, 1, "030 5550001"), (2, 2, None)]
+    world = small([customer, CARD], [has, OWNS], ANN, customer=people, card=cards)
+    assert hold(engine, world) == [CARRIED_OUT]

@@ -3,6 +3,8 @@ it: each by its smallest example, on every engine."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.scenarios.generated.engines import Engine
@@ -20,7 +22,7 @@ from tests.scenarios.generated.small import (
     small,
     table,
 )
-from tests.scenarios.generated.world import Column
+from tests.scenarios.generated.world import Column, Table
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +82,28 @@ def test_what_is_kept_below_a_rewritten_key_stays_as_it_is(engine: Engine) -> No
             invoice=[(1, 1, f"to {ANN}"), (2, 2, f"not for {ANN}")],
         ),
     ) == [CARRIED_OUT]
+
+
+CODE = number("code", nullable=False, unique=True)
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+def test_what_is_kept_beside_a_rewritten_key_stays_as_it_is(engine: Engine, answers: int) -> None:
+    """Ann's entry is known by her code, and found again as an answer to an entry of hers."""
+    customer = table("customer", EMAIL_KEY, CODE, action="anonymize")
+    entry = table("entry", KEY, number("author"), number("answers"), NOTE, action="retain")
+    links = [
+        link("entry.author", "customer.code", on_delete="NO ACTION"),
+        link("entry.answers", "entry.id", on_delete="NO ACTION"),
+    ]
+    entries = [
+        (1, 5, answers, f"by {ANN}"),
+        (2, 5, 1, None),
+        (3, 6, 1, f"to {ANN}"),
+        (4, 6, 3, None),
+    ]
+    world = small([customer, entry], links, ANN, customer=[(ANN, 5), (BEN, 6)], entry=entries)
+    assert hold(engine, world) == [CARRIED_OUT]
 
 
 PERSON = table("customer", EMAIL_KEY, Column(name="host"), Column(name="agent"), action="anonymize")
@@ -144,3 +168,44 @@ def test_a_row_that_stays_cannot_refer_by_its_key_to_one_that_goes(
     )
     (became,) = hold(engine, world)
     assert became.startswith("refused: generated.tag.customer: rows here are to stay")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_reference_in_a_key_is_not_cut_whoever_tells_the_key(engine: Engine, told: bool) -> None:
+    """A visit is known to its tags, too: nobody may need it any more but its own."""
+    visit = table(
+        "visit", KEY, number("customer"), Column(name="born", category="user.demographic"),
+        action="anonymize",
+    )  # fmt: skip
+    links = [
+        link("visit.customer", "customer.id", on_delete="NO ACTION"),
+        link("tag.visit", "visit.id", direction=None, on_delete="NO ACTION"),
+    ]
+    world = small(
+        [table("customer", KEY, EMAIL), visit, replace(_tag("visit"), key_told=told)],
+        links,
+        ANN,
+        customer=[(1, ANN), (2, BEN)],
+        visit=[(1, 1, "1970-01-01"), (2, 2, "1970-01-02")],
+        tag=[(1, 1, f"for {ANN}"), (2, 2, "likes tea")],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_key_may_go_on_naming_who_has_gone_where_no_foreign_key_forbids_it(
+    engine: Engine, told: bool
+) -> None:
+    world = small(
+        [table("customer", KEY, EMAIL), replace(_tag("customer"), key_told=told)],
+        [link("tag.customer", "customer.id")],
+        ANN,
+        customer=[(1, ANN), (2, BEN)],
+        tag=[(1, 1, f"for {ANN}"), (2, 2, "likes tea")],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def _tag(of: str) -> Table:
+    key = (number(of, nullable=False, key=True), number("no", nullable=False, key=True))
+    return table("tag", *key, NOTE, action="redact")

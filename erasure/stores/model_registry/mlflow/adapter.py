@@ -23,8 +23,8 @@ from erasure.stores.base import (
     Secrets,
     Selector,
     Work,
-    single_values,
 )
+from erasure.stores.matching import single_values
 from erasure.stores.model_registry.mlflow import ladder, replacing, rows
 from erasure.stores.model_registry.mlflow.client import Opened, opened, translated
 from erasure.stores.model_registry.mlflow.versions import ALIAS, Known, Registered
@@ -42,11 +42,11 @@ class MlflowStore:
     one version of it (``churn/2``); artifacts lie where the runs say.
 
     A key is ``(version, "person", keyed hash)``. ``caches``: folders in which copies of artifacts
-    are looked for and removed.
+    are looked for and removed. ``artifacts``: the tracking server that keeps ``mlflow-artifacts:``.
     """
 
     kind = "mlflow"
-    options = frozenset({"caches", "hash_key"})
+    options = frozenset({"artifacts", "caches", "hash_key"})
 
     def __init__(self, *, name: str, url: str, options: Mapping[str, Any]) -> None:
         if not options.get("hash_key"):
@@ -54,12 +54,13 @@ class MlflowStore:
         self.name, self._url = name, url
         self._secret = str(options["hash_key"])
         self._caches = [str(c) for c in options.get("caches") or ()]
+        self._artifacts = str(options.get("artifacts") or "")
         self._opened: Opened | None = None
 
     @property
     def _at(self) -> Opened:
         if self._opened is None:
-            self._opened = opened(self.name, self._url)
+            self._opened = opened(self.name, self._url, self._artifacts)
         return self._opened
 
     def model(self, dataset: Dataset) -> Registered:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from erasure.domain.errors import StoreError
 from erasure.stores.model_registry.mlflow.client import Opened
-from erasure.stores.model_registry.mlflow.versions import Place, local, siblings
+from erasure.stores.model_registry.mlflow.versions import Place, beneath, local, siblings
 from erasure.unlearning.logged import FOLDER
 
 _SUFFIX = ".out-of-service"
@@ -27,6 +27,8 @@ def take(at: Opened, place: Place) -> str:
     call goes on. Returns why it still loads by its URI, empty where it does not."""
     if others := siblings(at, place):
         return f"still loads by its URI: its run also made {', '.join(others)}"
+    if others := beneath(at, place):
+        return f"still loads by its URI: it lies in one folder with {', '.join(others)}"
     if [uri for uri in place.folders if local(uri) is None]:
         told = "still loads by its URI: its artifacts are not on this machine; close access there"
     else:

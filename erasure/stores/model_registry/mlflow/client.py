@@ -21,11 +21,13 @@ GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 @dataclass(frozen=True)
 class Opened:
-    """A registry whose database is in reach at ``uri``; ``place`` names it in errors."""
+    """A registry whose database is in reach at ``uri``; ``place`` names it in errors;
+    ``artifacts``: whom MLflow asks for artifacts that a tracking server keeps."""
 
     client: Any
     uri: str
     place: str
+    artifacts: str
 
     @property
     def tracking(self) -> Any:
@@ -33,7 +35,7 @@ class Opened:
         return self.client._tracking_client.store
 
 
-def opened(name: str, uri: str) -> Opened:
+def opened(name: str, uri: str, artifacts: str = "") -> Opened:
     """Raises StoreError where only a server is in reach: it has no way to delete for good."""
     if uri.startswith(("http://", "https://", "databricks")):
         raise StoreError(
@@ -46,7 +48,7 @@ def opened(name: str, uri: str) -> Opened:
             from mlflow import MlflowClient
         except ImportError:
             raise DriverMissing(name, "mlflow") from None
-        return Opened(MlflowClient(uri, registry_uri=uri), uri, name)
+        return Opened(MlflowClient(uri, registry_uri=uri), uri, name, artifacts or uri)
 
 
 @contextmanager

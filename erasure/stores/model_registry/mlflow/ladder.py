@@ -10,19 +10,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from erasure.domain.errors import StoreError
 from erasure.stores.model_registry import artifact
-from erasure.stores.model_registry.mlflow import aside, rows
+from erasure.stores.model_registry.mlflow import aside, far, rows
 from erasure.stores.model_registry.mlflow.client import Opened, found, paged, translated
 from erasure.stores.model_registry.mlflow.versions import (
     RETIRING,
     RUN,
     Place,
     Registered,
+    beneath,
     local,
     siblings,
+    whole,
 )
 
 # Files that every version has alike, and that tell nothing of a training.
@@ -33,6 +36,7 @@ def purge(of: Registered, places: Sequence[Place], caches: Sequence[str]) -> lis
     """Take versions out for good. Returns one receipt each. Raises StoreError where a run has also
     made another model that stays: passing, since it goes with the last of them."""
     for place in places:
+        _require_apart(of, place)
         _require_alone(of, place)
     for place in places:
         _note(of, place)
@@ -50,6 +54,16 @@ def _require_alone(of: Registered, place: Place) -> None:
             of.place,
             f"version {place.version} is out of the registry, but its run also made "
             f"{', '.join(others)}; retire that, and run this again",
+        )
+
+
+def _require_apart(of: Registered, place: Place) -> None:
+    """Whoever registers a version says where it lies: that may be a folder of several."""
+    if others := beneath(of.at, place):
+        raise StoreError(
+            of.place,
+            f"version {place.version} lies in one folder with {', '.join(others)}; nothing was "
+            "touched; give each a folder of its own, and run this again",
         )
 
 
@@ -72,14 +86,17 @@ def _note(of: Registered, place: Place) -> None:
 def _purge_one(of: Registered, place: Place, caches: Sequence[str]) -> dict[str, Any]:
     at, client = of.at, of.at.client
     with translated(of.place):
-        digests = _own(place, at)
+        elsewhere = [uri for uri in place.folders if local(uri) is None]
+        # copies before what they are known by, and what may be refused before anything else
+        cached = _remove_copies(caches, _own(place, at, elsewhere if caches else ()))
+        for uri in elsewhere:
+            far.remove(at, place.version, uri)
         _drop_aliases(of, place)
         for model, version in ((place.model, place.version), *place.copies):
             _delete_version(at, model, version)
         traces = rows.traces_of(at.uri, place.runs, place.models)
         spaces = _delete_traces(client, traces)
-        files = sum(_remove(uri) for uri in place.folders)
-        cached = _remove_copies(caches, digests)
+        files = sum(_remove(place, here) for uri in place.folders if (here := local(uri)))
         ids = [*place.runs, *place.models, *(t for t, _ in traces)]
         left = rows.forget(at.uri, ids, place.folders)
         spaces |= _collect(at, place)
@@ -89,7 +106,7 @@ def _purge_one(of: Registered, place: Place, caches: Sequence[str]) -> dict[str,
         "version": place.version, "runs": len(place.runs), "logged_models": len(place.models),
         "copies": [f"{m}/{v}" for m, v in place.copies], "aliases": list(place.aliases),
         "traces": len(traces), "files": files, "cached": cached, "rows": left,
-        "experiments": sorted(spaces),
+        "experiments": sorted(spaces), "elsewhere": sorted({far.scheme(uri) for uri in elsewhere}),
     }  # fmt: skip
 
 
@@ -139,19 +156,10 @@ def _collect(at: Opened, place: Place) -> set[str]:
     return spaces
 
 
-def _remove(uri: str) -> int:
-    """Artifacts, wherever they lie; returns how many files were here."""
-    folder = local(uri)
-    if folder is None:
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        repository: Any = get_artifact_repository(uri)
-        repository.delete_artifacts()
-        return 0
-    # a run's artifacts lie in a folder of the run's own
-    whole = folder.parent if folder.name == "artifacts" else folder
+def _remove(place: Place, folder: Path) -> int:
+    """Artifacts on this machine; returns how many files there were."""
     files = 0
-    for path in (whole, aside.beside(folder)):
+    for path in (whole(place, folder), aside.beside(folder)):
         files += len(list(_files(path)))
         if path.is_symlink() or path.is_file():
             path.unlink()
@@ -167,17 +175,26 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (p for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink())
 
 
-def _own(place: Place, at: Opened) -> dict[str, int]:
-    """Digest → size of the files that are this version's alone."""
+def _own(place: Place, at: Opened, elsewhere: Iterable[str]) -> dict[str, int]:
+    """Digest → size of the files that are this version's alone; ``elsewhere``: addresses whose
+    files are brought here to be known."""
     inside = [f for uri in place.folders if (own := local(uri)) for f in (own, aside.beside(own))]
-    mine = [p for folder in inside for p in _files(folder)]
-    said = {artifact.sha256(p): p.stat().st_size for p in mine
-            if p.name not in _GENERIC and p.stat().st_size}  # fmt: skip
+    said = _digests(inside)
+    for uri in elsewhere:
+        with TemporaryDirectory() as folder:
+            far.fetched(at, uri, "", Path(folder))
+            said |= _digests([Path(folder)])
     for root in roots(at):
         for path in _alike(root, said):
             if not any(path.is_relative_to(f) for f in inside):
                 said.pop(artifact.sha256(path), None)
     return said
+
+
+def _digests(folders: Iterable[Path]) -> dict[str, int]:
+    mine = [p for folder in folders for p in _files(folder)]
+    return {artifact.sha256(p): p.stat().st_size for p in mine
+            if p.name not in _GENERIC and p.stat().st_size}  # fmt: skip
 
 
 def _alike(root: Path, digests: dict[str, int]) -> list[Path]:

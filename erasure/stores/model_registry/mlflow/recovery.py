@@ -4,12 +4,13 @@ database and the disk."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from erasure.domain.errors import StoreError
-from erasure.stores.model_registry.mlflow import aside, rows
-from erasure.stores.model_registry.mlflow.client import GONE, code, translated, within
+from erasure.stores.model_registry.mlflow import aside, far, rows
+from erasure.stores.model_registry.mlflow.client import code, translated, within
 from erasure.stores.model_registry.mlflow.versions import RUN, Place, Registered, local
 
 
@@ -20,7 +21,9 @@ def attempts(of: Registered, place: Place) -> dict[str, str]:
         for what, attempt in _ways(of, place):
             try:
                 answer = _answer(attempt)
-            except OSError as error:
+            except Exception as error:  # whatever it was, it is no "gone"
+                if isinstance(error, StoreError) or type(error).__module__.startswith("mlflow."):
+                    raise
                 why = f"could not be asked for its {what.split()[0]} ({type(error).__name__})"
                 raise StoreError(of.place, f"version {place.version} {why}; try again") from None
             if answer is None:
@@ -37,10 +40,8 @@ def _answer(attempt: Callable[[], Any]) -> str | None:
     try:
         if attempt():
             return None
-    except (FileNotFoundError, NotADirectoryError) as error:
-        return type(error).__name__
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "mlflow" or code(error) not in GONE:
+        if not far.is_gone(error):
             raise
         return code(error)
     return "not there"
@@ -63,7 +64,7 @@ def _ways(of: Registered, place: Place) -> Iterator[tuple[str, Callable[[], Any]
         yield f"uri runs:/{run}", _download(uri, f"runs:/{run}/model")
     for number, folder in enumerate(place.folders):
         path = local(folder)
-        yield f"path {number}", path.exists if path else _download(uri, folder)
+        yield f"path {number}", path.exists if path else _bound(far.listed, of.at, folder)
 
 
 def _bound(get: Callable[..., Any], *args: Any) -> Callable[[], Any]:
@@ -86,7 +87,7 @@ def _download(tracking: str, uri: str) -> Callable[[], bool]:
 
         with within(tracking), TemporaryDirectory() as folder:
             download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=tracking)
-        return True
+            return any(Path(folder).iterdir())  # an empty answer is none
 
     return attempt
 

@@ -8,12 +8,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from erasure.domain.errors import EvidenceError, StoreError
 from erasure.stores.model_registry.manifest import Hasher
-from erasure.stores.model_registry.mlflow import rows
+from erasure.stores.model_registry.mlflow import far, rows
 from erasure.stores.model_registry.mlflow.client import Opened, found, paged
 from erasure.unlearning import manifest
 from erasure.unlearning.logged import FOLDER, MANIFEST, MODEL_TAG
@@ -168,7 +169,14 @@ class Registered:
 
     def _manifest(self, run: Any) -> TrainingManifest | None:
         folder = local(run.info.artifact_uri)
-        path = folder / FOLDER / MANIFEST if folder else None
+        if folder is None:
+            with TemporaryDirectory() as brought:
+                where = f"{FOLDER}/{MANIFEST}"
+                path = far.fetched(self.at, run.info.artifact_uri, where, Path(brought))
+                return self._read(run, path)
+        return self._read(run, folder / FOLDER / MANIFEST)
+
+    def _read(self, run: Any, path: Path | None) -> TrainingManifest | None:
         if path is None or not path.is_file():
             return None
         try:
@@ -257,6 +265,32 @@ def siblings(at: Opened, place: Place) -> list[str]:
         for other in paged(search, filter_string=f"run_id = '{run}'")
         if (other.name, str(other.version)) not in copies
     ]
+
+
+def beneath(at: Opened, place: Place) -> list[str]:
+    """Versions and experiments whose files lie in a folder of this version, and are not its own."""
+    from mlflow.entities import ViewType
+
+    copies = {(place.model, place.version), *place.copies}
+    tops = tuple(_below(str(whole(place, f) if (f := local(u)) else u)) for u in place.folders)
+    others = [
+        (f"{v.name}/{v.version}", str(v.source or ""))
+        for v in paged(at.client.search_model_versions)
+        if (v.name, str(v.version)) not in copies and v.run_id not in place.runs
+    ]
+    spaces = paged(at.client.search_experiments, view_type=ViewType.ALL)
+    others += [(f"experiment {s.experiment_id}", s.artifact_location) for s in spaces]
+    return [name for name, uri in others if _below(str(local(uri) or uri)).startswith(tops)]
+
+
+def _below(place: str) -> str:
+    return place.rstrip("/") + "/"
+
+
+def whole(place: Place, folder: Path) -> Path:
+    """What goes with a folder of artifacts: a run's, or a logged model's, lie in one of its own."""
+    own = folder.name == "artifacts" and folder.parent.name in (*place.runs, *place.models)
+    return folder.parent if own else folder
 
 
 def local(uri: str | None) -> Path | None:

@@ -18,7 +18,7 @@ WITH part(what) AS (
   JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid WHERE c.relpersistence <> 't'
   UNION ALL SELECT concat_ws(' ', 'r', w.oid, w.xmin)
   FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_class c ON c.oid = w.ev_class
-  WHERE c.relkind IN ('r', 'p'))
+  WHERE w.oid >= 16384 AND c.relkind IN ('r', 'p'))
 SELECT concat_ws(' ', count(*), sum(hashtextextended(what, 0))) FROM part
 """
 _MYSQL = """

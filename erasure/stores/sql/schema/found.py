@@ -76,9 +76,12 @@ class Found:
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """A database's tables by collection name; ``views``: the kind of each view; ``size`` in
-    bytes, None where the engine does not say; ``default``: the schema that is not named."""
+    bytes, None where the engine does not say; ``default``: the schema that is not named;
+    ``published`` and ``logged``: as :class:`Inspection` has them."""
 
     tables: Mapping[str, Found]
     views: Mapping[str, str] = field(default_factory=dict)
     size: int | None = None
     default: str | None = None
+    published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    logged: str = ""

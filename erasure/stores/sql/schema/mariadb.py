@@ -1,4 +1,5 @@
-"""MariaDB and MySQL: ``information_schema``, in eight statements.
+"""MariaDB and MySQL: ``information_schema``, in nine statements, and one about the
+server.
 
 A store is the database that its url (or its option ``schema``) names. The others of the server
 are stores of their own and are not looked at, but for those whose tables refer into this one:
@@ -29,8 +30,10 @@ WHERE referenced_table_schema IN :dbs AND table_schema NOT IN :dbs
 """
 # Each begins with the database and the table.
 _TABLES = """
-SELECT table_schema, table_name, table_type, table_rows, data_length + index_length
-FROM information_schema.tables WHERE table_schema IN :dbs ORDER BY table_schema, table_name
+SELECT t.table_schema, t.table_name, t.table_type, t.table_rows, t.data_length + t.index_length,
+  coalesce(e.transactions, 'NO') = 'YES'
+FROM information_schema.tables t LEFT JOIN information_schema.engines e ON e.engine = t.engine
+WHERE t.table_schema IN :dbs ORDER BY t.table_schema, t.table_name
 """
 _COLUMNS = """
 SELECT table_schema, table_name, column_name, column_type, is_nullable, character_maximum_length,
@@ -70,6 +73,11 @@ _TRIGGERS = """
 SELECT event_object_schema, event_object_table, trigger_name FROM information_schema.triggers
 WHERE event_object_schema IN :dbs ORDER BY trigger_name
 """
+_LOGS = """
+SHOW GLOBAL VARIABLES WHERE value = 'ON'
+  AND variable_name IN ('general_log', 'slow_query_log', 'server_audit_logging')
+"""
+_LOGGED = "{} has it write statements with their values; SET GLOBAL … = OFF"
 _KINDS = {"BASE TABLE": "table", "SYSTEM VERSIONED": "versioned"}
 # Who may only read a table is not told what its references do.
 _UNKNOWN = "UNKNOWN"
@@ -123,7 +131,8 @@ def read(connection: sa.Connection, default: str | None) -> Reading:
     checks = catalogue.by_table(_CHECKS if mariadb else _CHECKS_OF_MYSQL)
     triggers = catalogue.by_table(_TRIGGERS)
     tables, views, size = {}, {}, 0
-    for schema, table, kind, estimate, bytes_ in _rows(connection, _TABLES, catalogue.databases):
+    listed = _rows(connection, _TABLES, catalogue.databases)
+    for schema, table, kind, estimate, bytes_, transactional in listed:
         name = catalogue.name(schema, table)
         size += int(bytes_ or 0)
         if kind in _VIEWS:
@@ -144,12 +153,15 @@ def read(connection: sa.Connection, default: str | None) -> Reading:
                 triggers=tuple(row[0] for row in triggers.get(name, ())),
                 checks=said,
                 kind=_KINDS[kind],
+                transactional=bool(transactional),
             ),
             kinds={row[0]: mysql(row[1], folds=not _EXACT.fullmatch(row[4] or "")) for row in mine},
             primary_key=found.pop("PRIMARY", Index(columns=())).columns,
             indexes=tuple(found.values()),
         )
-    return Reading(tables=tables, views=views, size=size, default=database)
+    logs = [name for name, _ in connection.exec_driver_sql(_LOGS)]
+    logged = _LOGGED.format(", ".join(logs)) if logs else ""
+    return Reading(tables=tables, views=views, size=size, default=database, logged=logged)
 
 
 def _column(row: Any, documents: Iterable[str]) -> Column:
