@@ -40,6 +40,7 @@ class Heart(Generic[Held]):
             due = monotonic() + self._seconds()
             self._due[id(held)] = (due, held)
             if self._thread is None or not self._thread.is_alive():
+                self._wakes = due
                 self._thread = threading.Thread(target=self._beat, name="leases", daemon=True)
                 self._thread.start()
             elif due < self._wakes:
@@ -53,13 +54,13 @@ class Heart(Generic[Held]):
 
     def _beat(self) -> None:
         with self._changed:
-            while self._due:
-                due, held = min(self._due.values(), key=itemgetter(0))
-                if due <= monotonic():
-                    self._renew_now(held)
-                else:
-                    self._wakes = due
-                    self._changed.wait(due - monotonic())
+            while self._due or monotonic() < self._wakes:
+                if self._due:
+                    self._wakes, held = min(self._due.values(), key=itemgetter(0))
+                    if self._wakes <= monotonic():
+                        self._renew_now(held)
+                        continue
+                self._changed.wait(max(0.0, self._wakes - monotonic()))
             self._thread = None
 
     def _renew_now(self, held: Held) -> None:
