@@ -1,22 +1,18 @@
-"""From a reach to ordered steps. Pure.
-
-Children come before parents, cuts before deletes, shared rows last, when everybody's references
-to them have been cut.
-"""
+"""From a reach to ordered steps. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import cast
 
 from erasure.domain.errors import UsageError
-from erasure.domain.ordering import in_order
 from erasure.domain.steps import KEPT, Action, Ghost, Referrer, Step, Via, taken_later
+from erasure.domain.turns import in_turn, ranks
 from erasure.domain.world import Ways
 from erasure.domain.world import World as World
 from lineage.graph import Dataset, Edge, Reach, Reference, Stop, StoreEntry
-from lineage.schema import ForeignKey, Table
 
 # What a store of that kind can do with a dataset that no row-level path leads to.
 _DERIVED_ACTIONS: Mapping[str, Action] = {
@@ -29,7 +25,6 @@ _DERIVED_ACTIONS: Mapping[str, Action] = {
 _NO_TEXT_KINDS = frozenset(_DERIVED_ACTIONS)
 MODEL_ACTIONS = frozenset({"retrain", "unlearn", "retire"})
 STAYING = frozenset({"anonymize", "redact", "restrict"})
-_VIA_ORDER: Mapping[str, int] = {"mention": 0, "shallow": 0, "deep": 1, "refcount": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +43,10 @@ def draft_steps(reach: Reach, world: World) -> list[Draft]:
     drafts = [d for stop in reach.stops for d in _steps_of(stop, ways, world)]
     drafts += _mentions(drafts, world)
     refuse_contradictions(drafts, reach)
+    drafts.sort(key=lambda d: d.store.name)
     order = ranks(world)
-    return sorted(drafts, key=lambda d: _position(d, order))
-
-
-def _position(draft: Draft, order: Mapping[str, int]) -> tuple[str, int, int, str, Sequence[str]]:
-    step = draft.step
-    return (
-        draft.store.name,
-        _VIA_ORDER[step.via],
-        order[step.dataset.address],
-        step.dataset.address,
-        step.cut or step.reference,
-    )
+    stores = (list(own) for _, own in groupby(drafts, key=lambda d: d.store.name))
+    return [own[n] for own in stores for n in in_turn([d.step for d in own], order, world)]
 
 
 def _steps_of(stop: Stop, ways: Ways, world: World) -> list[Draft]:
@@ -330,57 +316,3 @@ def loose_paths(reach: Reach, world: World) -> list[str]:
 def keeps_references(step: Step) -> bool:
     """Whether the person's own row stays as it is, now and when a hold on it has ended."""
     return step.action in KEPT and not (step.held and taken_later(step)[0].action in STAYING)
-
-
-def ranks(world: World) -> dict[str, int]:
-    """Position of every dataset: holders of references before their targets, ``after`` obeyed.
-
-    A circle is entered where a reference can be nulled, if it has such a place; the store then
-    defers or nulls (see the SQL store).
-    """
-    pairs: dict[tuple[str, str], int] = {}
-    for first, then, weight in _precedences(world):
-        if first != then:
-            pairs[first, then] = max(weight, pairs.get((first, then), 0))
-    return {address: n for n, address in enumerate(in_order(world.datasets, pairs))}
-
-
-def _precedences(world: World) -> Iterable[tuple[str, str, int]]:
-    """(first, then, how much it matters)."""
-    for reference in world.references:
-        yield reference.holder, reference.target, 0
-    by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
-    for address, dataset in world.datasets.items():
-        for earlier in dataset.after:
-            if earlier in world.datasets:
-                yield earlier, address, 2
-        for name, weight in _targets(dataset, by_table, world):
-            yield address, by_table[dataset.store, name], weight
-
-
-def _targets(
-    dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
-) -> Iterable[tuple[str, int]]:
-    """Names of the datasets' tables that a live table refers to, and how much that matters; also
-    through tables that the catalogue does not know: what goes along can be referred to, too."""
-    table = world.table(dataset)
-    waiting, seen = [table] if table else [], set()
-    while waiting:
-        holder = waiting.pop()
-        for key in holder.foreign_keys:
-            name = key.target.rpartition(".")[2]
-            if (dataset.store, name) in by_table:
-                yield name, _weight(holder, key) if holder is table else 0
-            elif key.target not in seen:
-                seen.add(key.target)
-                through = world.inspections[dataset.store].tables.get(key.target)
-                waiting += [through] if through else []
-
-
-def _weight(table: Table, key: ForeignKey) -> int:
-    """What can be nulled can wait; what takes its rows along must not do so before their turn;
-    what forbids cannot be got round at all."""
-    columns = [table.get(name) for name in key.columns]
-    if any(column and column.nullable for column in columns):
-        return 0
-    return 2 if key.on_delete in ("NO ACTION", "RESTRICT") else 1

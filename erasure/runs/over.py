@@ -18,8 +18,9 @@ from typing import Any, Literal
 from erasure import vault
 from erasure.domain.errors import StoreError
 from erasure.domain.finding import KeyText, key_text, mode_of
-from erasure.domain.plan import World, guard_fields, ranks, reached_by, referrers
+from erasure.domain.plan import World, guard_fields, reached_by, referrers
 from erasure.domain.steps import Step
+from erasure.domain.turns import ranks
 from erasure.domain.values import Scalar, Value, canonical
 from erasure.models import StayingRow
 from erasure.runs.journal import RunStep

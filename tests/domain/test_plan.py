@@ -17,10 +17,10 @@ from erasure.domain.plan import (
     draft_steps,
     guard_fields,
     loose_paths,
-    ranks,
     referrers,
 )
 from erasure.domain.steps import step_from_json
+from erasure.domain.turns import ranks
 from lineage.adjacency import neighbours_in
 from lineage.graph import (
     Dataset,

@@ -1,0 +1,123 @@
+"""Which dataset, and which step, comes before which. Pure.
+
+Children come before parents, cuts before deletes, shared rows last, when everybody's references
+to them have been cut; but before a row that would not be let go while they refer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+
+from erasure.domain.ordering import Pair, in_order
+from erasure.domain.steps import Step
+from erasure.domain.world import World
+from lineage.graph import Dataset
+from lineage.schema import ForeignKey, Table
+
+_VIA_ORDER: Mapping[str, int] = {"mention": 0, "shallow": 0, "deep": 1, "refcount": 2}
+_FORBIDS = 2  # how much a pair matters that cannot be got round
+_COUNTED = 3  # and one that decides whether a shared row stays
+
+
+def in_turn(steps: Sequence[Step], order: Mapping[str, int], world: World) -> list[int]:
+    """The places of one store's steps, as they are carried out; ``order`` is of datasets."""
+    turn = sorted(range(len(steps)), key=lambda n: _position(steps[n], order))
+    first = [n for n in turn if not _VIA_ORDER[steps[n].via]]
+    rows = turn[len(first) :]
+    pairs = _pairs([steps[n] for n in rows], world)
+    names = in_order(map(_name, range(len(rows))), pairs) if pairs else map(_name, range(len(rows)))
+    return first + [rows[int(name)] for name in names]
+
+
+def _position(step: Step, order: Mapping[str, int]) -> tuple[int, int, str, Sequence[str]]:
+    address = step.dataset.address
+    return _VIA_ORDER[step.via], order[address], address, step.cut or step.reference
+
+
+def _name(place: int) -> str:
+    return f"{place:09}"
+
+
+def _pairs(steps: Sequence[Step], world: World) -> Mapping[Pair, int]:
+    """Which of these have to keep their order, or to change it: none, unless a shared row has to
+    go before a row of the person's own."""
+    shared = {s.dataset.address for s in steps if s.via == "refcount" and s.action == "delete"}
+    if not shared:
+        return {}
+    own = {s.dataset.address for s in steps if s.via == "deep"}
+    places: dict[str, list[int]] = {}
+    for n, step in enumerate(steps):
+        places.setdefault(step.dataset.address, []).append(n)
+    among = [(a, b, w) for a, b, w in _precedences(world) if a != b and {a, b} <= places.keys()]
+    if not any(a in shared and b in own and w >= _FORBIDS for a, b, w in among):
+        return {}
+    pairs: dict[Pair, int] = {}
+    for a, b, weight in among:
+        for first, then in product(places[a], places[b]):
+            found = _weighs(steps[first], steps[then], weight)
+            pairs[_name(first), _name(then)] = max(
+                found, pairs.get((_name(first), _name(then)), -1)
+            )
+    return {pair: weight for pair, weight in pairs.items() if weight >= 0}
+
+
+def _weighs(first: Step, then: Step, weight: int) -> int:
+    """How much it matters that this one comes first; less than nothing where it need not."""
+    if then.via == "refcount":
+        return _COUNTED
+    return weight if first.via == "deep" or weight >= _FORBIDS else -1
+
+
+def ranks(world: World) -> dict[str, int]:
+    """Position of every dataset: holders of references before their targets, ``after`` obeyed.
+
+    A circle is entered where a reference can be nulled, if it has such a place; the store then
+    defers or nulls (see the SQL store).
+    """
+    pairs: dict[tuple[str, str], int] = {}
+    for first, then, weight in _precedences(world):
+        if first != then:
+            pairs[first, then] = max(weight, pairs.get((first, then), 0))
+    return {address: n for n, address in enumerate(in_order(world.datasets, pairs))}
+
+
+def _precedences(world: World) -> Iterable[tuple[str, str, int]]:
+    """(first, then, how much it matters)."""
+    for reference in world.references:
+        yield reference.holder, reference.target, 0
+    by_table = {(d.store, d.name): a for a, d in world.datasets.items()}
+    for address, dataset in world.datasets.items():
+        for earlier in dataset.after:
+            if earlier in world.datasets:
+                yield earlier, address, 2
+        for name, weight in _targets(dataset, by_table, world):
+            yield address, by_table[dataset.store, name], weight
+
+
+def _targets(
+    dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
+) -> Iterable[tuple[str, int]]:
+    """Names of the datasets' tables that a live table refers to, and how much that matters; also
+    through tables that the catalogue does not know: what goes along can be referred to, too."""
+    table = world.table(dataset)
+    waiting, seen = [table] if table else [], set()
+    while waiting:
+        holder = waiting.pop()
+        for key in holder.foreign_keys:
+            name = key.target.rpartition(".")[2]
+            if (dataset.store, name) in by_table:
+                yield name, _weight(holder, key) if holder is table else 0
+            elif key.target not in seen:
+                seen.add(key.target)
+                through = world.inspections[dataset.store].tables.get(key.target)
+                waiting += [through] if through else []
+
+
+def _weight(table: Table, key: ForeignKey) -> int:
+    """What can be nulled can wait; what takes its rows along must not do so before their turn;
+    what forbids cannot be got round at all."""
+    columns = [table.get(name) for name in key.columns]
+    if any(column and column.nullable for column in columns):
+        return 0
+    return 2 if key.on_delete in ("NO ACTION", "RESTRICT") else 1

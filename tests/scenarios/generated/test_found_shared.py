@@ -1,0 +1,111 @@
+"""What generated worlds have found about rows that are shared: each by its smallest example, on
+every engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.scenarios.generated.engines import Engine
+from tests.scenarios.generated.forgetting import CARRIED_OUT, hold
+from tests.scenarios.generated.small import (
+    ANN,
+    BEN,
+    CLEO,
+    EMAIL,
+    KEY,
+    STREET,
+    link,
+    number,
+    small,
+    table,
+)
+from tests.scenarios.generated.world import Column
+
+pytestmark = pytest.mark.django_db
+
+
+CUSTOMER = table("customer", KEY, EMAIL)
+PEOPLE = [(1, ANN), (2, BEN), (3, CLEO)]
+
+
+AREA = table("area", KEY, number("inside"), STREET)
+LIVES = link("customer.area", "area.id", direction="to", on_delete="NO ACTION")
+INSIDE = link("area.inside", "area.id", on_delete="RESTRICT")
+RESIDENT = table("customer", KEY, EMAIL, number("area"))
+
+
+def test_a_shared_row_that_somebody_needs_keeps_what_it_refers_to(engine: Engine) -> None:
+    """Ann's area goes with her; Ben's, which lies in the same one, stays as it is."""
+    assert hold(
+        engine,
+        small(
+            [RESIDENT, AREA],
+            [LIVES, INSIDE],
+            ANN,
+            customer=[(1, ANN, 1), (2, ANN, 2), (3, BEN, 2)],
+            area=[(1, None, "1 Quiet Lane"), (2, 3, "2 Quiet Lane"), (3, None, "3 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_shared_rows_go_one_after_the_other(engine: Engine) -> None:
+    """Nothing but Ann's inner area refers to the outer one any more, and that goes, too."""
+    assert hold(
+        engine,
+        small(
+            [RESIDENT, AREA],
+            [LIVES, replace(INSIDE, on_delete="NO ACTION")],
+            ANN,
+            customer=[(1, ANN, 1), (2, ANN, 2), (3, BEN, None)],
+            area=[(1, 2, "1 Quiet Lane"), (2, None, "2 Quiet Lane")],
+        ),
+    ) == [CARRIED_OUT]
+
+
+def test_what_the_last_of_one_leaver_frees_goes_with_what_another_needed(engine: Engine) -> None:
+    """Ben's item is shared and goes with him; only then does nobody need Cleo's shop any more."""
+    order = table("order", KEY, number("customer"), number("item", nullable=False))
+    number_of = Column(name="gov", category="user.government_id")
+    item = table("item", KEY, number("order", nullable=False), number("shop"), number_of)
+    links = [
+        link("order.customer", "customer.id", direction=None, on_delete="CASCADE"),
+        link("order.item", "item.id", direction=None, on_delete="RESTRICT"),
+        link("item.order", "order.id", direction=None, on_delete="CASCADE"),
+        link("item.shop", "shop.id", direction=None, on_delete="RESTRICT"),
+    ]
+    world = small(
+        [CUSTOMER, order, item, table("shop", KEY, STREET)],
+        links,
+        BEN,
+        CLEO,
+        customer=PEOPLE,
+        order=[(1, 1, 0), (2, 2, 0), (3, 3, 3)],
+        item=[(0, 1, 1, "ID0"), (2, 2, 2, "ID2"), (3, 1, 2, "ID3")],
+        shop=[(1, "1 Quiet Lane"), (2, "2 Quiet Lane")],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_a_shared_row_goes_before_a_row_that_it_would_not_let_go(engine: Engine) -> None:
+    """Ann's visit made her permit, her car refers to that, and her visit to the car."""
+    visit = table("visit", KEY, number("customer"), number("car", nullable=False))
+    car = table("car", KEY, number("permit", nullable=False), STREET)
+    permit = table("permit", KEY, number("visit"))
+    links = [
+        link("visit.customer", "customer.id", on_delete="CASCADE"),
+        link("visit.car", "car.id", direction="to", on_delete="RESTRICT"),
+        link("car.permit", "permit.id", direction="to", on_delete="RESTRICT"),
+        link("permit.visit", "visit.id", on_delete="SET NULL"),
+    ]
+    world = small(
+        [CUSTOMER, visit, car, permit],
+        links,
+        ANN,
+        customer=PEOPLE,
+        visit=[(1, 1, 1), (2, 2, 2), (3, 2, 2)],
+        car=[(1, 1, "1 Quiet Lane"), (2, 2, "2 Quiet Lane")],
+        permit=[(1, 1), (2, 3)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
