@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from erasure.flow import decide
+from tests.flow.beside import accepting, plan_of
 from tests.flow.cast import (
     ANN,
     BEN,
@@ -18,7 +19,7 @@ from tests.flow.cast import (
     Shop,
     SqliteShop,
 )
-from tests.flow.deeds import act, approved, started, work_off
+from tests.flow.deeds import act, approved, planned, started, work_off
 from tests.flow.spied import Spied
 
 NEWCOMER: Row = {
@@ -225,7 +226,11 @@ def test_a_reference_that_the_catalogue_does_not_follow_is_not_taken_for_late_ro
 ) -> None:
     sqlite_shop.execute("shop_db", "CREATE TABLE visit (guest INTEGER REFERENCES orders)")
     sqlite_shop.execute("shop_db", "INSERT INTO visit VALUES (1)")
-    request = started(approved(SUBJECT))
+    request = planned(SUBJECT)
+    warnings = [w for w in plan_of(request).warnings if w.startswith("shop_db.visit: no search")]
+    assert len(warnings) == 1
+    accepting(request)
+    started(request)
     work_off(request)
     assert request.state == "blocked"
     assert request.blocked_because.startswith("shop_db.visit: rows refer to what is to go")

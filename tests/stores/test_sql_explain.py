@@ -272,13 +272,13 @@ def test_an_unindexed_reference_makes_each_deletion_read_the_child(harness: SqlH
     fill(harness)
     grow(harness, "post", 1_100, author_id=1)
     told = explained(harness, DELETE_POST, DELETE_PERSON)[1]
-    (warning,) = told.warnings
+    (warning,) = [line for line in told.warnings if "has no index" in line]
     assert "shop.post: author_id refers to person and has no index" in warning
     assert "read all of post (1,103 rows) under lock; add an index on author_id" in warning
     assert "post.author_id refers to it without an index (1,103 rows)" in told.index
     harness.execute("CREATE INDEX by_author ON post (author_id)")
     again = explained(harness, DELETE_POST, DELETE_PERSON)[1]
-    assert again.warnings == ()
+    assert not [line for line in again.warnings if "has no index" in line]
     assert not [line for line in again.index if line.startswith("post.")]
 
 

@@ -147,7 +147,17 @@ def unnamed(
 def forbidding(
     store: str, schema: Schema, resolved: Resolved, named: Mapping[str, frozenset[str]]
 ) -> Iterator[str]:
-    """References to rows that would go along, and that would not let them go."""
+    """References that would not let rows go: to rows of the step, and to rows that go along."""
+    if resolved.goes and resolved.step.via == "deep":
+        first = resolved.address.shape.collection
+        for child in schema.children.get(first, ()):
+            if kind_of(child.key) is None and not is_named(child, named):
+                yield (
+                    f"{store}.{child.collection}: no search follows {'+'.join(child.key.columns)}, "
+                    f"and a row here that refers to a row of {first} keeps it, and with it the "
+                    "whole step, from going; declare that reference in the catalogue "
+                    "(direction from)"
+                )
     for _, along in unnamed(schema, resolved, named):
         if kind_of(along.key) == "cascade":
             for child in schema.children.get(along.collection, ()):
