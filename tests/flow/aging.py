@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 
-from erasure.advance import due_jobs, finish_keys, perform
 from erasure.evidence.signing import pinned_keys
 from erasure.evidence.verify import verify_certificate
 from erasure.flow import dispose, expire
@@ -55,16 +54,6 @@ def plan(address: str = "shop.orders", by: Any = OFFICER) -> Expiry:
 
 def approve(made: Expiry, by: Any = APPROVER, **more: Any) -> Expiry:
     return dispose.approve_expired(made, digest=made.digest, by=by, **more)
-
-
-def sweep() -> None:
-    """What beat does, until nothing is due any more."""
-    for _ in range(5):
-        finish_keys()
-        for job in list(due_jobs()):
-            jobs = [job]
-            while jobs:
-                jobs += perform(jobs.pop(0))
 
 
 def orders(shop: SqliteShop) -> list[Any]:

@@ -9,7 +9,6 @@ import pytest
 from django.utils import timezone
 
 from erasure import vault
-from erasure.advance import due_jobs, finish_keys, perform
 from erasure.domain.errors import Denied, KeyDestroyed, StalePlan, UsageError, WrongState
 from erasure.flow import decide, export, extend, identify, intake, planning, reopen, route
 from erasure.models import Certificate, ErasureRequest, Event, Export
@@ -24,6 +23,7 @@ from tests.flow.cast import (
     MemoryShop,
     Shop,
 )
+from tests.flow.deeds import sweep
 from tests.flow.test_export import opened
 
 RIGHTS = ["access", "portability"]
@@ -33,13 +33,6 @@ def asked(email: str = SUBJECT, right: str = "access") -> ErasureRequest:
     """A copy is asked for, and it is known who asks."""
     request = intake.open_request([("email", email)], by=OFFICER, right=right)
     return identify.confirm_identity(request, by=OFFICER, method="rang back")
-
-
-def sweep() -> None:
-    for _ in range(4):
-        finish_keys()
-        for job in list(due_jobs()):
-            perform(job)
 
 
 @pytest.mark.parametrize("right", RIGHTS)

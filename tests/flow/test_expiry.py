@@ -26,7 +26,6 @@ from tests.flow.aging import (
     lines,
     orders,
     plan,
-    sweep,
     widened,
 )
 from tests.flow.cast import (
@@ -38,7 +37,7 @@ from tests.flow.cast import (
     SUBJECT,
     SqliteShop,
 )
-from tests.flow.deeds import planned, work_off
+from tests.flow.deeds import planned, sweep, work_off
 from tests.flow.spied import Spied
 
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 from erasure.domain.errors import Denied, StalePlan, StoreError, UsageError, WrongState
 from erasure.flow import dispose, expire
 from erasure.models import Expiry, RetentionLook, StandingApproval
-from tests.flow.aging import OLD, RULE, aging, approve, catalogue, orders, plan, sweep
+from tests.flow.aging import OLD, RULE, aging, approve, catalogue, orders, plan
 from tests.flow.cast import APPROVER, AUDITOR, CONSOLE, OFFICER, OLGA, SqliteShop
+from tests.flow.deeds import sweep
 from tests.flow.spied import Spied
 
 ORDER = {"customer_id": 1, "wish": None}

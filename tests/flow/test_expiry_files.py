@@ -20,9 +20,9 @@ from erasure.domain.errors import UsageError
 from erasure.flow import exempt, expire, hold
 from erasure.models import Expiry, LedgerLeaf, RetentionLook
 from erasure.runs import expiring
-from tests.flow.aging import HOLD, OLD, YOUNG, approve, body, plan, sweep
+from tests.flow.aging import HOLD, OLD, YOUNG, approve, body, plan
 from tests.flow.cast import ANN, BEN, CATALOGUE, NEIGHBOUR, OFFICER, SUBJECT, SqliteShop
-from tests.flow.deeds import planned
+from tests.flow.deeds import planned, sweep
 from tests.flow.spied import Spied
 
 STORES = """store:

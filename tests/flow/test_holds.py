@@ -8,28 +8,19 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from erasure.advance import due_jobs, finish_keys, perform
+from erasure.advance import finish_keys
 from erasure.domain.errors import UsageError, WrongState
 from erasure.flow import decide, exempt, hold, planning, watch
 from erasure.models import DataKey, ErasureRequest, Hold, LedgerLeaf
 from tests.flow.beside import body_of
 from tests.flow.cast import ANN, APPROVER, BEN, NEIGHBOUR, OFFICER, SUBJECT, Shop
-from tests.flow.deeds import approved, identified, planned, started, work_off
+from tests.flow.deeds import approved, identified, planned, started, sweep, work_off
 
 WHY = {"code": "legal_claims", "legal_reference": "Art. 17(3)(e)", "because": "claim 17 of 2026"}
 
 
 def placed(**what: Any) -> Hold:
     return hold.place_hold(by=OFFICER, **(WHY | what))
-
-
-def sweep() -> None:
-    """What beat does, until nothing is due any more."""
-    for _ in range(20):
-        finish_keys()
-        jobs = list(due_jobs())
-        while jobs:
-            jobs += perform(jobs.pop(0))
 
 
 def approve(request: ErasureRequest) -> ErasureRequest:

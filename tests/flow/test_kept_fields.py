@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from erasure.advance import due_jobs, finish_keys, perform
 from erasure.domain.errors import UsageError
 from erasure.domain.keeping import checked_fields
 from erasure.flow import decide, exempt, planning, watch
@@ -18,7 +17,7 @@ from erasure.runs import letters
 from lineage.graph import Dataset, Field, StoreEntry
 from tests.flow.beside import body_of
 from tests.flow.cast import ANN, APPROVER, BEN, OFFICER, SUBJECT, Shop
-from tests.flow.deeds import planned, work_off
+from tests.flow.deeds import planned, sweep, work_off
 
 
 def until() -> date:
@@ -36,14 +35,6 @@ def excepted(request: ErasureRequest, dataset: str, fields: Sequence[str]) -> Er
     work_off(request)
     assert request.state == "partly_granted", request.blocked_because
     return request
-
-
-def sweep() -> None:
-    for _ in range(5):
-        finish_keys()
-        jobs = list(due_jobs())
-        while jobs:
-            jobs += perform(jobs.pop(0))
 
 
 def on_the_day(request: ErasureRequest) -> None:

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from erasure.advance import due_jobs, finish_keys, perform
 from erasure.domain.errors import UsageError
 from erasure.flow import decide, exempt, planning, verify, watch
 from erasure.models import ErasureRequest, ScanResult
 from erasure.runs import acting, letters
 from tests.flow.beside import body_of
 from tests.flow.cast import APPROVER, NEIGHBOUR, OFFICER, SUBJECT, MemoryShop
-from tests.flow.deeds import identified, planned, work_off
+from tests.flow.deeds import identified, planned, sweep, work_off
 from tests.flow.lake_cast import FIELDS, FORMATS, PHONE, VISITS, Lake, Nested
 
 IN = [*FORMATS, "log"]
@@ -51,11 +50,7 @@ def carried_out(*fields: str) -> ErasureRequest:
 
 
 def on_the_day(request: ErasureRequest) -> None:
-    for _ in range(3):
-        finish_keys()
-        jobs = list(due_jobs())
-        while jobs:
-            jobs += perform(jobs.pop(0))
+    sweep()
     watch.act_on_dates(request, now=timezone.now() + timedelta(days=32))
     request.refresh_from_db()
 

@@ -17,7 +17,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from erasure import vault
-from erasure.advance import Job, due_jobs, perform
+from erasure.advance import Job, perform
 from erasure.domain.errors import Fenced, KeyDestroyed
 from erasure.models import Batch, ErasureRequest, Lease, Run, SealedNeedles, StoreRun
 from erasure.runs import journal
@@ -25,7 +25,7 @@ from erasure.runs.lease import lease
 from erasure.runs.rounds import search_again
 from erasure.stores import registry
 from tests.flow.cast import ANN, BEN, NEIGHBOUR, SECRETS, SUBJECT, Shop
-from tests.flow.deeds import act, approved, started, work_off
+from tests.flow.deeds import act, approved, started, sweep, work_off
 from tests.flow.spied import Spied
 
 
@@ -164,9 +164,7 @@ def test_a_run_left_in_any_state_is_gone_on_with_by_the_sweep(
     if state in ("settling", "models"):  # one that has models waits in these
         assert Run.objects.filter(state="acting").update(state=state) == 1
     assert Run.objects.get().state == state
-    for _ in range(10):
-        for job in list(due_jobs()):
-            perform(job)
+    sweep()
     request.refresh_from_db()
     assert request.state == "partly_granted"
 
