@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from tests.scenarios.generated.oracle import Expected, Follows, Masked
+from tests.scenarios.generated.oracle import Expected, Follows, Masked, Place
 from tests.scenarios.generated.world import MARK, Column, Rows, Value, World
 
 Actual = dict[str, dict[Value, dict[str, Value]]]
@@ -37,6 +37,28 @@ def _as_told(told: Value | Masked | Follows, value: Value, now: Actual) -> bool:
         table, mark = told.place
         return value == now[table][mark][told.field]
     return value == told
+
+
+def doubtful(
+    world: World, rows: Rows, theirs: Collection[Place], anybodys: Collection[Place]
+) -> list[Place]:
+    """Rows that no way leads to, and that have the identity of one of ``theirs``: somebody who
+    belongs to another person has one row there and one beside. An officer has to say whose it is.
+    ``anybodys``: rows of everybody who leaves."""
+    known = {
+        str(value).casefold()
+        for table in world.tables
+        for row in rows[table.name]
+        for name in table.named(identity=True)
+        if (table.name, row[MARK]) in theirs and (value := row[name]) is not None
+    }
+    return [
+        (table.name, row[MARK])
+        for table in world.tables
+        for row in rows[table.name]
+        for name in table.named(identity=True)
+        if (table.name, row[MARK]) not in anybodys and str(row[name]).casefold() in known
+    ]
 
 
 def broken(world: World, rows: Rows) -> Iterator[str]:

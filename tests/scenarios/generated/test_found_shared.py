@@ -109,3 +109,18 @@ def test_a_shared_row_goes_before_a_row_that_it_would_not_let_go(engine: Engine)
         permit=[(1, 1), (2, 3)],
     )
     assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_somebody_who_belongs_to_a_leaver_and_stands_beside_them_is_asked_about(
+    engine: Engine,
+) -> None:
+    """Ben is Ann's by one of his rows, and nobody's by the other: the re-scan sees him again."""
+    customer = table("customer", KEY, EMAIL, number("host"), action="anonymize")
+    world = small(
+        [customer],
+        [link("customer.host", "customer.id", on_erase="deep", on_delete="NO ACTION")],
+        ANN,
+        customer=[(1, ANN, None), (2, BEN, 1), (3, BEN, None)],
+    )
+    (became,) = hold(engine, world)
+    assert became.startswith("the re-scan saw something of the person again: generated.customer")
