@@ -12,10 +12,10 @@ def main() -> None:
         from config.sandbox import enter
 
         enter()
-    from django.core.management import execute_from_command_line
+    from erasure.management.overview import Utility
 
     # People call run.py, so that is the name in usages and hints.
-    execute_from_command_line(["run.py", *sys.argv[1:]])
+    Utility(["run.py", *sys.argv[1:]]).execute()
 
 
 def interrupted() -> int:

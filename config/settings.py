@@ -170,7 +170,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["erasure.api.door.Bearer"],
     "DEFAULT_PERMISSION_CLASSES": ["erasure.api.door.MayDo"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["erasure.api.reading.Shallow"],
     "DEFAULT_PAGINATION_CLASS": "erasure.api.pages.ByDay",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "erasure.api.problems.answer",

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from django.db import connection, models
 
-from erasure.domain.errors import WrongState
+from erasure.domain.errors import UsageError, WrongState
+from erasure.domain.saying import is_kept
 from erasure.domain.states import Table
 from erasure.evidence import ledger
 from erasure.models import Event
@@ -37,7 +38,8 @@ Subject = TypeVar("Subject", bound=models.Model)
 def move(
     subject: Subject, to: str, *, by: str, because: str = "", also: Mapping[str, Any] | None = None
 ) -> Subject:
-    """Move ``subject`` from the state it was read in to ``to``, or raise WrongState.
+    """Move ``subject`` from the state it was read in to ``to``, or raise WrongState, or UsageError
+    for a reason that cannot be kept.
 
     ``also``: other columns written in the same statement. The caller's object is updated. Two
     callers cannot both make one move: the second finds the state gone.
@@ -57,6 +59,8 @@ def move_all(
     """Move subjects of one kind that were read in one state, all or none; as :func:`move`."""
     if not subjects:
         return
+    if not is_kept(because):
+        raise UsageError("because: has a character that cannot be kept; write it again without")
     model, kind = type(subjects[0]), type(subjects[0]).__name__
     (old, *others) = {getattr(s, "state") for s in subjects}  # noqa: B009 - no common base
     table: Table = model.machine  # type: ignore[attr-defined]

@@ -15,9 +15,11 @@ from lineage.documents import misplaced
 from lineage.downstream import left_open
 from lineage.graph import Dataset, Derivation, StoreEntry, walk
 from lineage.importers.guesses import guess
+from lineage.importers.writing import quoted
 from lineage.links import Link, Links, link_of
 from lineage.schema import Column, ForeignKey, Inspection, Table
 from lineage.snapshot import Snapshot
+from lineage.starts import undated
 
 RULES: Mapping[str, str] = {
     "unclassified-table": "A table of the store is not in the catalogue",
@@ -32,6 +34,8 @@ RULES: Mapping[str, str] = {
     "influenced": "Personal data decided which rows are in it, and no more",
     "unreachable": "Personal fields that no identity, reference or derivation leads to",
     "unjustified": "Personal fields without purpose, legal basis or retention",
+    "retention-start": "A retention starts with a field that its dataset does not have",
+    "retention-by-hand": "A retention starts with a day that no column holds: nobody looks for it",
     "published": "The database sends it to subscribers, and no copy of it is declared",
     "values-logged": "The server writes the values that are looked for into its own log",
     "store-unreachable": "The store cannot be reached",
@@ -44,14 +48,17 @@ RULES: Mapping[str, str] = {
     "field-gone": "A field of the catalogue is not in the store any more",
     "reference-gone": "A reference holds or leads to a field that is not in the store any more",
 }
-WARNINGS = frozenset({"unjustified", "suggested-reference", "published", "values-logged"})
+WARNINGS = frozenset(
+    {"unjustified", "retention-start", "suggested-reference", "published", "values-logged"}
+)
 # Told, and no fault.
-NOTES = frozenset({"influenced"})
+NOTES = frozenset({"influenced", "retention-by-hand"})
 # What these hold can be compared with the catalogue, table by table and column by column.
 _COMPARED = frozenset({"sql", "memory", "files", "delta", "iceberg"})
 # What happens to these follows from their kind: expiry, retraining, a notice.
 _DECIDED_BY_KIND = frozenset({"backups", "model_registry", "mlflow", "manual", "http"})
 _KEYED = frozenset({"sql"})
+_SAID = {"retention": "retention: {period: …, starts: …}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +102,9 @@ def findings(
         found += one.findings()
         gone |= one.gone
     found += _gone_references(catalogue, gone)
-    found += _undecided(catalogue)
-    found += [Finding(code=c, place=p, reason=r, remedy=m) for c, p, r, m in left_open(catalogue)]
+    found += _undecided(catalogue, live)
+    others = (*left_open(catalogue), *undated(catalogue, _DECIDED_BY_KIND))
+    found += [Finding(code=c, place=p, reason=r, remedy=m) for c, p, r, m in others]
     found += _unreachable(catalogue)
     found += _unjustified(catalogue)
     return sorted(found, key=lambda f: (f.code in NOTES, f.place, f.code))
@@ -154,12 +162,13 @@ class _Compared:
         known = {name for dataset in mine for name in _names(dataset)}
         for name, kind in self.live.views.items():
             if kind == "materialized view" and name not in known:
+                how, aside, refresh = self.live.view_remedy(name).partition("}  # ")
                 yield Finding(
                     code="unclassified-table",
                     place=f"{self.store.name}: {name}",
                     reason="the materialized view keeps a copy and is not in the catalogue",
-                    remedy=f"- {{name: {name.rpartition('.')[2]}, erasure: {{derived_from: "
-                    "[{dataset: …, kind: derived}]}, fields: []}",
+                    remedy=f"- {{name: {quoted(name.rpartition('.')[2])}, {how}, derived_from: "
+                    f"[{{dataset: …, kind: derived}}]}}, fields: []{aside}{refresh}",
                 )
 
     def _published(self, by_table: Mapping[str, Dataset]) -> Iterator[Finding]:
@@ -183,7 +192,8 @@ class _Compared:
             code="table-gone",
             place=dataset.address,
             reason=self.live.absent(_qualified(dataset), dataset.name),
-            remedy="correct its name, or remove the collection and import with --prune",
+            remedy=self.live.view_remedy(*_names(dataset))
+            or "correct its name, or remove the collection and import with --prune",
         )
 
     def _unclassified(self, name: str, table: Table) -> Finding:
@@ -191,7 +201,7 @@ class _Compared:
             code="unclassified-table",
             place=f"{self.store.name}: {name}",
             reason="the table is not in the catalogue",
-            remedy=f'- {{name: {table.name}, erasure: {{action: ignore, because: "…"}}, '
+            remedy=f'- {{name: {quoted(table.name)}, erasure: {{action: ignore, because: "…"}}, '
             f"fields: [{', '.join(_field(c) for c in table.columns)}]}}",
         )
 
@@ -246,7 +256,7 @@ class _Compared:
 
     def _undeclared(self, holder: str, key: ForeignKey, target: Dataset, link: Link) -> Finding:
         place = f"{holder}.{', '.join(key.columns)}"
-        together = f"erasure: {{composite: [[{', '.join(key.columns)}]]}}"
+        together = f"erasure: {{composite: [[{', '.join(map(quoted, key.columns))}]]}}"
         parts = (frozenset({pair}) for pair in link)
         if any(self.links.has(holder, target.address, part) for part in parts):
             return Finding(
@@ -259,14 +269,14 @@ class _Compared:
         fides_key = target.address.removesuffix(f".{target.name}")
         references = "; ".join(
             f"{mine}: fides_meta: {{references: [{{dataset: {fides_key}, field: "
-            f"{target.name}.{theirs}, direction: from}}]}}"
+            f"{quoted(f'{target.name}.{theirs}')}, direction: from}}]}}"
             for mine, theirs in zip(key.columns, key.target_columns, strict=False)
         )
         return Finding(
             code="undeclared-foreign-key",
             place=place,
             reason=f"the foreign key to {target.address} is no reference",
-            remedy=references.partition(": ")[2]
+            remedy=references.removeprefix(f"{key.columns[0]}: ")
             if len(key.columns) == 1
             else f"{references}; {together}",
         )
@@ -284,7 +294,7 @@ def _qualified(dataset: Dataset) -> str:
 def _field(column: Column) -> str:
     found = guess(column)
     category = f", data_categories: [{found.category}]" if found else ""
-    return f"{{name: {column.name}{category}}}"
+    return f"{{name: {quoted(column.name)}{category}}}"
 
 
 def _gone_references(catalogue: Snapshot, gone: set[str]) -> Iterator[Finding]:
@@ -309,7 +319,7 @@ def _joins(catalogue: Snapshot) -> Iterator[tuple[str, str, str]]:
             yield f"{d.downstream}.{mine}", f"{d.upstream}.{theirs}", "derived_from"
 
 
-def _undecided(catalogue: Snapshot) -> Iterator[Finding]:
+def _undecided(catalogue: Snapshot, live: Mapping[str, Inspection]) -> Iterator[Finding]:
     personal = {a for a, d in catalogue.datasets.items() if d.has_personal_fields}
     made_of = _downstream(personal, catalogue.derivations)
     kinds = {store.name: store.kind for store in catalogue.stores}
@@ -322,7 +332,8 @@ def _undecided(catalogue: Snapshot) -> Iterator[Finding]:
             code, reason = "undecided-downstream", f"it is made from {made_of[address]}"
         else:
             continue
-        remedy = "erasure: {action: …}  # delete, anonymize, retain, restrict, redact"
+        view = live[dataset.store].view_remedy(*_names(dataset)) if dataset.store in live else ""
+        remedy = view or "erasure: {action: …}  # delete, anonymize, retain, restrict, redact"
         yield Finding(code=code, place=address, reason=reason, remedy=remedy)
 
 
@@ -352,11 +363,14 @@ def _unreachable(catalogue: Snapshot) -> Iterator[Finding]:
         # Free text is searched by value wherever it is.
         personal = [f for f in dataset.fields if f.personal and not f.free_text]
         if personal and dataset.action != "ignore" and address not in reached:
+            mail = next((f for f in personal if "user.contact.email" in f.categories), None)
+            identity = f"identity: email}}  # on {quoted(mail.name)}; or {{" if mail else ""
             yield Finding(
                 code="unreachable",
                 place=address,
                 reason=f"no identity and no path leads to '{personal[0].name}'",
-                remedy="fides_meta: {references: [{dataset: …, field: …, direction: from}]}",
+                remedy=f"fides_meta: {{{identity}references: [{{dataset: …, field: …, "
+                "direction: from}]}",
             )
 
 
@@ -371,5 +385,5 @@ def _unjustified(catalogue: Snapshot) -> Iterator[Finding]:
                 code="unjustified",
                 place=address,
                 reason=f"it has personal fields and no {', '.join(missing)}",
-                remedy=f"erasure: {{{', '.join(f'{word}: …' for word in missing)}}}",
+                remedy=f"erasure: {{{', '.join(_SAID.get(w, f'{w}: …') for w in missing)}}}",
             )

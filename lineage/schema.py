@@ -210,6 +210,19 @@ class Inspection:
                 return f"'{name}' is a {self.views[name]}; name the tables it reads from instead"
         return f"'{names[-1]}' is not in the store"
 
+    def view_remedy(self, *names: str) -> str:
+        """The line of YAML that settles a view of one of these names; empty where none is one."""
+        for name in names:
+            if self.views.get(name) == "materialized view":
+                return (
+                    'erasure: {action: ignore, because: "…"}  # and on its store options: '
+                    f"{{refresh: [{json.dumps(name, ensure_ascii=False)}]}}, which builds it anew "
+                    "after an erasure; without that, because names the job that does"
+                )
+            if name in self.views:
+                return 'erasure: {action: ignore, because: "a view keeps no rows of its own"}'
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:

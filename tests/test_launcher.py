@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ("run.py", "config/launcher.py")
 
 # Stands for uv: makes an environment out of this Python and writes down that it was called.
 UV = """#!/bin/sh
@@ -47,7 +48,9 @@ class Checkout:
         binaries = root / "bin"
         binaries.mkdir()
         self.root.mkdir()
-        shutil.copy(ROOT / "run.py", self.root)
+        (self.root / "config").mkdir()
+        for name in SCRIPTS:
+            shutil.copy(ROOT / name, self.root / name)
         (self.root / "requirements.txt").write_text("one==1\n")
         (self.root / "manage.py").write_text(MANAGE)
         (binaries / "uv").write_text(UV)
@@ -154,7 +157,6 @@ def test_a_debian_without_venv_is_told_the_exact_line(checkout: Checkout) -> Non
 
 
 def test_an_old_python_gets_one_sentence(checkout: Checkout) -> None:
-    ast.parse((ROOT / "run.py").read_text(), feature_version=(3, 6))
     script = (
         "import runpy, sys\n"
         "sys.version_info = (3, 8, 0, 'final', 0)\n"
@@ -164,6 +166,36 @@ def test_an_old_python_gets_one_sentence(checkout: Checkout) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Lethe needs Python 3.11 or newer, this is 3.8: run it as")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_an_old_python_reads_has_nothing_that_it_does_not_know() -> None:
+    """Pythons 2 to 3.5 are hardly there any more to be asked."""
+    text = (ROOT / "run.py").read_text(encoding="ascii")
+    nodes = list(ast.walk(ast.parse(text)))
+    new = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.FunctionDef, ast.AsyncFunctionDef)
+    assert not [node for node in nodes if isinstance(node, new)]
+    imported = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    assert imported == {"os", "runpy", "sys"}
+    assert not [node for node in nodes if isinstance(node, ast.ImportFrom)]
+
+
+OLD = sorted(
+    path
+    for pattern in ("2.*", "3.[0-9].*", "3.10.*")
+    for path in Path.home().glob(f".pyenv/versions/{pattern}/bin/python")
+)
+
+
+@pytest.mark.parametrize("python", OLD, ids=lambda path: path.parts[-3])
+def test_old_pythons_that_are_here_name_the_version_needed(python: Path) -> None:
+    done = subprocess.run(
+        [str(python), str(ROOT / "run.py"), "demo"],
+        capture_output=True, text=True, timeout=60, check=False, cwd="/",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("Lethe needs Python 3.11 or newer, this is ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
 
 
 def run_script(script: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -263,10 +295,11 @@ def test_no_arguments_show_what_there_is(checkout: Checkout) -> None:
 
 
 def test_only_the_standard_library_is_imported() -> None:
-    tree = ast.parse((ROOT / "run.py").read_text())
-    names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-    names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+    for script in SCRIPTS:
+        tree = ast.parse((ROOT / script).read_text())
+        names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
 
 
 def wait_for(path: Path) -> None:

@@ -25,6 +25,8 @@ _SOON_DAYS = 7
 _KEPT = frozenset({"retain", "restrict"})
 _BY_HAND = frozenset({"notify", "manual"})
 # Done to copies or by a person, not to rows.
+# A draft from before is not what will be done: another is made, or could not be.
+_REPLANNED = frozenset({"identity_required", "identified", "blocked", "reopened"})
 _NOT_COUNTED = _BY_HAND | {"expire"}
 _NOW: dict[str, str] = {
     "identified": "The plan is being made: every store is asked what it holds.",
@@ -118,7 +120,7 @@ def _step(step: PlanStep, told: frozenset[str]) -> StepShown:
         residue=_left(step, told) if carried_out else "",
         until=step.until,
         reason=_reason(step),
-        note="" if step.action in _BY_HAND else step.note,
+        note="" if step.action in _BY_HAND else words.plainly(step.note),
         path=[words.hop(part) for part in step.path],
         how=explained.how(step),
         versions=step.explained.get("versions", ()),
@@ -134,7 +136,7 @@ def _left(step: PlanStep, told: frozenset[str]) -> str:
 def _reason(step: PlanStep) -> str:
     if step.action == "expire":
         return "a copy that holds the person until it expires; a restore erases them again"
-    return step.reason
+    return words.plainly(step.reason)
 
 
 def summary(steps: Sequence[PlanStep]) -> list[str]:
@@ -260,8 +262,8 @@ def history(case: ErasureRequest) -> list[dict[str, Any]]:
         {
             "at": move.at,
             "what": words.happened(move.from_state, move.to_state),
-            "by": "Lethe" if move.by == "run" else move.by,
-            "because": "" if move.pk in typed else move.because,
+            "by": words.who(move.by),
+            "because": "" if move.pk in typed else words.plainly(move.because),
             "typed": move.pk in typed,
         }
         for move in moves
@@ -285,6 +287,7 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     return {
         "case": case,
         "badge": words.badge(case.state, case.right),
+        "blocked_because": words.plainly(case.blocked_because),
         "right": words.right(case.right),
         "waits_for_hand": waits_for_hand(case),
         "law": words.law(case.law),
@@ -297,6 +300,7 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "staying": explained.staying(steps) if ahead else (),
         "stores": stores_of(steps, told),
         "carried_out": carried_out,
+        "overtaken": ahead and case.state in _REPLANNED and case.run_id is None,
         "progress": progress(case, now),
         "refresh": REFRESH_SECONDS if case.state in DUE and not waits_for_hand(case) else None,
         "notices": case.notices.order_by("dataset").prefetch_related("calls"),
@@ -322,4 +326,5 @@ def outcome(case: ErasureRequest, steps: Sequence[PlanStep]) -> dict[str, Any] |
 def _dated(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The entry, with its day as days stand at the desk."""
     on = entry[name]
-    return {**entry, name: words.day(date.fromisoformat(on)) if on else ""}
+    told = {"reason": words.plainly(entry["reason"])} if "reason" in entry else {}
+    return {**entry, **told, name: words.day(date.fromisoformat(on)) if on else ""}

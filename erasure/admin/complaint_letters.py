@@ -1,4 +1,5 @@
-"""The desk's part in letters to people who complained about no case: written, looked at, sent."""
+"""The desk's part in letters to people who complained about no case, or about one of which the
+record has ended: written, looked at, sent."""
 
 from __future__ import annotations
 
@@ -20,17 +21,16 @@ from erasure.domain.errors import KeyDestroyed, LetheError, UsageError
 from erasure.flow import complain, disclose
 from erasure.flow import letters as flow
 from erasure.models import Complaint, Letter
-from erasure.runs import letters
+from erasure.runs import complaints, letters
 
 _FOLDER = "admin/erasure/complaint"
 
 
 def shown(complaint: Complaint) -> dict[str, Any]:
     """What the page of a complaint says of its letters; nothing where they are a case's."""
-    if complaint.request_id:
-        return {}
-    code = _code(complaint)
+    own, code = complaints.has_letters(complaint), _code(complaint)
     return {
+        "own_letters": own,
         "letters": [
             {
                 "letter": one,
@@ -40,7 +40,7 @@ def shown(complaint: Complaint) -> dict[str, Any]:
             }
             for one in complaint.letters.all()
         ],
-        "letter_title": TITLES[code] if complaint.state in letters.ABOUT[code] else "",
+        "letter_title": TITLES[code] if own and complaint.state in letters.ABOUT[code] else "",
         "letter_languages": [(code, LANGUAGES[code]) for code in settings.LETHE_LANGUAGES],
     }
 

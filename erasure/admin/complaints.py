@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from erasure.admin import complaint_letters, words
 from erasure.admin.complaint_letters import ComplaintLetters
-from erasure.admin.doing import accepted
+from erasure.admin.doing import accepted, refused
 from erasure.admin.filters import worded
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.domain.clocks import LAWS
@@ -39,6 +39,7 @@ class ComplaintForm(forms.Form):
         label="Case",
         required=False,
         widget=_LINE,
+        error_messages={"invalid": "This is not the whole number of a case."},
         help_text="Its whole number, as its page shows it. Empty: about no case.",
     )
     law = forms.ChoiceField(
@@ -160,6 +161,7 @@ class ComplaintAdmin(ComplaintLetters):
             "badge": badge(complaint),
             "law": words.law(complaint.law).partition(",")[0],
             "may": allowed(at_desk(request)),
+            "refused": refused(request, complaint.pk),
             "verdict": words.VERDICTS.get(complaint.verdict, ""),
             "verdicts": words.VERDICTS.items(),
             **complaint_letters.shown(complaint),

@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from erasure.admin import words
 from erasure.admin.readonly import ReadOnly
 from erasure.admin.roles import required
 from erasure.domain.errors import Denied, LetheError
@@ -25,12 +26,27 @@ from lineage.errors import LineageError
 Deed = Callable[[Any, Actor], object]
 
 
+# What was refused last, to be said in its form, too.
+_REFUSED = "desk_refused"
+
+
+def refused(request: HttpRequest, pk: object) -> dict[str, str]:
+    """The deed on this one that was refused just now, by the end of its address, and why; said
+    once."""
+    if request.session.get(_REFUSED, {}).get("of") != str(pk):
+        return {}
+    return dict(request.session.pop(_REFUSED))
+
+
 class Doing(ReadOnly):
     """Whoever may do something to what a page shows does it there."""
 
     sees = "see_cases"
 
-    def _deed(self, request: HttpRequest, pk: UUID, deed: Deed, said: str) -> HttpResponse:
+    def _deed(
+        self, request: HttpRequest, pk: UUID, deed: Deed, done: str | Callable[[Any], str]
+    ) -> HttpResponse:
+        """``done``: what is told once it was done, perhaps of what it was done to."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         by, one = required(request, self.sees), get_object_or_404(self.model, pk=pk)
@@ -39,9 +55,12 @@ class Doing(ReadOnly):
         except Denied:
             raise PermissionDenied from None
         except (LetheError, LineageError) as error:
-            messages.error(request, str(error))
+            said = words.refused(error, one.pk)
+            messages.error(request, said)
+            deed_name = request.path.rstrip("/").rpartition("/")[2]
+            request.session[_REFUSED] = {"of": str(one.pk), "deed": deed_name, "said": said}
         else:
-            messages.success(request, said)
+            messages.success(request, done if isinstance(done, str) else done(one))
         return redirect(f"admin:erasure_{self.opts.model_name}_change", one.pk)
 
     def _after(self, one: Any, done: object) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from erasure.admin import words as said
+from erasure.domain.steps import KEPT
 from erasure.flow import decide
 from erasure.models import Plan, PlanStep
 
@@ -59,10 +61,12 @@ class How:
 
 @dataclass(frozen=True, kw_only=True)
 class Staying:
-    """What is left, and where."""
+    """What is left, and where; ``rule``: the catalogue's own words for how long, where it counts
+    from a column."""
 
     datasets: str
     words: str
+    rule: str = ""
 
 
 def findings(plan: Plan, steps: Sequence[PlanStep]) -> list[FindingShown]:
@@ -94,8 +98,8 @@ def _finding(
         kind=_KINDS[finding["kind"]],
         place=finding["place"],
         rows=rows,
-        words=_sentence(finding["words"]),
-        remedy=_sentence(finding["remedy"]),
+        words=said.sentence(finding["words"]),
+        remedy=said.sentence(finding["remedy"]),
         tick=_TICKS[finding["kind"]].format(place=finding["place"], name=name),
         accepted=_accepted(entry) if entry and not asked else "",
         asked=asked,
@@ -106,15 +110,9 @@ def _accepted(entry: Mapping[str, str]) -> str:
     return f"by {entry['by']}, {datetime.fromisoformat(entry['at']):%d %b %Y}"
 
 
-def _sentence(text: str) -> str:
-    """Words as a sentence; the name of a place at its beginning is left as it is."""
-    named = "." in text.partition(" ")[0]
-    return f"{text if named else text[:1].upper() + text[1:]}."
-
-
 def warnings(plan: Plan) -> list[str]:
     """What costs time or may be missed, as sentences."""
-    return [_sentence(warning) for warning in plan.warnings]
+    return [said.sentence(said.plainly(warning)) for warning in plan.warnings]
 
 
 def how(step: PlanStep) -> How | None:
@@ -126,20 +124,56 @@ def how(step: PlanStep) -> How | None:
         statement=told["statement"],
         size="" if told["rows"] is None else f"about {told['rows']:,}",
         index=told["index"],
-        locks=_sentence(told["locks"]),
-        stays=_sentence(told["stays"]),
+        locks=said.sentence(told["locks"]),
+        stays=said.sentence(_stays(step)),
         beside=told["effects"],
     )
 
 
 def staying(steps: Sequence[PlanStep]) -> list[Staying]:
     """What is left of the rows that were counted, equal words together."""
-    datasets: dict[str, dict[str, None]] = {}
+    datasets: dict[tuple[str, str], dict[str, None]] = {}
     for step in steps:
-        words = step.explained.get("stays", "")
+        words = _stays(step)
         if step.counted and words and not words.startswith(_NOTHING_STAYS):
-            datasets.setdefault(words, {})[step.dataset] = None
+            datasets.setdefault((words, _rule(step.spec)), {})[step.dataset] = None
     return [
-        Staying(datasets=", ".join(names), words=_sentence(words))
-        for words, names in datasets.items()
+        Staying(datasets=", ".join(names), words=said.sentence(words), rule=rule)
+        for (words, rule), names in datasets.items()
     ]
+
+
+def _stays(step: PlanStep) -> str:
+    """What stays of a step's rows: what the law or a hold keeps in the words of the desk, whatever
+    the store; else as the store tells it, which may say nothing."""
+    left, last = str(step.explained.get("stays", "")), step.explained.get("last_day")
+    dataset, under = step.spec["dataset"], step.spec.get("held")
+    if step.action in KEPT and (dataset["until"] or under or step.action == "retain"):
+        return f"the rows as they are, {_for_how_long(step.spec, last)}"
+    if step.spec.get("kept"):
+        left = left or f"the rows, with {', '.join(step.spec['kept'])} as they are"
+        return f"{left}, {_for_how_long(step.spec, last)}"
+    return left
+
+
+def _for_how_long(spec: Mapping[str, Any], last: str | None) -> str:
+    """Until when, and which law asks for it; of a hold, also what it lies over."""
+    dataset, under = spec["dataset"], spec.get("held")
+    law = ", ".join(
+        filter(None, (said.plain(dataset["exception"] or ""), dataset["legal_reference"]))
+    )
+    words = f"until {said.until(dataset['until'])}"
+    if not dataset["until"]:
+        words = "until the hold is released" if under else "with no last day"
+    elif last and _rule(spec):
+        words += f", {said.plainly(last)} at the latest"
+    words += f" ({law})" if law else ""
+    if not under or spec.get("kept") or not (under["action"] in KEPT or under.get("kept")):
+        return words
+    return f"{words}, then {_for_how_long(under, None)}"
+
+
+def _rule(spec: Mapping[str, Any]) -> str:
+    """An ``until`` that counts from a column, as the catalogue has it."""
+    until = spec["dataset"]["until"] or ""
+    return until if "+" in until else ""

@@ -19,6 +19,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from erasure.admin import words
 from erasure.admin.doing import Doing
 from erasure.admin.roles import required
 from erasure.advance import Job
@@ -37,6 +38,10 @@ _BADGES: Mapping[str, tuple[str, str]] = {
     "handed_over": ("handed over", "done"),
     "destroyed": ("destroyed", "ended"),
 }
+_HANDED = {
+    True: "Recorded: the person has their data. The erasure goes on.",
+    False: "Recorded: the person has their data. The case is closed.",
+}
 
 
 def shown(case: ErasureRequest) -> dict[str, Any]:
@@ -48,7 +53,12 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     may = asked and case.state in exporting.BEFORE and not live
     return {
         "exports": [
-            {"export": one, "words": _BADGES[one.state][0], "tone": _BADGES[one.state][1]}
+            {
+                "export": one,
+                "words": _BADGES[one.state][0],
+                "tone": _BADGES[one.state][1],
+                "by": words.who(one.ordered_by),
+            }
             for one in made
         ],
         "may_order_export": may,
@@ -104,7 +114,7 @@ class Exports(Doing):
             request,
             pk,
             lambda case, by: export.hand_over(_found(case, export_id), by=by),
-            "Recorded: the person has their data. The erasure goes on.",
+            lambda case: _HANDED[case.right == "erasure"],
         )
 
     def show_passphrase(self, request: HttpRequest, pk: UUID, export_id: UUID) -> HttpResponse:
@@ -115,7 +125,7 @@ class Exports(Doing):
         try:
             passphrase = export.show_passphrase(_found(case, export_id), by=by)
         except LetheError as error:
-            messages.error(request, str(error))
+            messages.error(request, words.refused(error, pk))
             return redirect("admin:erasure_erasurerequest_change", pk)
         context = {
             **self.admin_site.each_context(request),
@@ -136,7 +146,7 @@ class Exports(Doing):
         try:
             pieces = export.read_export(found, by=by)
         except LetheError as error:
-            messages.error(request, str(error))
+            messages.error(request, words.refused(error, pk))
             return redirect("admin:erasure_erasurerequest_change", pk)
         headers = {
             "Content-Disposition": f'attachment; filename="export-{str(export_id)[:8]}.zip"',

@@ -127,6 +127,11 @@ class NewRequest(forms.Form):
             self.add_error("mandate", "Say how the mandate was checked.")
         if checked == doubted:
             self.add_error("identity_check", "Say either how you know it, or why you doubt it.")
+        if self.cleaned_data.get("export_first") and self.data.get("right", "") not in (
+            "",
+            "erasure",
+        ):
+            self.add_error("export_first", "Only before an erasure; who asks for a copy gets one.")
         for name in ("identity_check", "mandate"):
             text = self.data.get(name, "").casefold()
             if any(part in text for part in self._values()):

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from erasure.admin import words
-from erasure.admin.doing import Doing, accepted
+from erasure.admin.doing import Doing, accepted, refused
 from erasure.admin.filters import ReleasedFilter, worded
 from erasure.admin.pairs import pairs_of
 from erasure.admin.roles import allowed, at_desk, required
@@ -170,6 +170,7 @@ def _shown_alone(request: HttpRequest, one: Hold) -> dict[str, Any]:
     """What the page of a hold shows, but why."""
     return {
         "may": allowed(at_desk(request)),
+        "refused": refused(request, one.pk),
         "title": "Legal hold",
         "subtitle": None,
         "reason": words.plain(one.code),
@@ -201,7 +202,7 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     )
     return {
         "holds": [(one, words.plain(one.code)) for one in holding.holds_on(case)],
-        "waits": holding.waits(case),
+        "waits": words.plainly(holding.waits(case)),
         "exceptions": [
             (one, words.plain(one.code)) for one in case.exceptions.filter(lifted_at=None)
         ],

@@ -17,17 +17,34 @@ from erasure.models import DateDue, ErasureRequest, Expiry, Letter, ModelJob, No
 from erasure.runs import dues
 
 _ORDER = ("erasure", "lineage")
+_DAILY = (
+    "ErasureRequest",
+    "Complaint",
+    "Hold",
+    "Letter",
+    "Notice",
+    "Expiry",
+    "DateDue",
+    "ModelJob",
+)
 _LIST = "admin:erasure_erasurerequest_changelist"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """One line of what is to be done: how many, of what, and where they are listed."""
+    """One line of what is to be done: how many, of what, and where they are listed; ``one``: the
+    words for a single one, where they are others."""
 
     count: int
     words: str
     address: str
     tone: str
+    one: str = ""
+
+    @property
+    def said(self) -> str:
+        """Of what, by how many there are."""
+        return self.one if self.count == 1 and self.one else self.words
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -35,7 +52,7 @@ def home(request: HttpRequest) -> HttpResponse:
     actor = at_desk(request)
     sees = actor.may("see_cases")
     extra: dict[str, Any] = {"waiting": waiting()} if sees else {}
-    extra["app_list"] = sorted(admin.site.get_app_list(request), key=_position)
+    extra["app_list"] = sorted(map(_in_order, admin.site.get_app_list(request)), key=_position)
     extra["may_open"], extra["may"] = actor.may("open"), allowed(actor)
     return admin.site.index(request, extra_context=extra)
 
@@ -44,6 +61,14 @@ def _position(app: dict[str, Any]) -> int:
     """What officers use first; accounts last."""
     label = str(app["app_label"])
     return _ORDER.index(label) if label in _ORDER else len(_ORDER)
+
+
+def _in_order(app: dict[str, Any]) -> dict[str, Any]:
+    """What is worked on every day before what is looked up; the rest by name."""
+    names = [model["object_name"] for model in app["models"]]
+    places = [_DAILY.index(n) if n in _DAILY else len(_DAILY) for n in names]
+    ordered = sorted(zip(places, app["models"], strict=True), key=lambda pair: pair[0])
+    return {**app, "models": [model for _, model in ordered]}
 
 
 def waiting() -> list[Waiting]:
@@ -77,6 +102,7 @@ def waiting() -> list[Waiting]:
         Waiting(
             count=Notice.objects.filter(told_at=None).count(),
             words="recipients to tell",
+            one="recipient to tell",
             address=f"{told}?told_at__isempty=1",
             tone="decide",
         ),
@@ -92,13 +118,15 @@ def waiting() -> list[Waiting]:
 def _by_hand(requests: QuerySet[ErasureRequest], listed: str) -> list[Waiting]:
     """What goes on once an officer has done something that nothing here does."""
     parts = (
-        (dues.to_identify(requests), "identities to check", "identify"),
-        (dues.to_hand_over(requests), "copies to hand over", "hand_over"),
-        (dues.to_hand_on(requests), "to hand on", "hand_on"),
+        (dues.to_identify(requests), "identities to check", "identity to check", "identify"),
+        (dues.to_hand_over(requests), "copies to hand over", "copy to hand over", "hand_over"),
+        (dues.to_hand_on(requests), "to hand on", "", "hand_on"),
     )
     return [
-        Waiting(count=some.count(), words=said, address=f"{listed}?due={part}", tone="decide")
-        for some, said, part in parts
+        Waiting(
+            count=some.count(), words=said, one=one, address=f"{listed}?due={part}", tone="decide"
+        )
+        for some, said, one, part in parts
     ]
 
 
@@ -107,8 +135,20 @@ def _complaints() -> list[Waiting]:
     address, now = reverse("admin:erasure_complaint_changelist"), timezone.now()
     late, every = dues.complaints_overdue(now).count(), dues.open_complaints().count()
     return [
-        Waiting(count=late, words="complaints overdue", address=address, tone="stop"),
-        Waiting(count=every - late, words="complaints open", address=address, tone="decide"),
+        Waiting(
+            count=late,
+            words="complaints overdue",
+            one="complaint overdue",
+            address=address,
+            tone="stop",
+        ),
+        Waiting(
+            count=every - late,
+            words="complaints open",
+            one="complaint open",
+            address=address,
+            tone="decide",
+        ),
     ]
 
 
@@ -125,12 +165,14 @@ def _retention() -> list[Waiting]:
         Waiting(
             count=counts.get("blocked", 0),
             words="retention plans blocked",
+            one="retention plan blocked",
             address=f"{address}?state__exact=blocked",
             tone="stop",
         ),
         Waiting(
             count=counts.get("planned", 0),
             words="retention plans to approve",
+            one="retention plan to approve",
             address=f"{address}?state__exact=planned",
             tone="decide",
         ),
@@ -151,18 +193,21 @@ def _standing_still(listed: str) -> list[Waiting]:
         Waiting(
             count=ModelJob.objects.filter(state__in=("blocked", "quarantined")).count(),
             words="models to decide on",
+            one="model to decide on",
             address=reverse("admin:erasure_models"),
             tone="stop",
         ),
         Waiting(
             count=undoing.count(),
             words="undos that stand still",
+            one="undo that stands still",
             address=f"{listed}?state=undoing",
             tone="stop",
         ),
         Waiting(
             count=Letter.objects.filter(state="blocked").count(),
             words="letters not sent",
+            one="letter not sent",
             address=f"{reverse('admin:erasure_letter_changelist')}?state__exact=blocked",
             tone="stop",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -14,13 +15,15 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from erasure.admin import retention
+from erasure.admin import retention, words
 from erasure.admin.doing import Doing, accepted
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.flow import staff
-from erasure.flow.expire import OPEN
+from erasure.flow.expire import OPEN, with_retention
 from erasure.models import Expiry, RetentionLook, StaffTraining, StandingApproval
 from erasure.runs import accesses, expiring, procedure, training_log
+from erasure.runs.expiring import Expired
+from lineage.starts import in_words
 
 _LINE = forms.TextInput(attrs={"autocomplete": "off"})
 _FOLDER = "admin/erasure/house"
@@ -101,17 +104,11 @@ class StaffTrainingAdmin(Doing):
         """Data whose retention has run out; counted when asked for, since every store is read."""
         by, listed = required(request, "see_catalogue"), None
         if request.method == "POST":
-            listed = list(expiring.expired(timezone.localdate()))
-        plans = {p.dataset: p for p in Expiry.objects.filter(state__in=OPEN)}
-        looks = [
-            {"look": look, "plan": plan, "badge": retention.badge(plan) if plan else ""}
-            for look in RetentionLook.objects.all()
-            for plan in [plans.get(look.dataset)]
-        ]
+            listed = [_expired(one) for one in expiring.expired(timezone.localdate())]
         context = {
             "listed": listed,
             "day_rows": f"{settings.LETHE_RETENTION_ROWS:,}",
-            "looks": looks,
+            "looks": list(_looks()),
             "standings": StandingApproval.objects.filter(revoked_at=None),
             "may": allowed(by),
         }
@@ -129,3 +126,30 @@ class StaffTrainingAdmin(Doing):
     ) -> HttpResponse:
         whole = {**self.admin_site.each_context(request), "title": title, **context}
         return TemplateResponse(request, f"{_FOLDER}/{name}.html", whole)
+
+
+def _looks() -> Iterator[dict[str, Any]]:
+    """What is looked at, with its open plan; of what the catalogue has no more, only with one."""
+    datasets = with_retention()
+    plans = {p.dataset: p for p in Expiry.objects.filter(state__in=OPEN)}
+    for look in RetentionLook.objects.all():
+        plan, dataset = plans.get(look.dataset), datasets.get(look.dataset)
+        if plan or dataset:
+            yield {
+                "look": look,
+                "plan": plan,
+                "badge": retention.badge(plan) if plan else "",
+                "by_hand": in_words(dataset) if dataset else "",
+                "error": words.plainly(look.error.removeprefix(f"{look.dataset}: ")),
+                "left": [{**one, "reason": words.plainly(one["reason"])} for one in look.left],
+            }
+
+
+def _expired(one: Expired) -> dict[str, Any]:
+    """What the retention of one dataset says, in words."""
+    return {
+        **vars(one),
+        "rule": words.retention(one.rule),
+        "held": words.plainly(one.held),
+        "why_not": words.plainly(one.why_not),
+    }

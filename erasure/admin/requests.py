@@ -31,6 +31,7 @@ from erasure.admin import undo as undo_page
 from erasure.admin import words
 from erasure.admin.care import Care
 from erasure.admin.clock import Times
+from erasure.admin.doing import refused
 from erasure.admin.exports import Exports
 from erasure.admin.filters import ANSWERED_LAST, DueFilter, StateFilter, worded
 from erasure.admin.forms import NewRequest
@@ -41,6 +42,7 @@ from erasure.admin.roles import allowed, at_desk, required
 from erasure.admin.undo import Undoes
 from erasure.advance import Job
 from erasure.domain.errors import LetheError
+from erasure.domain.roles import Actor
 from erasure.evidence.certificate import path_of
 from erasure.flow import decide, export, identify, intake, notify
 from erasure.models import ErasureRequest, Notice
@@ -49,6 +51,14 @@ from erasure.tasks import enqueue
 from lineage.errors import LineageError
 
 _FOLDER = "admin/erasure/erasurerequest"
+# What comes after a request was recorded, by what is asked for.
+_COPIED = "Its places are being looked for; then the copy is gathered."
+_NEXT = {
+    "erasure": "The plan is being made.",
+    "access": _COPIED,
+    "portability": _COPIED,
+}
+_BY_HAND = "Nothing here carries it out: hand it on, and say to whom."
 # A search goes into the address, where no identifier may stand: only the beginning of a case's
 # number or of a pseudonym is searched for. Digits alone could be somebody's telephone number.
 _NUMBER = re.compile(r"(?=.*[a-f])[0-9a-f-]{4,64}", re.IGNORECASE)
@@ -152,7 +162,9 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care):
             try:
                 return self._opened(request, form)
             except (LetheError, LineageError) as error:
-                form.add_error("identifiers", str(error))
+                field, _, said = str(error).partition(": ")
+                known = field in form.fields
+                form.add_error(field if known else "identifiers", said if known else str(error))
         if form.is_bound:
             form.without_values()
         return self._form(request, form, "New request", "Record the request")
@@ -170,6 +182,18 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care):
             child=given["child"],
             right=given["right"] or "erasure",
         )
+        try:
+            self._gone_on(request, case, given, by)
+        except (LetheError, LineageError) as error:
+            # It is on record by now, and stays: what is missing is asked for on its own page.
+            messages.success(request, "Recorded.")
+            messages.error(request, words.refused(error, case.pk))
+        return _back(case)
+
+    def _gone_on(
+        self, request: HttpRequest, case: ErasureRequest, given: dict[str, Any], by: Actor
+    ) -> None:
+        """What follows from the form once the request is on record."""
         if given["export_first"] and not case.exports.exclude(state="destroyed").exists():
             export.order_export(case, by=by)
         if case.state != "received":
@@ -181,8 +205,7 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care):
             check, mandate = given["identity_check"], given["mandate"]
             identify.confirm_identity(case, by=by, method=check, mandate=mandate)
             enqueue(Job("advance", case.id))
-            messages.success(request, "Recorded. The plan is being made.")
-        return _back(case)
+            messages.success(request, f"Recorded. {_NEXT.get(case.right, _BY_HAND)}")
 
     def change_view(
         self,
@@ -208,6 +231,7 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care):
             **export_part.shown(case),
             **care_part.shown(case, by),
             "may": allowed(by),
+            "refused": refused(request, case.pk),
             "reasons": clock_part.reasons(case),
             "needs_another": decide.needs_another(case, by=by),
             "title": f"Case {str(case.pk)[:8]}",

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from erasure.admin import words
-from erasure.admin.doing import Doing
+from erasure.admin.doing import Doing, refused
 from erasure.admin.filters import worded
 from erasure.admin.roles import allowed, at_desk, required
 from erasure.advance import Job
@@ -33,7 +33,7 @@ _FOLDER = "admin/erasure/expiry"
 class ExpiryAdmin(Doing):
     """Plans for data past their date, the newest first."""
 
-    list_display = ("status", "dataset", "rows", "rule", "over_since", "planned", "approved_by")
+    list_display = ("status", "dataset", "rows", "kept_for", "over_since", "planned", "approved_by")
     list_display_links = ("status", "dataset")
     list_filter = (worded("state", {s: text for s, (text, _) in words.EXPIRIES.items()}), "dataset")
     ordering = ("-made_at",)
@@ -43,6 +43,11 @@ class ExpiryAdmin(Doing):
     def status(self, row: Expiry) -> SafeString:
         """As everywhere at the desk."""
         return badge(row)
+
+    @admin.display(description="Kept for", ordering="rule")
+    def kept_for(self, row: Expiry) -> str:
+        """The retention, in words."""
+        return words.retention(row.rule)
 
     @admin.display(description="Over since", ordering="since")
     def over_since(self, row: Expiry) -> str:
@@ -86,8 +91,12 @@ class ExpiryAdmin(Doing):
         return {
             "plan": plan,
             "badge": badge(plan),
-            "steps": plan.steps,
+            "kept_for": words.retention(plan.rule),
+            "blocked_because": words.plainly(plan.blocked_because),
+            "staying": [{**one, "reason": words.plainly(one["reason"])} for one in plan.left],
+            "steps": [{**s, "deed": words.deed(s["action"], s.get("via", ""))} for s in plan.steps],
             "may": allowed(by),
+            "refused": refused(request, plan.pk),
             "own": dispose.needs_another(plan, by=by),
             "most_rows": settings.LETHE_RETENTION_ROWS,
             "standing": StandingApproval.objects.filter(
@@ -145,7 +154,7 @@ class ExpiryAdmin(Doing):
         try:
             dispose.revoke_standing(get_object_or_404(StandingApproval, pk=pk), by=by)
         except LetheError as error:
-            messages.error(request, str(error))
+            messages.error(request, words.refused(error, ""))
         else:
             messages.success(request, "Revoked. Each plan is approved by an officer again.")
         return redirect("admin:erasure_expired")
@@ -158,7 +167,7 @@ class ExpiryAdmin(Doing):
         try:
             plan = expire.plan_expired(look.dataset, by=by)
         except (LetheError, LineageError) as error:
-            messages.error(request, str(error))
+            messages.error(request, words.refused(error, ""))
             return redirect("admin:erasure_expired")
         if plan is None:
             messages.info(request, f"{look.dataset}: nothing is over that may go.")

@@ -19,7 +19,7 @@ from django.utils.dateparse import parse_date
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from erasure.admin import charts
+from erasure.admin import charts, words
 from erasure.admin.doing import Doing
 from erasure.admin.roles import allowed, at_desk
 from erasure.advance import Job
@@ -175,8 +175,8 @@ class ModelJobAdmin(Doing):
 
 
 def _badge(state: str) -> SafeString:
-    words, tone = _STATES[state]
-    return format_html('<span class="badge badge-{}">{}</span>', tone, words)
+    text, tone = _STATES[state]
+    return format_html('<span class="badge badge-{}">{}</span>', tone, text)
 
 
 def _day(text: str) -> date | None:
@@ -218,7 +218,7 @@ def _words(name: str, value: Any) -> str:
         return ", ".join(f"{k} {v}" for k, v in pairs)
     if isinstance(value, list):
         return ", ".join(_words("", v) for v in value)
-    return str(value)
+    return words.plainly(value)
 
 
 def _parted(report: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -258,7 +258,15 @@ def _shown(dataset: Dataset) -> dict[str, Any]:
 
 def _decisions(job: ModelJob) -> list[dict[str, Any]]:
     """What was decided for each version, in words."""
-    return [{**d, "words": ACTIONS[d["action"]]} for d in job.decisions]
+    return [
+        {
+            **d,
+            "words": ACTIONS[d["action"]],
+            "reason": words.plainly(d["reason"]),
+            "until": words.plainly(d.get("until") or ""),
+        }
+        for d in job.decisions
+    ]
 
 
 def _evidence(record: Mapping[str, Any], jobs: Sequence[ModelJob]) -> dict[str, Any]:
@@ -270,6 +278,7 @@ def _evidence(record: Mapping[str, Any], jobs: Sequence[ModelJob]) -> dict[str, 
         "guarantee": record["guarantee"] or told.get("guarantee", ""),
         "method": record["method"] or told.get("method", ""),
         "made_by": made,
+        "trained": words.plainly(str(record["trained_at"])[:10]),
     }
 
 

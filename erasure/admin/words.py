@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
@@ -10,7 +11,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from erasure.domain.errors import UsageError
 from erasure.domain.identity import HANDLED
+from erasure.domain.keeping import REASONS
+from erasure.domain.retention import parse_until, period_words
+from erasure.domain.roles import SYSTEM
 from erasure.evidence.report import RESIDUE_IN_WORDS
 
 # state → what an officer reads, and the tone of its badge: who has to do something?
@@ -116,6 +121,26 @@ KINDS: Mapping[str, str] = {
     "manual": "told by hand",
     "memory": "memory",
 }
+# As the flow names what it was given, and as the pages do.
+FIELDS: Mapping[str, str] = {
+    "advice": "Opinion",
+    "balance": "Prevailing",
+    "because": "Because",
+    "code": "Reason",
+    "dataset": "Dataset",
+    "fields": "Only these fields",
+    "ground": "Ground",
+    "identifiers": "What the person gives now",
+    "legal_reference": "Provision",
+    "mandate": "Mandate",
+    "matter": "Matter",
+    "method": "Checked by",
+    "most_rows": "At most so many rows in a day",
+    "not_before": "Plan nothing here before",
+    "proves": "This proves as theirs",
+    "until": "Last day",
+    "whose": "Prevailing",
+}
 _ACTIONS: Mapping[str, str] = {
     "delete": "Delete",
     "anonymize": "Anonymise, the row stays",
@@ -148,6 +173,17 @@ _HOPS: Mapping[str, str] = {
     "(logged)": "– logged",
     "(derived)": "– derived",
 }
+_MACHINES = {"ErasureRequest": STATES, "Complaint": COMPLAINTS, "Expiry": EXPIRIES}
+_MOVED = re.compile(
+    r"^(?P<kind>\w+) [0-9a-f-]{36}: (?:(?P<cannot>cannot go from )|is no longer )(?P<old>\w+)"
+    r"(?: to \w+|; somebody else moved it)$"
+)
+_IS = re.compile(rf"^is ({'|'.join(STATES)})([;,])")
+_CODES = re.compile(r"\b(?:" + "|".join(code for code in REASONS if "_" in code) + r")\b")
+_DATED = re.compile(
+    r"(?<![\w=/.:-])\d{4}-\d\d-\d\d"
+    r"(?P<time>[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?(?![\w/=-]|\.\w)"
+)
 
 
 def badge(state: str, right: str = "erasure") -> SafeString:
@@ -170,9 +206,74 @@ def happened(before: str, after: str) -> str:
     return _MOVES.get(after) or state(after)
 
 
+def who(name: str) -> str:
+    """Who did something; what nobody did is done by the application."""
+    return "Lethe" if name == SYSTEM else name
+
+
 def day(at: date) -> str:
     """A day as it stands everywhere at the desk; of a moment, the controller's."""
     return f"{timezone.localdate(at) if isinstance(at, datetime) else at:%d %b %Y}"
+
+
+def moment(at: datetime) -> str:
+    """A moment as it stands everywhere at the desk."""
+    return f"{timezone.localtime(at):%d %b %Y, %H:%M %Z}"
+
+
+def plainly(text: Any) -> str:
+    """A sentence of the flow's, its days and reason codes as they stand at the desk. What stands in
+    a name, as a partition of a lake does, is no day."""
+    said = _CODES.sub(lambda code: plain(code[0]), str(text))
+    return _DATED.sub(_dated, said)
+
+
+def _dated(found: re.Match[str]) -> str:
+    try:
+        at = datetime.fromisoformat(found[0])
+    except ValueError:
+        return found[0]
+    return moment(at) if found["time"] and at.tzinfo else day(at.date())
+
+
+def sentence(text: str) -> str:
+    """Words as a sentence; the name of a place at its beginning is left as it is."""
+    named = "." in text.partition(" ")[0]
+    return f"{text if named else text[:1].upper() + text[1:]}".rstrip(".") + "."
+
+
+def refused(error: object, one: object) -> str:
+    """What was refused and why, a field by its name on the page; ``one``: what the page is about,
+    which need not be named there."""
+    text = plainly(error).removeprefix(f"request {one}: ")
+    text = _MOVED.sub(_not_moved, text)
+    text = _IS.sub(lambda found: f"it is “{state(found[1])}”{found[2]}", text)
+    field, colon, why = text.partition(": ")
+    return f"{FIELDS[field]}: {why.rstrip('.')}." if colon and field in FIELDS else sentence(text)
+
+
+def _not_moved(found: re.Match[str]) -> str:
+    """What the machine of states refused, by the words of the badge."""
+    known = _MACHINES.get(found["kind"], {})
+    said = known[found["old"]][0] if found["old"] in known else plain(found["old"])
+    if found["cannot"]:
+        return f"it is “{said}”; that cannot be done now"
+    return f"it is no longer “{said}”: somebody was faster; look at it again"
+
+
+def until(rule: str | None) -> str:
+    """An ``until`` of the catalogue in words: ``8 years after issued_on``."""
+    try:
+        found = parse_until(rule) if rule else None
+    except UsageError:
+        return str(rule)
+    return plainly(found.words) if found else ""
+
+
+def retention(rule: str) -> str:
+    """A retention in words: ``8 years after issued_on``."""
+    period, after, starts = rule.partition(" after ")
+    return f"{period_words(period)}{after}{starts}"
 
 
 def plain(code: str) -> str:

@@ -53,13 +53,19 @@ class ComplaintFilter(serializers.Serializer[Any]):
 
 
 class ComplaintShape(serializers.ModelSerializer[Complaint]):
-    """A complaint without its words."""
+    """A complaint without its words. ``record_ended_at``: of its case; then its letters are its
+    own, as those of a complaint about no case are."""
+
+    record_ended_at = serializers.DateTimeField(
+        source="request.record_ended_at", read_only=True, allow_null=True, default=None
+    )
 
     class Meta:
         model = Complaint
         fields: ClassVar[list[str]] = [
             "id", "request", "state", "law", "authority", "reference", "received_at",
             "acknowledge_by", "acknowledged_at", "answer_by", "closed_at", "verdict", "opened_by",
+            "record_ended_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -109,7 +115,7 @@ class Complaints(ListAPIView[Complaint]):
         """Narrowed by the query."""
         wanted = ComplaintFilter(data=self.request.query_params)
         wanted.is_valid(raise_exception=True)
-        return Complaint.objects.filter(**wanted.validated_data)
+        return Complaint.objects.select_related("request").filter(**wanted.validated_data)
 
     @extend_schema(operation_id="complaints_list", parameters=[ComplaintFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -162,13 +168,14 @@ class WrittenShape(serializers.Serializer[Any]):
 
 
 class ComplaintLetter(APIView):
-    """The letter about a complaint that is about no case."""
+    """The letter about a complaint that has letters of its own."""
 
     deeds: ClassVar[Mapping[str, str]] = {"POST": "write_letter"}
 
     @extend_schema(operation_id="complaints_letter", request=ComplaintText, responses=WrittenShape)
     def post(self, request: Request, pk: UUID) -> Response:
-        """See the letter about a complaint of no case; on record, and nothing is kept."""
+        """See the letter about a complaint of no case, or of one whose record has ended; on record,
+        and nothing is kept."""
         body = ComplaintText(data=request.data)
         body.is_valid(raise_exception=True)
         complaint = get_object_or_404(Complaint, pk=pk)
@@ -184,7 +191,7 @@ class NewComplaintLetter(ComplaintText):
 
 
 class ComplaintLetters(ListAPIView[Letter]):
-    """The letters about a complaint of no case."""
+    """The letters that are a complaint's own."""
 
     serializer_class = shapes.LetterShape
     pagination_class = ByDay.of("-made_at")
@@ -198,7 +205,8 @@ class ComplaintLetters(ListAPIView[Letter]):
 
     @extend_schema(operation_id="complaints_letters")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The letters about a complaint of no case: what became of them, not what they say."""
+        """The letters about a complaint of no case, or of one whose record has ended: what became
+        of them, not what they say."""
         return super().get(request, *args, **kwargs)
 
     @extend_schema(
@@ -207,7 +215,8 @@ class ComplaintLetters(ListAPIView[Letter]):
         responses={201: shapes.LetterShape},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        """Write the letter about a complaint of no case, and send nothing: it waits as a draft."""
+        """Write the letter about a complaint of no case, or of one whose record has ended, and send
+        nothing: it waits as a draft."""
         body = NewComplaintLetter(data=request.data)
         body.is_valid(raise_exception=True)
         given = {"to": None, **body.validated_data}

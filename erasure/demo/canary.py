@@ -63,9 +63,17 @@ def _signed_up(connection: sqlite3.Connection, canary: Canary, day: date) -> sho
         (address, canary.street, placed.person.postal_code, canary.city),
     )
     connection.execute(
-        "INSERT INTO customer (id, first_name, last_name, email, phone, address_id)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (customer, canary.first_name, canary.last_name, canary.email, canary.phone, address),
+        "INSERT INTO customer (id, first_name, last_name, email, phone, address_id, last_order_on)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            customer,
+            canary.first_name,
+            canary.last_name,
+            canary.email,
+            canary.phone,
+            address,
+            day.isoformat(),
+        ),
     )
     connection.execute(
         "INSERT INTO orders (id, customer_id, delivery_address_id, placed_at, total_cents)"

@@ -21,7 +21,8 @@ CREATE TABLE address (
 CREATE TABLE customer (
   id INTEGER PRIMARY KEY, first_name TEXT NOT NULL, last_name TEXT NOT NULL,
   email TEXT NOT NULL UNIQUE, phone TEXT, birth_date TEXT,
-  address_id INTEGER REFERENCES address (id), marketing_note TEXT
+  address_id INTEGER REFERENCES address (id), marketing_note TEXT,
+  last_order_on TEXT
 );
 CREATE TABLE product (id INTEGER PRIMARY KEY, title TEXT NOT NULL, price_cents INTEGER NOT NULL);
 CREATE TABLE orders (
@@ -50,7 +51,7 @@ CREATE TABLE ticket_message (
 CREATE TABLE review (
   id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customer (id),
   product_id INTEGER NOT NULL REFERENCES product (id), reply_to INTEGER REFERENCES review (id),
-  stars INTEGER, body TEXT NOT NULL
+  stars INTEGER, body TEXT NOT NULL, posted_on TEXT NOT NULL
 );
 CREATE INDEX customer_address ON customer (address_id);
 CREATE INDEX orders_customer ON orders (customer_id);
@@ -148,14 +149,14 @@ def _rows(
     """Parents before children, so that the foreign keys hold at every moment."""
     last_day = orders[-1].day.isoformat()
     yield "address", _addresses(population)
-    yield "customer", _customers(population, dice)
+    yield "customer", _customers(population, orders, dice)
     yield "product", ((n, f"Garden tool no. {n}", price(n)) for n in range(1, PRODUCTS + 1))
     yield "orders", _orders(population, orders)
     yield "order_line", _lines(orders)
     yield "invoice", _invoices(orders)
     yield "ticket", _tickets(population, dice, last_day)
     yield "ticket_message", _messages(population, dice, last_day)
-    yield "review", _reviews(population, dice)
+    yield "review", _reviews(population, dice, last_day)
 
 
 def _addresses(population: Population) -> Iterator[Row]:
@@ -167,8 +168,8 @@ def _addresses(population: Population) -> Iterator[Row]:
     yield population.size + 1, "3 Saltmarsh Cottages", leaver.postal_code, leaver.city
 
 
-def _customers(population: Population, dice: Dice) -> Iterator[Row]:
-    leaver = population.leaver
+def _customers(population: Population, orders: list[Order], dice: Dice) -> Iterator[Row]:
+    leaver, last = population.leaver, {o.person.id: o.day.isoformat() for o in orders}
     for p in population.people:
         note = None
         if p.id == NEIGHBOUR:
@@ -177,7 +178,7 @@ def _customers(population: Population, dice: Dice) -> Iterator[Row]:
             note = f"{p.first_name} asked for the spring catalogue."
         yield (
             *(p.id, p.first_name, p.last_name, p.email, p.phone, p.birth_date, p.address_id),
-            note,
+            *(note, last.get(p.id)),
         )
 
 
@@ -241,16 +242,16 @@ def _bodies(population: Population, dice: Dice) -> Iterator[tuple[int, int | Non
         yield ticket, None, f"Dear {person.name}, it is on its way."
 
 
-def _reviews(population: Population, dice: Dice) -> Iterator[Row]:
+def _reviews(population: Population, dice: Dice, day: str) -> Iterator[Row]:
     """1 and 2: the leaver's, and the neighbour's reply to it; 3 and 4 the other way round."""
     leaver = population.leaver
-    yield 1, LEAVER, 7, None, 5, "Sturdy, and it came in time."
-    yield 2, NEIGHBOUR, 7, 1, None, f"I can only agree with {leaver.name}."
-    yield 3, NEIGHBOUR, 9, None, 2, "The handle broke."
-    yield 4, LEAVER, 9, 3, None, "Mine did not."
+    yield 1, LEAVER, 7, None, 5, "Sturdy, and it came in time.", day
+    yield 2, NEIGHBOUR, 7, 1, None, f"I can only agree with {leaver.name}.", day
+    yield 3, NEIGHBOUR, 9, None, 2, "The handle broke.", day
+    yield 4, LEAVER, 9, 3, None, "Mine did not.", day
     number = 4
     for person in population.people:
         if person.id not in (LEAVER, NEIGHBOUR) and dice.below(4, "review", person.id) == 0:
             number += 1
             product = 1 + dice.below(PRODUCTS, "reviewed", person.id)
-            yield number, person.id, product, None, 1 + number % 5, "As described."
+            yield number, person.id, product, None, 1 + number % 5, "As described.", day

@@ -17,9 +17,12 @@ from typing import Literal
 from dateutil.relativedelta import relativedelta
 from holidays import country_holidays
 
+from erasure.domain.errors import UsageError
+
 Why = Literal["identity", "fee"]
 IsHoliday = Callable[[date], bool]
 _SATURDAY = 5
+_EARLIEST = 1971
 _DAY = timedelta(days=1)
 
 
@@ -124,8 +127,15 @@ def clock(
 
 
 def last_moment(day: date, zone: tzinfo) -> datetime:
-    """The end of the last hour of a day in a time zone."""
-    return datetime.combine(day, time(23, 59, 59), tzinfo=zone)
+    """The end of the last hour of a day in a time zone; the second one, where it comes twice."""
+    return datetime.combine(day, time(23, 59, 59, fold=1), tzinfo=zone)
+
+
+def refuse_receipt(at: datetime, now: datetime) -> None:
+    """Raises UsageError for a moment at which nothing can have come in: every zone has all days
+    from then until now, so that they can be counted."""
+    if at > now or at.year < _EARLIEST:
+        raise UsageError("received: the day of receipt lies in the future, or too long ago")
 
 
 @lru_cache(maxsize=32)

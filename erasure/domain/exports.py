@@ -33,7 +33,8 @@ class Handed:
     """A dataset in an export. ``withheld``: fields that are left out, and why; ``unknown``:
     columns that nobody has classified, which are left out as well; ``shared``: rows that others
     share; ``others``: rows of others in which the person stands, which are not handed out;
-    ``lines``: at most so many rows that the format of their file does not explain."""
+    ``lines``: at most so many rows that the format of their file does not explain; ``kept``: which
+    earlier case keeps these rows, until when and why."""
 
     dataset: Dataset
     fields: tuple[str, ...]
@@ -46,6 +47,7 @@ class Handed:
     gone: int = 0
     lines: int = 0
     unread: str = ""
+    kept: str = ""
 
 
 def fields_of(
@@ -163,6 +165,7 @@ def index(parts: Sequence[Handed], head: Head) -> dict[str, Any]:
                 "rows_gone_meanwhile": part.gone,
                 "not_exported": not_exported(part),
                 "not_read": part.unread,
+                "kept_by_law": part.kept,
                 "purpose": part.dataset.purpose,
                 "legal_basis": part.dataset.legal_basis,
                 "retention": retention(part.dataset),
@@ -223,6 +226,7 @@ def _told(part: Handed) -> list[str]:
     said = [
         ("files", ", ".join(part.files)),
         ("rows", f"{part.rows}" if not part.unread else ""),
+        ("kept by law", part.kept),
         ("of these shared with others", f"{part.shared}" if part.shared else ""),
         ("what for", dataset.purpose),
         ("on which legal basis", dataset.legal_basis),

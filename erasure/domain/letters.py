@@ -56,7 +56,8 @@ class Block:
 class Situation:
     """What decides which letters fit. ``to_tell``: this recipient has not been told;
     ``to_remind``: they were, and have not answered; both False where no recipient is meant.
-    ``complaint``: one about the case is open; ``answered``: one was answered."""
+    ``complaint``: one about the case is open; ``answered``: one was answered; ``ended``: the record
+    of the case, under whose key its letters were sealed."""
 
     state: str
     extended: bool = False
@@ -65,6 +66,7 @@ class Situation:
     to_remind: bool = False
     complaint: bool = False
     answered: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +154,10 @@ _NEEDS: Mapping[str, tuple[str, str]] = {
 
 def why_not(kind: Kind, situation: Situation) -> str:
     """Why a letter does not fit a case as it stands; empty when it does."""
+    fact, words = _NEEDS.get(kind.code, ("", ""))
+    if situation.ended:
+        where = "with the complaint" if fact in ("complaint", "answered") else "by hand"
+        return f"cannot be kept, the record of this case has ended; write it {where}"
     alert = kind.code == "restore_alert"
     if situation.replay and not alert:
         return "does not fit a case that a restore has opened; nobody has asked for it"
@@ -159,7 +165,6 @@ def why_not(kind: Kind, situation: Situation) -> str:
         return "fits only a case that a restore has opened"
     if situation.state not in kind.states:
         return f"does not fit a case that is {situation.state}"
-    fact, words = _NEEDS.get(kind.code, ("", ""))
     return words if fact and not getattr(situation, fact) else ""
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import cast
 
 from erasure.domain.errors import UsageError
+from erasure.domain.masking import masked_fields
 from erasure.domain.steps import KEPT, Action, Ghost, Referrer, Step, Via, taken_later
 from erasure.domain.turns import in_turn, ranks
 from erasure.domain.world import Ways
@@ -42,7 +43,7 @@ def draft_steps(reach: Reach, world: World) -> list[Draft]:
     ways = Ways(reach)
     drafts = [d for stop in reach.stops for d in _steps_of(stop, ways, world)]
     drafts += _mentions(drafts, world)
-    refuse_contradictions(drafts, reach)
+    refuse_contradictions(drafts, reach, world)
     drafts.sort(key=lambda d: d.store.name)
     order = ranks(world)
     stores = (list(own) for _, own in groupby(drafts, key=lambda d: d.store.name))
@@ -85,6 +86,7 @@ def _row_step(dataset: Dataset, via: Via, ways: Ways, world: World) -> Step:
         redact=dataset.free_text if staying else (),
         # Who keeps a shared row alive; who follows a key that is rewritten.
         referrers=referrers(dataset, world) if via == "refcount" or action == "anonymize" else (),
+        live_key=() if dataset.key or action != "anonymize" else _key(dataset, world),
     )
 
 
@@ -206,7 +208,8 @@ def _left_behind(dataset: Dataset, edge: Edge, world: World) -> bool:
     goes = edge.effect == "deep" and world.datasets[edge.origin].action == "delete"
     if edge.forward or not stays or not goes:
         return False
-    return not set(cuttable(dataset, edge.destination_fields, world)) <= _key(dataset, world)
+    key = _key(dataset, world)
+    return not set(cuttable(dataset, edge.destination_fields, world)).issubset(key)
 
 
 def _cuts(dataset: Dataset, ways: Ways, world: World) -> tuple[str, ...]:
@@ -217,13 +220,13 @@ def _cuts(dataset: Dataset, ways: Ways, world: World) -> tuple[str, ...]:
         if e.effect == "refcount"
         for name in cuttable(dataset, e.origin_fields, world)
     }
-    return tuple(sorted(cut - _key(dataset, world)))
+    return tuple(sorted(cut.difference(_key(dataset, world))))
 
 
-def _key(dataset: Dataset, world: World) -> frozenset[str]:
+def _key(dataset: Dataset, world: World) -> tuple[str, ...]:
     """Fields of its key: as the catalogue tells them, or else its database."""
     table = world.table(dataset)
-    return frozenset(dataset.key or (table.primary_key if table else ()))
+    return dataset.key or (table.primary_key if table else ())
 
 
 def _derived(stop: Stop, dataset: Dataset, store: StoreEntry) -> list[Draft]:
@@ -277,8 +280,9 @@ def _reason(step: Step) -> str:
     return words or "the person's own"
 
 
-def refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
-    """A row kept untouched cannot refer to a row that goes."""
+def refuse_contradictions(drafts: Sequence[Draft], reach: Reach, world: World) -> None:
+    """A row kept untouched cannot refer to a row that goes, nor have a key that changes."""
+    _refuse_moving_keys(drafts, world)
     action = {d.step.dataset.address: d.step.action for d in drafts if d.step.via == "deep"}
     for edge in reach.edges:
         gone = edge.effect == "deep" and action.get(edge.origin) == "delete"
@@ -287,6 +291,26 @@ def refuse_contradictions(drafts: Sequence[Draft], reach: Reach) -> None:
                 f"{edge.destination}: is retained and refers to {edge.origin}, which is deleted; "
                 f"let {edge.origin} be anonymized, or kept as well"
             )
+
+
+def _refuse_moving_keys(drafts: Sequence[Draft], world: World) -> None:
+    """A row kept until its day is found by its key then: none may change with the rewritten one of
+    a row that it refers to."""
+    steps = {d.step.dataset.address: d.step for d in drafts if d.step.via == "deep"}
+    for address, step in steps.items():
+        if step.action != "anonymize":
+            continue
+        rewritten = {f.name for f in masked_fields(step.dataset)} & set(step.key)
+        for reference in world.aimed.get(address, ()):
+            pairs = zip(reference.holder_fields, reference.target_fields, strict=True)
+            moving = {mine for mine, theirs in pairs if theirs in rewritten}
+            holder = steps.get(reference.holder)
+            if holder and holder.action in KEPT and moving & set(_key(holder.dataset, world)):
+                raise UsageError(
+                    f"{reference.holder}: is kept, and its key would change with that of "
+                    f"{address}: nothing would be found on its day; declare `primary_key: true` on "
+                    f"fields of it that stay, or let {address} be kept as well"
+                )
 
 
 def loose_paths(reach: Reach, world: World) -> list[str]:

@@ -19,6 +19,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ].*)?|(\d{4})(\d{2})(\d{2})", re.DOTALL)
 # As web servers write it: 30/Jun/2015:13:55:36 +0000.
 _LOGGED = re.compile(r"(\d{2})/(\w{3})/(\d{4}):\d{2}:\d{2}:\d{2}.*")
+_PERIOD = re.compile(r"(?P<amount>\d+)(?P<unit>[ymwd])")
+_UNITS = {"y": "year", "m": "month", "w": "week", "d": "day"}
 _EXPRESSION = re.compile(
     r"\s*(?:(?P<end>end_of_year)\s*\(\s*(?P<ended>[^()]+?)\s*\)|(?P<column>[^()+]+?))"
     r"\s*\+\s*(?P<amount>\d+)\s*(?P<unit>[ymwd])\s*"
@@ -35,6 +37,14 @@ class Retention:
     amount: int = 0
     unit: str = "d"
 
+    @property
+    def words(self) -> str:
+        """The rule as people say it; a day of its own as 2030-12-31."""
+        if self.day:
+            return self.day.isoformat()
+        start = f"the end of the year of {self.column}" if self.end_of_year else self.column
+        return f"{period_words(f'{self.amount}{self.unit}')} after {start}"
+
     def ends(self, value: Scalar = None) -> date | None:
         """The last day of keeping a row whose column holds ``value``; None where it has no date."""
         if self.day:
@@ -45,6 +55,15 @@ class Retention:
         if self.end_of_year:
             start = date(start.year, 12, 31)
         return _plus(start, self.amount, self.unit)
+
+
+def period_words(period: str) -> str:
+    """``8y`` as ``8 years``; what is no period as it is."""
+    found = _PERIOD.fullmatch(period)
+    if not found:
+        return period
+    amount, noun = int(found["amount"]), _UNITS[found["unit"]]
+    return f"{amount} {noun}{'' if amount == 1 else 's'}"
 
 
 def parse_until(text: str) -> Retention:

@@ -76,7 +76,8 @@ class Step:
     follows a key that is rewritten; ``along``: codes of the cascades that the store may let
     happen, because whoever approves the plan accepts them; ``held``: the step that this one stands
     still for, until a hold is released or an exception has ended; ``kept``: the fields that an
-    exception keeps in a row of which the rest goes.
+    exception keeps in a row of which the rest goes; ``live_key``: the fields of the key of rows
+    that stay, where only their database tells them.
     """
 
     dataset: Dataset
@@ -91,6 +92,12 @@ class Step:
     along: tuple[str, ...] = ()
     held: Step | None = None
     kept: tuple[str, ...] = ()
+    live_key: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Fields of the key, as far as they are told."""
+        return self.dataset.key or self.live_key
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serialisable; holds no value of any person."""
@@ -102,8 +109,9 @@ class Step:
         held = plain.pop("held")
         if held is not None:
             plain["held"] = held.to_json()
-        if not self.kept:
-            del plain["kept"]
+        for name in ("kept", "live_key"):
+            if not plain[name]:
+                del plain[name]
         return plain
 
 
@@ -181,7 +189,7 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
     values["referrers"] = tuple(
         Referrer(**{**r, "also": tuple(map(tuple, r.get("also", ())))}) for r in plain["referrers"]
     )
-    for name in ("guard", "reference", "cut", "redact", "along", "kept"):
+    for name in ("guard", "reference", "cut", "redact", "along", "kept", "live_key"):
         values[name] = tuple(values.get(name, ()))
     ghost = plain.get("ghost")
     values["ghost"] = (

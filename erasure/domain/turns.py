@@ -13,11 +13,11 @@ from erasure.domain.ordering import Pair, in_order
 from erasure.domain.steps import Step
 from erasure.domain.world import World
 from lineage.graph import Dataset
-from lineage.schema import ForeignKey, Table
+from lineage.schema import ForeignKey
 
 _VIA_ORDER: Mapping[str, int] = {"mention": 0, "shallow": 0, "deep": 1, "refcount": 2}
-_FORBIDS = 2  # how much a pair matters that cannot be got round
-_COUNTED = 3  # and one that decides whether a shared row stays
+_FORBIDS = 3  # how much a pair matters that cannot be got round
+_COUNTED = 4  # and one that decides whether a shared row stays
 
 
 def in_turn(steps: Sequence[Step], order: Mapping[str, int], world: World) -> list[int]:
@@ -66,7 +66,10 @@ def _weighs(first: Step, then: Step, weight: int) -> int:
     """How much it matters that this one comes first; less than nothing where it need not."""
     if then.via == "refcount":
         return _COUNTED
-    return weight if first.via == "deep" or weight >= _FORBIDS else -1
+    if first.via == "deep":
+        return weight
+    # Rows of their own are forbidden for certain; shared ones only where such a row refers to one.
+    return weight - 1 if weight >= _FORBIDS else -1
 
 
 def ranks(world: World) -> dict[str, int]:
@@ -90,15 +93,16 @@ def _precedences(world: World) -> Iterable[tuple[str, str, int]]:
     for address, dataset in world.datasets.items():
         for earlier in dataset.after:
             if earlier in world.datasets:
-                yield earlier, address, 2
-        for name, weight in _targets(dataset, by_table, world):
-            yield address, by_table[dataset.store, name], weight
+                yield earlier, address, _FORBIDS
+        for name, key in _targets(dataset, by_table, world):
+            target = by_table[dataset.store, name]
+            yield address, target, _weight(world, address, target, key)
 
 
 def _targets(
     dataset: Dataset, by_table: Mapping[tuple[str, str], str], world: World
-) -> Iterable[tuple[str, int]]:
-    """Names of the datasets' tables that a live table refers to, and how much that matters; also
+) -> Iterable[tuple[str, ForeignKey | None]]:
+    """Names of the datasets' tables that a live table refers to, and by what; None where that is
     through tables that the catalogue does not know: what goes along can be referred to, too."""
     table = world.table(dataset)
     waiting, seen = [table] if table else [], set()
@@ -107,17 +111,22 @@ def _targets(
         for key in holder.foreign_keys:
             name = key.target.rpartition(".")[2]
             if (dataset.store, name) in by_table:
-                yield name, _weight(holder, key) if holder is table else 0
+                yield name, key if holder is table else None
             elif key.target not in seen:
                 seen.add(key.target)
                 through = world.inspections[dataset.store].tables.get(key.target)
                 waiting += [through] if through else []
 
 
-def _weight(table: Table, key: ForeignKey) -> int:
-    """What can be nulled can wait; what takes its rows along must not do so before their turn;
-    what forbids cannot be got round at all."""
+def _weight(world: World, holder: str, target: str, key: ForeignKey | None) -> int:
+    """What stays lets everybody stay before it. What can be nulled can wait where it goes, and is
+    to be nulled before where it stays; what takes its rows along must not do so before their turn,
+    and what is tested at the end can wait until then; what forbids cannot be got round at all."""
+    table = world.table(world.datasets[holder])
+    if key is None or table is None or world.datasets[target].action != "delete":
+        return 0
     columns = [table.get(name) for name in key.columns]
     if any(column and column.nullable for column in columns):
-        return 0
-    return 2 if key.on_delete in ("NO ACTION", "RESTRICT") else 1
+        return int(world.datasets[holder].action != "delete")
+    waits = key.deferrable and key.on_delete == "NO ACTION"
+    return _FORBIDS if key.on_delete in ("NO ACTION", "RESTRICT") and not waits else 1

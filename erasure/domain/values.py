@@ -6,13 +6,14 @@ written ``Person@Example.COM`` or ``person@example.com``.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, product
 from math import isfinite
 from struct import calcsize, pack, unpack
 from typing import Any
@@ -31,6 +32,9 @@ Scalar = str | int | float | bool | bytes | Decimal | datetime | date | time | U
 # A composite reference leads on by several values together.
 Value = Scalar | tuple[Scalar, ...]
 _TOGETHER = "\x1f"
+_MOST_SPELT = 7
+_TELLING = 3  # a value shorter than this stands in too many innocent words
+_TELLING_BARE = 6  # and this, where blanks are left out of them
 
 NORMALISER_VERSION = 1
 
@@ -40,10 +44,35 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def repeats(value: str, text: str) -> bool:
+    """Whether a text holds a value, also with other blanks and marks, as telephone numbers and
+    mailboxes are written, or without the zeros that it begins with."""
+    if len(value) >= _TELLING and fold(value) in fold(text):
+        return True
+    bare = _bare(value).lstrip("0")
+    return len(bare) >= _TELLING_BARE and bare in _bare(text)
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, fold(text)))
+
+
 def mailbox(text: str) -> str:
     """The form in which mailboxes are compared: case does not matter, but ``ß`` is no ``ss`` and
     ``ς`` no ``σ``, with which names of the net are other people's (IDNA 2008)."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+
+
+def respelt(text: str) -> list[str]:
+    """A mailbox in its other spellings, where it has ``ß`` or ``ss``: they may be somebody else's,
+    or the same person's in a store that knows no ``ß``. None where there would be too many."""
+    own = mailbox(text.strip())
+    parts = re.split("ß|ss", own)
+    if len(parts) > _MOST_SPELT:
+        return []
+    marks = product(("ß", "ss"), repeat=len(parts) - 1)
+    spelt = {"".join(chain.from_iterable(zip(parts, (*some, ""), strict=True))) for some in marks}
+    return sorted(spelt - {own})
 
 
 def finite(value: float | Decimal) -> bool:

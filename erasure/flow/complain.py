@@ -19,7 +19,6 @@ from erasure.runs import case, complaints, letters
 from erasure.runs.letters import Written
 from erasure.transitions import move
 
-_EARLIEST = 1971
 _LONGEST = timedelta(days=3660)
 
 
@@ -46,8 +45,7 @@ def open_complaint(
     authority, reference = checked_authority(authority, reference)
     if request and case.repeats_identifier(request, f"{authority}\n{reference}"):
         raise UsageError("reference: repeats what the person is known by; leave that out")
-    if received_at > now or received_at.year < _EARLIEST:
-        raise UsageError("received: the day of receipt lies in the future, or too long ago")
+    clocks.refuse_receipt(received_at, now)
     zone = timezone.get_default_timezone()
     received_on = timezone.localtime(received_at, zone).date()
     if answer_by is not None and not received_on <= answer_by <= received_on + _LONGEST:
@@ -102,8 +100,9 @@ def answer_complaint(
 def write_letter(
     complaint: Complaint, *, code: str, language: str, by: Actor, blocks: Mapping[str, str]
 ) -> Written:
-    """The letter to somebody who complained about no case, as it would be sent; that it was looked
-    at is on record, and nothing of it is kept. Raises UsageError by field."""
+    """The letter to somebody who complained about no case, or about one of which the record has
+    ended, as it would be sent; that it was looked at is on record, and nothing of it is kept.
+    Raises UsageError by field."""
     written = letters.write_about(complaint, code, language, blocks)
     ledger.append("letter_previewed", {"complaint": str(complaint.id), "code": code, "by": by})
     return written

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from erasure.domain.errors import StalePlan, UsageError, WrongState
 from erasure.domain.roles import Actor, deed
+from erasure.domain.saying import LONGEST, said
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Pause, Plan, Run
 from erasure.runs import case, modelling
@@ -37,7 +38,8 @@ def approve_plan(
 ) -> Plan:
     """Approve exactly the plan that was looked at. Raises StalePlan for another digest, and
     UsageError when ``by`` opened the request and the setting LETHE_FOUR_EYES asks for another, or
-    when ``accept`` does not name the plan's findings: all that are :func:`to_accept`, no other.
+    when ``accept`` does not name the plan's findings: all that are :func:`to_accept`, no other, or
+    when ``because``, which stands in clear, repeats what the person is known by.
 
     ``four_eyes``: False for the console alone, which is recorded as such.
     """
@@ -46,6 +48,8 @@ def approve_plan(
             f"request {request.id}: who opened a request cannot approve its plan; "
             "let another officer approve it"
         )
+    if because:
+        _refuse_repeated(request, because)
     with ledger.together():
         if _FEES.all(request=request.pk):
             raise WrongState(f"request {request.id}: waits for a fee; record that it was paid")
@@ -143,7 +147,9 @@ def refuse_request(
 
 
 def _refuse_repeated(request: ErasureRequest, because: str) -> None:
-    """A reason that stands in clear names nobody. Raises UsageError."""
+    """A reason that stands in clear names nobody, and can be kept. Raises UsageError."""
+    if because:
+        said(because, f"because: say it in words, in at most {LONGEST} characters")
     if case.repeats_identifier(request, because):
         raise UsageError(
             f"request {request.id}: the reason repeats what the person is known by; leave that out"

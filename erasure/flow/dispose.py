@@ -13,6 +13,7 @@ from django.utils import timezone
 from erasure import vault
 from erasure.domain.errors import StalePlan, UsageError, WrongState
 from erasure.domain.roles import SYSTEM, Actor, deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import Expiry, Run, StandingApproval
 from erasure.runs import journal
@@ -78,8 +79,7 @@ def approve_standing(
     """Approve this plan and, beforehand, those of the same dataset, rule, steps and side effects
     with at most ``most_rows`` rows in a day. The reason stands in clear. Raises as the approval
     of one."""
-    if not because.strip() or len(because) > _LONGEST:
-        raise UsageError(f"because: say why, in at most {_LONGEST} characters")
+    because = said(because, f"because: say why, in at most {_LONGEST} characters", _LONGEST)
     if not 0 < most_rows <= settings.LETHE_RETENTION_ROWS:
         raise UsageError(f"most_rows: must be between 1 and {settings.LETHE_RETENTION_ROWS}")
     with transaction.atomic():
@@ -90,7 +90,7 @@ def approve_standing(
             dataset=expiry.dataset,
             shape=expiry.shape,
             most_rows=most_rows,
-            because=because.strip(),
+            because=because,
             approved_by=by,
             approved_at=timezone.now(),
         )
@@ -120,16 +120,15 @@ def decline_expired(
     stands in clear. Raises UsageError by field, and WrongState once rows have gone."""
     today = timezone.localdate()
     day = not_before or today + timedelta(days=_DECLINED_DAYS)
-    if not because.strip() or len(because) > _LONGEST:
-        raise UsageError(f"because: say why, in at most {_LONGEST} characters")
+    because = said(because, f"because: say why, in at most {_LONGEST} characters", _LONGEST)
     if not today < day <= today + timedelta(days=366):
         raise UsageError("not_before: must be after today, and within a year")
     run = expiry.run
     if run is not None and run.batches.exclude(state="found").exists():
         raise WrongState(f"{expiry.dataset}: has begun; remove the cause and try again")
-    also = {"because": because.strip(), "not_before": day, "closed_at": timezone.now()}
+    also = {"because": because, "not_before": day, "closed_at": timezone.now()}
     with transaction.atomic():
-        move(expiry, "declined", by=by, because=because.strip(), also=also)
+        move(expiry, "declined", by=by, because=because, also=also)
         _abandon(run)
         vault.destroy_key(expiry.id, "deferred")
     return expiry

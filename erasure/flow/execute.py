@@ -98,6 +98,8 @@ def start_run(request: ErasureRequest) -> Run | None:
     entries = opening.entries_of(found, steps)
     ceilings = _ceilings(plan, plans.values())
     stale = opening.stale_members(requests, plans, ceilings, given, found, entries)
+    held = [member.id for member in holding.newly_about(requests, found.needles)]
+    stale |= dict.fromkeys(held, "a hold was placed on this person since")
     if stale:
         for member in requests:
             if member.id in stale:

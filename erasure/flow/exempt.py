@@ -85,6 +85,9 @@ def lift_exception(kept: KeptDataset, *, by: Actor) -> KeptDataset:
 
 
 def _refuse_begun(request: ErasureRequest) -> None:
+    """As it is now: its plan may have been made, or approved, since it was read."""
+    case.hold_still([request.pk])
+    request.refresh_from_db(fields=("state", "run"))
     if request.state not in BEFORE or request.run_id:
         raise WrongState(
             f"request {request.id}: is {request.state}; exceptions are decided before approval"
@@ -92,5 +95,6 @@ def _refuse_begun(request: ErasureRequest) -> None:
 
 
 def _plan_again(request: ErasureRequest, by: Actor, because: str) -> None:
-    if request.state == "planned":
-        move(request, "identified", by=by, because=because)
+    """Also where no plan could be made, perhaps for this very reason."""
+    if request.state in ("planned", "blocked"):
+        move(request, "identified", by=by, because=because, also={"blocked_because": ""})

@@ -49,13 +49,18 @@ class Made(NamedTuple):
     more: int
 
 
-def looks_due(today: date) -> list[UUID]:
-    """The datasets with a retention that were not looked at today, or are to be once more."""
-    wanted = {
-        address
+def with_retention() -> dict[str, Dataset]:
+    """The datasets of the catalogue that are looked at, by address."""
+    return {
+        address: dataset
         for address, dataset in selectors.datasets().items()
         if dataset.retention and dataset.has_personal_fields and dataset.action != "ignore"
     }
+
+
+def looks_due(today: date) -> list[UUID]:
+    """The datasets with a retention that were not looked at today, or are to be once more."""
+    wanted = with_retention().keys()
     known = dict(RetentionLook.objects.values_list("dataset", "on"))
     fresh = [RetentionLook(dataset=address) for address in sorted(wanted - known.keys())]
     RetentionLook.objects.bulk_create(fresh, ignore_conflicts=True)
@@ -161,7 +166,7 @@ def _explained(
     ]
     explaining.refuse_values(steps, entries, {}, stores)
     rows = explaining.rows_along(steps, entries, told, stores)
-    shown = [explaining.shown(s.ordinal, told, {}, steps) for s in steps]
+    shown = [explaining.shown(s.ordinal, told, {}, {}, steps) for s in steps]
     return list(steps), explaining.findings_of(told, steps, rows), shown
 
 

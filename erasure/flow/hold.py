@@ -13,6 +13,7 @@ from erasure import vault
 from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.keeping import REASONS
 from erasure.domain.roles import Actor, deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, HeldPerson, Hold
 from erasure.runs import holding
@@ -72,13 +73,12 @@ def place_hold(
 def release_hold(hold: Hold, *, by: Actor, because: str) -> Hold:
     """What stood still goes on by itself. Raises UsageError without a reason, and WrongState when
     it was released before."""
-    if not because.strip() or len(because) > _LONGEST:
-        raise UsageError(f"because: say why, in at most {_LONGEST} characters")
+    because = said(because, f"because: say why, in at most {_LONGEST} characters", _LONGEST)
     with transaction.atomic():
         told = {
             "released_by": by,
             "released_at": timezone.now(),
-            "released_because": because.strip(),
+            "released_because": because,
         }
         if not Hold.objects.filter(pk=hold.pk, released_at=None).update(**told):
             raise WrongState(f"hold {hold.id}: was released before")
@@ -110,12 +110,11 @@ def _check(code: str, reference: str, because: str, matter: str, values: Iterabl
         raise UsageError(f"code: must be one of {', '.join(REASONS)}")
     if not reference.strip() or len(reference) > 200 or not reference.isprintable():
         raise UsageError("legal_reference: name the provision, in at most 200 characters")
-    if not because.strip() or len(because) > _LONGEST:
-        raise UsageError(f"because: say why, in at most {_LONGEST} characters")
+    said(because, f"because: say why, in at most {_LONGEST} characters", _LONGEST)
     if len(matter) > 100 or not matter.isprintable():
         raise UsageError("matter: is a short name, in at most 100 characters")
     told = f"{reference}\n{because}\n{matter}".casefold()
-    if "\x00" in told or any(len(v) >= _TELLING and v.casefold() in told for v in values):
+    if any(len(v) >= _TELLING and v.casefold() in told for v in values):
         raise UsageError("because: the words repeat what the person is known by; leave that out")
 
 

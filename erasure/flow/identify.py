@@ -16,10 +16,13 @@ from erasure import vault
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import Proof, proved_kinds, refuse_without_mandate
 from erasure.domain.roles import Actor, deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier
 from erasure.runs import case, clock, given, reasoning, tokens
 from erasure.transitions import move
+
+_WORDS = 200
 
 
 @deed("identify")
@@ -84,8 +87,9 @@ def _identified(
     at: datetime,
 ) -> ErasureRequest:
     place = f"request {request.id}"
-    if not method.strip():
-        raise UsageError(f"{place}: say how identity was checked")
+    said(method, f"{place}: say how identity was checked, in at most {_WORDS} characters", _WORDS)
+    if mandate.strip():
+        said(mandate, f"mandate: say how it was checked, in at most {_WORDS} characters", _WORDS)
     refuse_without_mandate(request.asked_by, mandate)
     if case.repeats_identifier(request, f"{method}\n{mandate}"):
         raise UsageError(f"{place}: the words repeat what the person is known by; leave that out")

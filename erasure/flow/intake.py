@@ -9,13 +9,13 @@ from uuid import UUID
 from django.utils import timezone
 
 from erasure import vault
-from erasure.domain import states
+from erasure.domain import clocks, states
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import ASKERS, RIGHTS, Asker
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest
-from erasure.runs import clock, given
+from erasure.runs import case, clock, given
 
 
 @deed("open")
@@ -32,7 +32,8 @@ def open_request(
     only_store: str = "",
     replay_of: UUID | None = None,
 ) -> ErasureRequest:
-    """Record a request to be forgotten, or return the open case of the same person.
+    """Record a request to be forgotten, or return the open case of the same person, which counts
+    from the earlier receipt.
 
     ``identifiers``: (identity kind, value) pairs of one person; ``received_at``: now, unless it
     came by phone, by post or in person before; ``asked_by``: who asks for the person; ``child``:
@@ -45,12 +46,13 @@ def open_request(
         raise UsageError(f"asked_by: must be one of {', '.join(ASKERS)}")
     if right not in RIGHTS:
         raise UsageError(f"right: must be one of {', '.join(RIGHTS)}")
-    if received_at and received_at > now:
-        raise UsageError("received: the day of receipt lies in the future")
+    clocks.refuse_receipt(received_at or now, now)
     subject = _subject(cleaned)
     with ledger.together():
+        case.alone(subject)
         existing = _open_case(subject, only_store, right)
         if existing:
+            clock.came_earlier(existing, received_at or now, by=by)
             return existing
         request = ErasureRequest(
             law=law,

@@ -89,7 +89,8 @@ def draft_about(
     to: str | None,
     by: Actor,
 ) -> Letter:
-    """As :func:`draft_letter`, to somebody who complained about no case. ``to``: None for where the
+    """As :func:`draft_letter`, to somebody who complained about no case, or about one of which the
+    record has ended. ``to``: None for where the
     last letter about it went. Raises KeyDestroyed after the record of the complaint."""
     with transaction.atomic():
         complaint = Complaint.objects.select_for_update().get(pk=complaint.pk)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.models import NEXT_TRAINING, OVERRULING
 from erasure.domain.roles import deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import ModelJob
 
@@ -26,16 +27,15 @@ def overrule(
     """
     if action not in OVERRULING:
         raise UsageError(f"{job.dataset}: the action must be one of {', '.join(OVERRULING)}")
-    if not because.strip():
-        raise UsageError(f"{job.dataset}: say why the decision is overruled")
-    said = {"action": action, "by": by, "because": because.strip()}
+    because = said(because, f"{job.dataset}: say why the decision is overruled")
+    decision = {"action": action, "by": by, "because": because}
     if action == "filter":
-        said["until"] = _last_day(job, until).isoformat()
+        decision["until"] = _last_day(job, until).isoformat()
     with transaction.atomic():
         fresh = ModelJob.objects.select_for_update().get(pk=job.pk)
         if fresh.state in ("running", "done"):
             raise WrongState(f"{job.dataset}: is {fresh.state}; it is too late to overrule")
-        fresh.overruled = {**fresh.overruled, version: said}
+        fresh.overruled = {**fresh.overruled, version: decision}
         fresh.save(update_fields=["overruled"])
         ledger.record(
             "model_overruled",

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -22,11 +23,12 @@ from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
 from erasure.runs import basis, case, explaining, foreseeing, holding, opening, webhooks, windows
-from erasure.runs.earlier import Kept, kept_before, left_by_earlier
+from erasure.runs.earlier import Kept, kept_before, known_besides, left_by_earlier, told_of_earlier
 from erasure.runs.journal import RunStep
 from erasure.runs.once import looked_up_once
 from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
+from erasure.runs.spelling import spelt_otherwise
 from erasure.stores.base import Explanation
 from erasure.transitions import move
 from lineage import downstream, keeping, selectors
@@ -60,6 +62,7 @@ class Preview:
     findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     explained: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     undo: int = 0  # seconds
+    otherwise: str = ""  # what to tell whoever answers that there is nothing
 
     @property
     def rows(self) -> int:
@@ -77,40 +80,60 @@ def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
     Raises UsageError for a right that is neither."""
     if request.right not in HANDLED:
         raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
-    preview = preview_plan(request)
+    excepted, preview = holding.excepted(request), preview_plan(request)
     with ledger.together():
-        for old in request.plans.filter(state__in=("draft", "approved")).only("state"):
-            if old.state == "draft":
-                old.delete()
-            else:
-                move(old, "stale", by=by, because="planned again")
-        carried_out = request.run_id and request.plans.filter(state="carried_out").exists()
-        if preview.rows or (not carried_out and _left_before(request)):
-            plan = _store(request, preview)
-            to = "planned" if request.right == "erasure" else "gathering"
-            move(request, to, by=by, because=f"plan {plan.digest[:12]}")
-            return plan
-        if carried_out:
-            # Something was seen of an erased person, and no step leads to it any more.
-            move(request, "awaiting_rescan", by=by, because="nothing more is found by key")
-            return None
-        closed = {"closed_at": timezone.now()}
-        move(request, "no_data", by=by, because="no store knows these identifiers", also=closed)
-    case.forget_identifiers(request)
+        case.hold_still([request.pk])
+        decided = holding.excepted(request) == excepted
+        plan = _planned(request, preview, by) if decided else None
+    if not decided:
+        return make_plan(request, by=by)  # an exception was decided, or lifted, meanwhile
+    if request.state == "no_data":
+        case.forget_identifiers(request)
+    return plan
+
+
+def _planned(request: ErasureRequest, preview: Preview, by: Actor) -> Plan | None:
+    """Store the plan, or say that there is nothing to plan; joins the caller's transaction."""
+    for old in request.plans.filter(state__in=("draft", "approved")).only("state"):
+        if old.state == "draft":
+            old.delete()
+        else:
+            move(old, "stale", by=by, because="planned again")
+    carried_out = request.run_id and request.plans.filter(state="carried_out").exists()
+    if preview.rows or (not carried_out and left_by_earlier(request)):
+        plan = _store(request, preview)
+        to = "planned" if request.right == "erasure" else "gathering"
+        move(request, to, by=by, because=f"plan {plan.digest[:12]}")
+        return plan
+    if carried_out:
+        # Something was seen of an erased person, and no step leads to it any more.
+        move(request, "awaiting_rescan", by=by, because="nothing more is found by key")
+        return None
+    closed = {"closed_at": timezone.now()}
+    move(request, "no_data", by=by, because=_nothing_known(request, preview), also=closed)
     return None
 
 
-def _left_before(request: ErasureRequest) -> bool:
-    """Whether the law keeps something of the person: a day of an earlier case's own is no answer
-    to say that there is nothing."""
-    return request.right == "erasure" and bool(left_by_earlier(request))
+def _nothing_known(request: ErasureRequest, preview: Preview) -> str:
+    """Why there is nothing, for whoever has to say so; with the cases that may know better."""
+    told = f"no store knows these identifiers{preview.otherwise}"
+    others = " ".join(str(one.pk) for one in known_besides(request))
+    if not others:
+        return told
+    return (
+        f"{told}; what a person was known by of whom something is kept is among them, and "
+        f"something else is not: look at case {others}"
+    )
 
 
 def preview_plan(request: ErasureRequest) -> Preview:
     """Walk, inspect, decide and count; writes nothing but which holds are about this person."""
     given = case.given_by([request])
     with Stores() as stores:
-        return _preview(request, given, stores)
+        preview = _preview(request, given, stores)
+        if preview.rows:
+            return preview
+        return replace(preview, otherwise=spelt_otherwise(given, request.only_store, stores))
 
 
 def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Preview:
@@ -118,7 +141,8 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
     part = selectors.part(wanted, request.only_store)
     datasets, reach = part.catalogue.datasets, part.reach
     world = _look_at(part, stores)
-    earlier = _earlier(request, given)
+    left = kept_before(given)
+    earlier = left if request.right == "erasure" else Kept()  # a copy takes nothing from it
     drafts = _drafted(keeps := holding.keeps_of(request), earlier, reach, world)
     edges = [e for e in reach.edges if datasets[e.destination].action != "ignore"]
     seeds = _seeds(reach, datasets)
@@ -156,6 +180,7 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
         part=part,
         basis=basis.basis_of(part),
         warnings=[
+            *(_kept_elsewhere(request) if left.rows else ()),
             *holding.warnings_of(keeps, drafts),
             *_left_open(reach, world),
             *explaining.warnings_of(told, steps),
@@ -167,21 +192,32 @@ def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Prev
             *crowds(task, found.findings, stores),
             *explaining.findings_of(told, steps, rows),
         ],
-        explained=[explaining.shown(s.ordinal, told, versions, steps) for s in steps],
+        explained=_shown(steps, told, versions, foreseeing.last_days(steps, entries, found.pieces)),
         undo=undo,
     )
 
 
-def _earlier(request: ErasureRequest, given: case.Given) -> Kept:
-    """Whoever asks for a copy takes nothing from what an earlier case keeps."""
-    return kept_before(given) if request.right == "erasure" else Kept()
+def _shown(
+    steps: Sequence[RunStep],
+    told: Mapping[int, Explanation],
+    versions: Mapping[int, Sequence[Mapping[str, Any]]],
+    days: Mapping[int, date],
+) -> list[dict[str, Any]]:
+    return [explaining.shown(s.ordinal, told, versions, days, steps) for s in steps]
+
+
+def _kept_elsewhere(request: ErasureRequest) -> Iterator[str]:
+    """What earlier cases of the person keep, in words."""
+    for one in told_of_earlier(request):
+        until = f" until {one['until']}" if one["until"] else ""
+        yield f"{one['dataset']}: {one['rows']} rows stay{until}; {one['reason']}"
 
 
 def _drafted(keeps: Sequence[Keep], earlier: Kept, reach: Reach, world: World) -> list[Draft]:
     """The steps, with those standing still that a hold or an exception is about."""
     refuse_parts(reach, world)
     drafts = kept(partly(lambda w: draft_steps(reach, w), world, keeps), reach.edges, keeps)
-    refuse_contradictions(drafts, reach)
+    refuse_contradictions(drafts, reach, world)
     return [earlier.guarding(draft) for draft in drafts]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import transaction
 
 from erasure.connect import open_store
-from erasure.domain.errors import UsageError, WrongState
+from erasure.domain.errors import WrongState
 from erasure.domain.roles import Actor, deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import ModelJob
 from erasure.runs import modelling, pipelines
@@ -36,8 +37,7 @@ def decline(job: ModelJob, *, by: Actor, because: str) -> ModelJob:
     Raises UsageError without a reason, WrongState where nothing can be declined any more,
     StoreError where the old version is gone.
     """
-    if not because.strip():
-        raise UsageError(f"{job.dataset}: say why the version is declined")
+    because = said(because, f"{job.dataset}: say why the version is declined")
     with job_lease(job.id):
         job.refresh_from_db()
         if job.state not in ("proposed", "window") or (job.state == "proposed" and job.accepted_by):
@@ -53,9 +53,9 @@ def decline(job: ModelJob, *, by: Actor, because: str) -> ModelJob:
         if job.state == "window":
             told = {"model": job.dataset, "version": old, "replaces": new}
             pipelines.tell_endpoints(dataset, told, f"{job.id}.{new}.back")
-        why = f"{job.dataset}: its owner declined version {new}: {because.strip()}"
+        why = f"{job.dataset}: its owner declined version {new}: {because}"
         ledger.record(
             "model_declined",
             {"job": str(job.id), "model": job.dataset, "version": new, "by": by},
         )
-        return move(job, "blocked", by=by, because=because.strip(), also={"error": why})
+        return move(job, "blocked", by=by, because=because, also={"error": why})

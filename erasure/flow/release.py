@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from erasure.connect import open_store
 from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.roles import Actor, deed
+from erasure.domain.saying import said
 from erasure.domain.states import SETTLED
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, ModelWait
@@ -21,8 +22,7 @@ def release(address: str, version: str, *, by: Actor, because: str) -> None:
     """It can be loaded again, and is served where nothing else is. Raises UsageError without a
     reason or a model, WrongState while somebody waits to be forgotten in it, StoreError where it
     is not out of service or holds somebody who was forgotten."""
-    if not because.strip():
-        raise UsageError(f"{address}: say why it may be used again")
+    because = said(because, f"{address}: say why it may be used again")
     dataset = selectors.dataset(address)
     if _is_waited_for(address):
         raise WrongState(f"{address}: people wait to be forgotten in it; decide about them first")
@@ -30,9 +30,9 @@ def release(address: str, version: str, *, by: Actor, because: str) -> None:
         if not isinstance(store, TrainsModels):
             raise UsageError(f"{address}: is no model of a registry")
         store.release(dataset, version)
-    told = {"model": address, "version": version, "by": by, "because": because.strip()}
+    told = {"model": address, "version": version, "by": by, "because": because}
     ledger.record("model_released", told)
-    words = f"{address}: version {version} may be used again: {because.strip()}"
+    words = f"{address}: version {version} may be used again: {because}"
     owners.tell(dataset, "is back in service", words)
 
 

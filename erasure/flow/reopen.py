@@ -51,10 +51,10 @@ def reopen_case(
     pairs = given.keyed(cleaned)
     if not pairs & given.known_to(request):
         raise UsageError("identifiers: this case knows nobody by them; record a new request")
-    _refuse_other_open(request, {keyed for _, keyed in pairs})
     now = at or timezone.now()
     with transaction.atomic():
         fresh = ErasureRequest.objects.select_for_update().get(pk=request.pk)
+        _refuse_other_open(request, {keyed for _, keyed in pairs})
         refuse_reopening(f"request {request.id}", fresh.state)
         if windows.is_unfinished(fresh):
             raise WrongState(

@@ -13,6 +13,7 @@ from typing import Any
 from erasure.connect import open_store
 from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.roles import deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import ModelJob
 from erasure.runs import copies, owners, quarantining
@@ -89,14 +90,13 @@ def retire_model(
     address = found.dataset.address
     if reason not in REASONS:
         raise UsageError(f"{address}: the reason must be one of {', '.join(REASONS)}")
-    if not because.strip():
-        raise UsageError(f"{address}: say why it is retired")
+    because = said(because, f"{address}: say why it is retired")
     ways = _decided(found, derived or {})
     touched = [address, *(model for model, (way, _) in ways.items() if way != "keep")]
     busy = ModelJob.objects.filter(dataset__in=touched, state="running").order_by("dataset")
     if (job := busy.first()) is not None:
         raise WrongState(f"{job.dataset}: a job is at work on it; wait for it, or cancel it")
-    words = f"versions {', '.join(found.versions)} are retired ({reason}): {because.strip()}"
+    words = f"versions {', '.join(found.versions)} are retired ({reason}): {because}"
     told = owners.tell(found.dataset, "is retired", words)
     # what was made from it first: cut short, it still stands there to be decided on
     handled = [_derivative(address, model, *way) for model, way in ways.items()]
@@ -107,7 +107,7 @@ def retire_model(
         "model": address,
         "versions": list(found.versions),
         "reason": reason,
-        "because": because.strip(),
+        "because": because,
         "by": by,
         "derived": list(found.derived),
         "derived_models": handled,

@@ -21,19 +21,35 @@ _LONGEST = 500
 @deed("route")
 def link_duplicate(request: ErasureRequest, *, of: ErasureRequest, by: Actor) -> ErasureRequest:
     """The same person has asked twice: this case ends, the open one goes on. Raises UsageError
-    when they have no identifier in common, or the other is closed; WrongState once it is approved.
+    when they have no identifier in common, or the other is closed, came in later, or knows less of
+    the person; WrongState once it is approved.
     """
     shared = set(request.identifiers.values_list("keyed_hash", flat=True))
     shared &= set(of.identifiers.values_list("keyed_hash", flat=True))
     if of.pk == request.pk or of.right != request.right or not shared:
         raise UsageError("of: is not another case of the same person about the same right")
-    if of.state in CLOSED:
-        raise UsageError("of: is closed; answer this one by itself")
     closing = {"closed_at": timezone.now(), "duplicate_of": of.pk}
     with ledger.together():
+        case.hold_still([request.pk, of.pk])
+        of.refresh_from_db(fields=("state",))  # each may be linked to the other just now
+        if of.state in CLOSED:
+            raise UsageError("of: is closed; answer this one by itself")
+        if (of.reopened_at or of.received_at) > (request.reopened_at or request.received_at):
+            raise UsageError("of: came in later, and has more time; link that one to this")
+        if missing := _unknown_to(of, request):
+            raise UsageError(f"of: was not given {', '.join(missing)}; answer both by themselves")
         move(request, "duplicate", by=by, because=f"goes on in case {of.pk}", also=closing)
     case.forget_identifiers(request)
     return request
+
+
+def _unknown_to(of: ErasureRequest, request: ErasureRequest) -> list[str]:
+    """The kinds of what the person is known by here, as far as that was proved where any was, and
+    not there: it would be searched by no more."""
+    known = of.identifiers.values("keyed_hash")
+    proved = request.identifiers.exclude(proved_by="")
+    mine = proved if proved.exists() else request.identifiers.all()
+    return sorted(set(mine.exclude(keyed_hash__in=known).values_list("kind", flat=True)))
 
 
 @deed("route")

@@ -32,6 +32,7 @@ from erasure.domain.models import (
     policy_of,
 )
 from erasure.domain.roles import deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import ModelJob
 from erasure.runs import deciding, filtering, modelling, owners, promoting, quarantining
@@ -334,8 +335,7 @@ def begin_now(job: ModelJob, *, by: str) -> ModelJob:
 def cancel(job: ModelJob, *, by: str, because: str) -> ModelJob:
     """The job is not carried out; whoever waits for it is blocked, with this reason. Raises
     UsageError without a reason, WrongState once it is at work or over."""
-    if not because.strip():
-        raise UsageError(f"{job.dataset}: say why the job is cancelled")
+    because = said(because, f"{job.dataset}: say why the job is cancelled")
     return move(job, "cancelled", by=by, because=because, also={"error": f"cancelled: {because}"})
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.roles import Actor, deed
+from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import Capture, ErasureRequest, SuppressionEntry, UndoWindow
 from erasure.runs import case, journal, windows
@@ -49,8 +50,7 @@ def begin_undo(
     ``together``: with everybody whose rows it shares. Raises UsageError and WrongState; then
     nothing has happened.
     """
-    if not because.strip():
-        raise UsageError(f"request {request.id}: an undo needs a reason")
+    because = said(because, f"request {request.id}: an undo needs a reason")
     with ledger.together():
         requests = _together(request) if together else [request]
         held = {

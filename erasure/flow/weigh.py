@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import transaction
 
 from erasure.domain.errors import UsageError, WrongState
@@ -15,6 +17,7 @@ from lineage import selectors
 
 BALANCES = ("person", "controller")
 ADVICE = ("agrees", "objects")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @deed("weigh")
@@ -78,7 +81,10 @@ def advise(
     place. Raises UsageError, also for another plan than the one that stands."""
     if advice not in ADVICE:
         raise UsageError(f"advice: must be one of {', '.join(ADVICE)}")
-    if not digest or not request.plans.filter(state="draft", digest=digest).exists():
+    if (
+        not _DIGEST.fullmatch(digest)
+        or not request.plans.filter(state="draft", digest=digest).exists()
+    ):
         raise UsageError("digest: is not that of the plan that waits for approval")
     with transaction.atomic():
         entry = reasoning.write_down(

@@ -10,15 +10,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
 
+from erasure.domain import clocks
 from erasure.domain.clocks import LAWS
 from erasure.domain.errors import UsageError
 from erasure.domain.identity import ASKERS, Asker
+from erasure.runs import clock
 from erasure.runs import given as pairs
 from lineage import selectors
 
@@ -52,11 +54,15 @@ class Fault:
 def lines(path: Path, encoding: str) -> Iterator[Line | Fault]:
     """Every line after the first, or what is wrong with it. Raises UsageError for a file that
     cannot be read, and for a first line that names no identity or something unknown."""
+    _refuse_encoding(encoding)
     try:
         with path.open("rb") as file:
             texts = _decoded(file, encoding)
             rows = csv.reader(texts, strict=True)
-            header = _header(next(rows, []))
+            first = _next(rows)
+            if isinstance(first, Fault):
+                raise UsageError(f"line 1: {first.why}")
+            header = _header(first or [])
             while (read := _next(rows)) is not None:
                 number = texts.number
                 if isinstance(read, Fault):
@@ -69,8 +75,17 @@ def lines(path: Path, encoding: str) -> Iterator[Line | Fault]:
                     yield _line(number, header, read)
     except OSError as error:
         raise UsageError(f"{path.name}: cannot be read ({error.strerror})") from None
-    except LookupError:
-        raise UsageError(f"--encoding: '{encoding}' is not known; try utf-8 or cp1252") from None
+
+
+def _refuse_encoding(name: str) -> None:
+    """Lines end with the byte of a newline: an encoding in which that is something else, as in
+    UTF-16, cannot be read by them. Raises UsageError."""
+    try:
+        ends = "\n".encode(name)
+    except (LookupError, UnicodeError):
+        raise UsageError(f"--encoding: '{name}' is not known; try utf-8 or cp1252") from None
+    if ends != b"\n":
+        raise UsageError("--encoding: is not read by lines; save the file as utf-8")
 
 
 class _decoded:  # noqa: N801 - an iterator, used like a generator that can be asked
@@ -98,7 +113,9 @@ def _next(rows: Any) -> list[str] | Fault | None:
     try:
         return next(rows, None)
     except csv.Error:
-        return Fault(rows.line_num, "is no CSV: a quote is not closed, or it holds NUL")
+        return Fault(
+            rows.line_num, "is no CSV: a quote is not closed, a cell is too long, or it holds NUL"
+        )
 
 
 def _header(names: Sequence[str]) -> list[str]:
@@ -143,8 +160,7 @@ def _day(text: str) -> datetime | None:
         day = date.fromisoformat(text)
     except ValueError:
         raise UsageError("received: must be a day like 2026-11-20") from None
-    if day > timezone.localdate():
-        raise UsageError("received: lies in the future")
-    if day == timezone.localdate():
-        return None
-    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
+    begins = clock.start_of(day)
+    if begins:
+        clocks.refuse_receipt(begins, timezone.now())
+    return begins

@@ -35,4 +35,4 @@ class CanaryRound(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.planted_at:%Y-%m-%d} {self.state}"
+        return f"{self.planted_at:%d %b %Y} {self.state}"

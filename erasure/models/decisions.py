@@ -41,7 +41,7 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.code} since {self.placed_at:%Y-%m-%d}"
+        return f"{self.code} since {self.placed_at:%d %b %Y}"
 
 
 class HeldPerson(models.Model):
@@ -90,4 +90,4 @@ class KeptDataset(models.Model):
         verbose_name = "exception"
 
     def __str__(self) -> str:
-        return f"{self.dataset} until {self.until}"
+        return f"{self.dataset} until {self.until:%d %b %Y}"

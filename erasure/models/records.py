@@ -83,4 +83,4 @@ class Token(models.Model):
     used_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"until {self.expires_at:%Y-%m-%d}"
+        return f"until {self.expires_at:%d %b %Y}"

@@ -46,4 +46,4 @@ class IdempotencyKey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.made_at:%Y-%m-%d}"
+        return f"{self.made_at:%d %b %Y}"

@@ -27,7 +27,7 @@ class UndoWindow(models.Model):
     report = models.JSONField(default=dict, help_text="table → rows put back and left, and why")
 
     def __str__(self) -> str:
-        return f"until {self.closes_at:%Y-%m-%d %H:%M}"
+        return f"until {self.closes_at:%d %b %Y, %H:%M}"
 
 
 class Capture(models.Model):
@@ -98,4 +98,4 @@ class DateDue(models.Model):
         verbose_name_plural = "dates due"
 
     def __str__(self) -> str:
-        return f"{self.dataset} until {self.on}"
+        return f"{self.dataset} until {self.on:%d %b %Y}"

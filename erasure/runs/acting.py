@@ -13,7 +13,8 @@ from django.utils import timezone
 from erasure import vault
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.finding import Person, key_text
-from erasure.domain.steps import Step, last_day
+from erasure.domain.steps import last_day
+from erasure.domain.values import Scalar
 from erasure.evidence import ledger
 from erasure.models import Batch, Run, StoreRun, UndoWindow
 from erasure.runs import capturing, case, explaining, holding, journal, seeds
@@ -21,7 +22,7 @@ from erasure.runs.journal import Opened, RunStep
 from erasure.runs.lease import Fence, lock
 from erasure.runs.once import looked_up_once
 from erasure.runs.rounds import search_again
-from erasure.runs.segments import Entry
+from erasure.runs.segments import Entry, Group
 from erasure.stores.base import Receipt, Secrets, Store
 from erasure.stores.blocks import TellsWhatItReads
 from erasure.transitions import move, move_all
@@ -254,7 +255,7 @@ def _receipts(
             about = told_of[group.ordinal]
             line = people[person].setdefault(about.name, _empty_line(about.receipt))
             if about.plain:
-                line["rows"] += group.counted()
+                about.count(line, group)
     odd = {ordinal for ordinal, about in told_of.items() if not about.plain}
     for entry in opened.entries(odd) if odd else ():
         about = told_of[entry.ordinal]
@@ -271,14 +272,18 @@ class _Told:
         self._kept = {key_text(key.values) for key in receipt.kept}
         self._reused = {key_text(key.values) for key in receipt.reused}
         self._along = {key_text(key.values): counts for key, counts in receipt.along.items()}
-        dated = self._step.action == "retain" or bool(self._step.kept)
-        self.plain = not (dated or self._kept or self._reused or self._along)
+        self._dated = self._step.action == "retain" or bool(self._step.kept)
+        self.plain = not (self._kept or self._reused or self._along)
+
+    def count(self, line: dict[str, Any], group: Group) -> None:
+        """Count what was done alike."""
+        line["rows"] += group.counted()
+        for carry in group.carried() if self._dated else ():
+            self._keep(line, carry)
 
     def note(self, line: dict[str, Any], entry: Entry, person: Person) -> None:
         """Count one of a person's entries."""
-        until = _kept_until(self._step, entry)
-        if until:
-            line["until"] = max(line["until"] or until, until)
+        self._keep(line, entry.carry)
         if entry.text in self._kept:
             line["kept_at"].append(entry.at[person])
         elif entry.text in self._reused:
@@ -287,16 +292,15 @@ class _Told:
             line["rows"] += entry.key.count
             _add(line["along"], self._along.get(entry.text, {}))
 
+    def _keep(self, line: dict[str, Any], carry: Mapping[str, Scalar]) -> None:
+        """The last day of keeping a row, where it is kept."""
+        if ends := last_day(self._step, carry):
+            line["until"] = max(line["until"] or "", ends.isoformat())
+
 
 def _add(total: dict[str, int], counts: Mapping[str, int]) -> None:
     for code, rows in counts.items():
         total[code] = total.get(code, 0) + rows
-
-
-def _kept_until(step: Step, entry: Entry) -> str | None:
-    """For a retained row, the last day of keeping it."""
-    ends = last_day(step, entry.carry)
-    return ends.isoformat() if ends else None
 
 
 def _empty_line(receipt: Receipt) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from erasure import vault
@@ -13,6 +14,7 @@ from erasure.domain.errors import KeyDestroyed, StoreError
 from erasure.domain.finding import Person, Seed, Wanted, add_wanted
 from erasure.domain.needles import Needle, value_needles
 from erasure.domain.states import SETTLED
+from erasure.domain.values import repeats
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier, Plan, Run
 from lineage.graph import Edge, Field, Reference, plain
@@ -28,12 +30,19 @@ _MEMBERS = Prepared(lambda: ErasureRequest.objects.filter(run=Slot("run"), state
 _PEOPLE = Prepared(
     lambda: ErasureRequest.objects.filter(run=Slot("run"), state__in=_CARRIED).values_list("id")
 )
+_LOCKED = Prepared(
+    lambda: (
+        ErasureRequest.objects.select_for_update()
+        .filter(pk__in=Slot("pks"))
+        .order_by("pk")
+        .values_list("pk")
+    )
+)
 _PROVED = Prepared(lambda: _identifiers().exclude(proved_by=""))
 _GIVEN = Prepared(lambda: _identifiers())
 _PLAN = Prepared(
     lambda: Plan.objects.filter(request=Slot("request"), state__in=("approved", "carried_out"))[:1]
 )
-_TELLING = 3  # a value shorter than this stands in too many innocent words
 
 
 def of(pk: UUID) -> ErasureRequest:
@@ -42,6 +51,20 @@ def of(pk: UUID) -> ErasureRequest:
     if found is None:
         raise ErasureRequest.DoesNotExist(f"request {pk}: there is none")
     return found
+
+
+def hold_still(cases: Collection[UUID]) -> None:
+    """Until the caller's transaction ends nobody else decides on these cases: what is read of them
+    from here on is as it stays. On SQLite the transaction itself is the only writer."""
+    if connection.features.has_select_for_update:
+        _LOCKED.all(pks=list(cases))
+
+
+def alone(subject: str) -> None:
+    """Until the caller's transaction ends nobody else opens a case of that person."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(%s)", [int(subject[:15], 16)])
 
 
 def members(run: Run) -> list[ErasureRequest]:
@@ -89,8 +112,7 @@ def repeats_identifier(request: ErasureRequest, text: str) -> bool:
         given = given_by([request], proved=False)
     except KeyDestroyed:
         return False
-    values = (value.casefold() for pairs in given.values() for _, value in pairs)
-    return any(len(value) >= _TELLING and value in text.casefold() for value in values)
+    return any(repeats(value, text) for pairs in given.values() for _, value in pairs)
 
 
 def wanted_of(given: Given) -> dict[str, Wanted]:

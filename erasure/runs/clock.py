@@ -17,6 +17,8 @@ from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Pause
 from lineage.prepared import update
 
+_COUNTED = ("law", "received_at", "reopened_at", "extended_at")
+
 
 def clock_of(request: ErasureRequest) -> clocks.Clock:
     """Count anew from what is recorded."""
@@ -50,9 +52,21 @@ def start(request: ErasureRequest) -> None:
 
 def wind(request: ErasureRequest) -> None:
     """Write down by when the answer is due, after something has changed on which that depends;
-    joins the caller's transaction."""
+    joins the caller's transaction. It counts from what is recorded, not from what the caller has
+    read before: somebody may have extended it since."""
+    recorded = ErasureRequest.objects.select_for_update().filter(pk=request.pk)
+    request.refresh_from_db(fields=_COUNTED, from_queryset=recorded)
     _set(request, clock_of(request))
     request.save(update_fields=["due_at", "acknowledge_by"])
+
+
+def came_earlier(request: ErasureRequest, at: datetime, *, by: str) -> None:
+    """The same was asked before, as by a letter that was opened later: time is counted from then.
+    Joins the caller's transaction; a case that was reopened counts from that day."""
+    later = ErasureRequest.objects.filter(pk=request.pk, reopened_at=None, received_at__gt=at)
+    if later.update(received_at=at):
+        wind(request)
+        ledger.record("received_before", {"request": str(request.id), "by": by})
 
 
 def _set(request: ErasureRequest, found: clocks.Clock) -> None:

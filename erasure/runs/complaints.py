@@ -9,18 +9,15 @@ from typing import Any
 from django.utils import timezone
 
 from erasure import vault
-from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
+from erasure.domain.errors import KeyDestroyed, WrongState
+from erasure.domain.saying import LONGEST, said
 from erasure.models import Complaint, ErasureRequest, Letter
 from erasure.transitions import move
-
-LONGEST = 10_000
 
 
 def sealed(complaint: Complaint, part: str, text: str) -> bytes:
     """``part``: ``words`` or ``answer``. Raises UsageError where there is nothing to seal."""
-    text = text.strip()
-    if not text or len(text) > LONGEST or "\x00" in text:
-        raise UsageError(f"because: say it in words, in at most {LONGEST} characters")
+    text = said(text, f"because: say it in words, in at most {LONGEST} characters")
     key = vault.make_key(complaint.id, "record")
     return vault.seal(key, text.encode(), label=_label(complaint, part))
 
@@ -41,6 +38,12 @@ def acknowledge(complaint: Complaint, *, by: str, at: datetime) -> Complaint:
     if at < complaint.received_at:
         raise WrongState(f"complaint {complaint.id}: cannot be confirmed before it was received")
     return move(complaint, "acknowledged", by=by, also={"acknowledged_at": at})
+
+
+def has_letters(complaint: Complaint) -> bool:
+    """Whether its letters are its own, sealed under its key: it is about no case, or about one of
+    which the record has ended."""
+    return complaint.request is None or complaint.request.record_ended_at is not None
 
 
 def open_of(request: ErasureRequest, before: datetime | None = None) -> Complaint | None:
@@ -95,11 +98,11 @@ def _label(complaint: Complaint, part: str) -> str:
 
 
 def told_about(complaint: Complaint) -> dict[str, Any]:
-    """The same of one that is about no case. Raises KeyDestroyed after the record's date."""
+    """The same of one that has letters of its own. Raises KeyDestroyed after the record's date."""
     told = _told(complaint)
     return {
-        "number": str(complaint.pk)[:8],
-        "no_case": True,
+        "number": str(complaint.request_id or complaint.pk)[:8],
+        "no_case": complaint.request_id is None,
         "complaint": told,
         "answered": {**told, "words": read(complaint)[1]},
     }

@@ -3,7 +3,7 @@ later case cuts that short, acts on it beside them, or takes it for something th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,26 @@ from django.db.models import Q, QuerySet
 from erasure.domain.finding import KeyText, Person
 from erasure.domain.plan import Draft
 from erasure.domain.states import WAITING
-from erasure.domain.steps import KEPT, Mark, Step, mark_names, mark_of, marked, now_of
+from erasure.domain.steps import (
+    KEPT,
+    Mark,
+    Step,
+    in_the_end,
+    mark_names,
+    mark_of,
+    marked,
+    now_of,
+)
 from erasure.domain.values import Scalar
-from erasure.models import ErasureRequest, Identifier, PlanStep
+from erasure.models import ErasureRequest, Identifier, PlanStep, SuppressionEntry
 from erasure.runs import journal
+from erasure.runs.journal import RunStep
+from erasure.runs.later import later_key
+from erasure.runs.segments import Entry
 from erasure.stores.base import Key
 from lineage.prepared import Prepared, Slot
 
+_STAYING = ("retained_until", "pseudonymized")
 _BEGUN = WAITING | {"executing", "verifying", "blocked", "awaiting_window", "undoing", "completed"}
 
 
@@ -103,27 +116,67 @@ class Kept:
         return replace(draft, step=replace(draft.step, guard=guard))
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftRows:
+    """Rows that an earlier case has left by one step, ``by`` the plan's: how they are read now.
+    ``taken``: what is done to them at last, by whose guard their ``keys`` are told; ``texts``: as
+    they were found."""
+
+    by: PlanStep
+    kind: str
+    taken: Step
+    kept: tuple[str, ...]  # the only fields that were, where not all of the row was
+    keys: Sequence[Key]
+    texts: Sequence[KeyText]
+
+
 def kept_before(people: Collection[Person]) -> Kept:
     """For each of these cases, by its id, what waiting cases of the same person have left. Raises
     KeyDestroyed where that cannot be read."""
     kept = Kept()
     for case, person in _earlier(people):
-        assert case.run is not None  # noqa: S101 - it was carried out
-        there = {s.ordinal: s.on_hold for s in _left().filter(plan__request=case)}
-        steps = {
-            s.ordinal: now_of(s.step, on_hold=there[s.ordinal])
-            for s in journal.run_steps(case.run)
-            if s.ordinal in there
-        }
-        for entry in journal.read_run(case.run, {str(case.id)}):
-            step = steps.get(entry.ordinal)
-            if step is None:
-                continue  # what it has left has gone on its day
-            if (step.action in KEPT or step.kept) and entry.became != "reused":
-                place = kept.rows.setdefault((person, step.dataset.address), {})
-                place[entry.text] = step
-                kept.left.add(person, step, entry.key.guard)
+        for _, step, entry in _entries_left(case):
+            place = kept.rows.setdefault((person, step.dataset.address), {})
+            place[entry.text] = step
+            kept.left.add(person, step, entry.key.guard)
     return kept
+
+
+def rows_left(request: ErasureRequest) -> Iterator[LeftRows]:
+    """What earlier cases of this person have left of their own rows, step by step. Raises
+    KeyDestroyed where that cannot be read."""
+    for case, _ in _earlier({str(request.id)}):
+        planned = {s.ordinal: s for s in _left().filter(plan__request=case).select_related("plan")}
+        found: dict[int, list[tuple[RunStep, Step, Entry]]] = {}
+        for then, step, entry in _entries_left(case):
+            found.setdefault(then.ordinal, []).append((then, step, entry))
+        for ordinal, entries in sorted(found.items()):
+            then, step, _ = entries[0]
+            if step.via in ("deep", "refcount"):  # in others' rows stands what is others'
+                taken = in_the_end(then.step)
+                keys = [later_key(then.step, taken, e.key, then.kind) for _, _, e in entries]
+                yield LeftRows(
+                    by=planned[ordinal],
+                    kind=then.kind,
+                    taken=taken,
+                    kept=() if step.action in KEPT else step.kept,
+                    keys=keys,
+                    texts=[e.text for _, _, e in entries],
+                )
+
+
+def _entries_left(case: ErasureRequest) -> Iterator[tuple[RunStep, Step, Entry]]:
+    """What is still there of a case: the step as it was planned and as it is now, and the row."""
+    assert case.run is not None  # noqa: S101 - it was carried out
+    there = {s.ordinal: s.on_hold for s in _left().filter(plan__request=case)}
+    planned = {s.ordinal: s for s in journal.run_steps(case.run) if s.ordinal in there}
+    now = {n: now_of(s.step, on_hold=there[n]) for n, s in planned.items()}
+    for entry in journal.read_run(case.run, {str(case.id)}):
+        step = now.get(entry.ordinal)
+        if step is None:
+            continue  # what it has left has gone on its day
+        if (step.action in KEPT or step.kept) and entry.became != "reused":
+            yield planned[entry.ordinal], step, entry
 
 
 def _left() -> QuerySet[PlanStep]:
@@ -132,39 +185,74 @@ def _left() -> QuerySet[PlanStep]:
 
 
 def _waiting() -> QuerySet[ErasureRequest]:
+    """Cases that have left something and know what one of these proved to be known by."""
     mine = ErasureRequest.objects.filter(pk__in=Slot("cases"))
-    given = Identifier.objects.filter(request__in=Slot("cases"))
-    same = Q(identifiers__keyed_hash__in=given.values("keyed_hash"))
+    given = _proved().filter(request__in=Slot("cases")).values("keyed_hash")
+    same = Q(pk__in=_proved().filter(keyed_hash__in=given).values("request"))
+    same |= Q(pk__in=_erased().filter(keyed_hash__in=given).values("request_id"))
     same |= Q(pk__in=mine.exclude(follows=None).values("follows"))
     waiting = ErasureRequest.objects.filter(same, state__in=WAITING, run__isnull=False)
-    waiting = waiting.filter(pk__in=_left().values("plan__request")).distinct()
+    waiting = waiting.filter(pk__in=_left().values("plan__request"))
     return waiting.select_related("run").order_by("run__started_at", "pk")
+
+
+def _proved() -> QuerySet[Identifier]:
+    """What was typed and not proved tells nobody anything: it may be somebody else's."""
+    return Identifier.objects.exclude(proved_by="")
+
+
+def _erased() -> QuerySet[SuppressionEntry]:
+    """What was found to be a person's, and erased."""
+    return SuppressionEntry.objects.filter(ended_at=None)
 
 
 _WAITING = Prepared(_waiting)
 
 
 def _earlier(people: Collection[Person]) -> Iterator[tuple[ErasureRequest, Person]]:
-    """Cases that have left something and know one of the identifiers, or were reopened as one of
-    these; each with those of the people who are the same person and were carried out after it."""
+    """Cases that have left something of these people, or were reopened as one of these; each with
+    those of the people who are the same person and were carried out after it."""
     cases = [UUID(person) for person in people]
     found = _WAITING.all(cases=cases)
     if not found:
         return
-    hashes: dict[str, set[UUID]] = {}
-    given = Identifier.objects.filter(request__in=cases)
-    for keyed, pk in given.values_list("keyed_hash", "request"):
-        hashes.setdefault(keyed, set()).add(pk)
-    mine = ErasureRequest.objects.filter(pk__in=cases)
-    begun = {pk: (follows, at) for pk, follows, at in _begun(mine)}
-    for case in found:
-        known = case.identifiers.values_list("keyed_hash", flat=True)
-        whose = {pk for keyed in known for pk in hashes.get(keyed, ())}
-        whose |= {pk for pk, (follows, _) in begun.items() if follows == case.pk}
-        for pk in sorted(whose - {case.pk}):
-            at = begun[pk][1]
-            if at is None or (case.run is not None and case.run.started_at < at):
+    given = _by_case(_proved().filter(request__in=cases).values_list("request", "keyed_hash"))
+    known = _known_to([case.pk for case in found])
+    for pk, follows, at in _begun(ErasureRequest.objects.filter(pk__in=cases).order_by("pk")):
+        same = {one for one in known(given.get(pk, set())) if one != pk} | {follows}
+        for case in found:
+            before = at is None or (case.run is not None and case.run.started_at < at)
+            if before and case.pk in same:
                 yield case, str(pk)
+
+
+def _known_to(cases: Collection[UUID]) -> Callable[[set[str]], Iterator[UUID]]:
+    """Tells which of the cases are of the person who has proved some identifiers: those to which
+    one of them was given, and those that know all of them as given, or found and erased. What was
+    only found may be a household's: then nothing of theirs may be strange to that case."""
+    given = _by_case(_proved().filter(request__in=cases).values_list("request", "keyed_hash"))
+    erased = _by_case(
+        _erased().filter(request_id__in=cases).values_list("request_id", "keyed_hash")
+    )
+    knowing: dict[str, set[UUID]] = {}
+    for case in cases:
+        for keyed in given.get(case, set()) | erased.get(case, set()):
+            knowing.setdefault(keyed, set()).add(case)
+
+    def same(proved: set[str]) -> Iterator[UUID]:
+        for case in {case for keyed in proved for case in knowing.get(keyed, ())}:
+            mine = given.get(case, set())
+            if proved & mine or proved <= mine | erased.get(case, set()):
+                yield case
+
+    return same
+
+
+def _by_case(pairs: Iterable[tuple[UUID, str]]) -> dict[UUID, set[str]]:
+    grouped: dict[UUID, set[str]] = {}
+    for pk, keyed in pairs:
+        grouped.setdefault(pk, set()).add(keyed)
+    return grouped
 
 
 def _begun(
@@ -196,11 +284,21 @@ def told_of_earlier(request: ErasureRequest) -> list[dict[str, Any]]:
     ]
 
 
+def known_besides(request: ErasureRequest) -> list[ErasureRequest]:
+    """Cases that have left something of somebody who was known by some of what this one's person
+    proved, and not by all: a person has to see whether it is the same one."""
+    same = {case.pk for case, _ in _earlier({str(request.id)})}
+    found = _WAITING.all(cases=[request.pk])
+    return [case for case in found if case.pk not in same | {request.pk}]
+
+
 def waited_for(request: ErasureRequest) -> list[ErasureRequest]:
     """Cases of the same person, carried out after this one, that have erased everything but what
     earlier ones had left, of which nothing is left any more."""
-    about = Q(identifiers__keyed_hash__in=request.identifiers.values("keyed_hash"))
-    about |= Q(follows=request.pk)
+    known = Q(keyed_hash__in=_proved().filter(request=request).values("keyed_hash"))
+    known |= Q(keyed_hash__in=_erased().filter(request_id=request.pk).values("keyed_hash"))
+    about = Q(pk__in=_proved().filter(known).values("request")) | Q(follows=request.pk)
     later = ErasureRequest.objects.filter(about, state="partly_granted", run__isnull=False)
-    later = later.exclude(pk=request.pk).exclude(pk__in=_left().values("plan__request"))
+    stays = PlanStep.objects.filter(plan__state="carried_out", rows__gt=0, residue__in=_STAYING)
+    later = later.exclude(pk=request.pk).exclude(pk__in=stays.values("plan__request"))
     return [one for one in later.distinct() if not left_by_earlier(one)]

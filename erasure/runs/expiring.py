@@ -16,13 +16,15 @@ from erasure.stores.base import Restorable, Store
 from erasure.stores.dating import Dated
 from lineage import selectors
 from lineage.graph import Dataset
+from lineage.starts import in_words
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expired:
     """One dataset. ``rule``: its retention as the catalogue has it; ``rows``: how many of
     ``looked_at`` have run out, the first on ``since``; ``undated``: rows without their date;
-    ``held``: what keeps them; ``why_not``: why it could not be told, then the rest is zero."""
+    ``held``: what keeps them; ``why_not``: why it could not be told, then the rest is zero;
+    ``by_hand``: because its retention starts with a day that no column holds."""
 
     dataset: str
     store: str
@@ -34,6 +36,7 @@ class Expired:
     since: date | None = None
     held: str = ""
     why_not: str = ""
+    by_hand: bool = False
 
 
 def expired(today: date) -> Iterator[Expired]:
@@ -54,17 +57,12 @@ def _expired(address: str, dataset: Dataset, today: date) -> Expired:
         "basis": str(rule.get("basis", "")),
         "held": _held(address),
     }
+    if why := in_words(dataset):
+        return Expired(**told, why_not=f"{why}; look by hand", by_hand=True)
     try:
-        return _counted(dataset, starts, _ends(dataset, period, starts), today, told)
+        return _counted(dataset, starts, parse_until(f"{starts} + {period}"), today, told)
     except (StoreError, UsageError) as error:
         return Expired(**told, why_not=str(error))
-
-
-def _ends(dataset: Dataset, period: str, starts: str) -> Retention:
-    """Raises UsageError where the rule names no column to count from."""
-    if dataset.get(starts) is None:
-        raise UsageError(f"'{starts or 'nothing'}' is no column of it; look by hand")
-    return parse_until(f"{starts} + {period}")
 
 
 def _counted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -244,12 +245,15 @@ def shown(
     ordinal: int,
     told: Explanations,
     versions: Mapping[int, Sequence[Mapping[str, Any]]],
+    days: Mapping[int, date],
     steps: Sequence[RunStep],
 ) -> dict[str, Any]:
-    """What is kept with a step: how its store does it, or what becomes of each of its versions."""
+    """What is kept with a step: how its store does it, or what becomes of each of its versions; and
+    the last day of what stays until one."""
+    last = {"last_day": days[ordinal].isoformat()} if ordinal in days else {}
     if ordinal in told:
-        return to_json(told[ordinal], steps)
-    return {"versions": list(versions[ordinal])} if ordinal in versions else {}
+        return {**to_json(told[ordinal], steps), **last}
+    return {"versions": list(versions[ordinal])} if ordinal in versions else last
 
 
 def to_json(told: Explanation, steps: Sequence[RunStep]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -35,6 +35,9 @@ AWAITED = ("ordered", "blocked", "ready")
 _AWAITED = Prepared(
     lambda: Export.objects.filter(request=Slot("request"), state__in=AWAITED).values_list("state")
 )
+_ORDERED = Prepared(
+    lambda: Export.objects.filter(request__in=Slot("requests"), state__in=AWAITED).values_list("pk")
+)
 _LEFT = Prepared(
     lambda: (
         Export.objects.filter(request__run=Slot("run"))
@@ -53,6 +56,11 @@ def waits(request: ErasureRequest) -> str:
     if state == ("ready",):
         return "the export has not been handed over yet"
     return "the export is not ready yet"
+
+
+def awaited(requests: Sequence[ErasureRequest]) -> bool:
+    """Whether the erasure of any of these waits for a copy."""
+    return bool(_ORDERED.all(requests=[request.pk for request in requests]))
 
 
 def unordered() -> QuerySet[ErasureRequest]:

@@ -1,9 +1,12 @@
-"""What will be decided for each version of a model, told with the plan, before anything is done.
-The job decides again when it begins: then more people may wait, and other versions be there."""
+"""What is told with the plan before anything is done: until when what is kept will stay, and what
+will be decided for each version of a model. The job decides again when it begins: then more people
+may wait, and other versions be there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from itertools import chain
 from typing import Any
 
 from django.utils import timezone
@@ -18,16 +21,34 @@ from erasure.domain.models import (
     policy_of,
 )
 from erasure.domain.plan import MODEL_ACTIONS
+from erasure.domain.steps import last_day
 from erasure.models import ErasureRequest
 from erasure.runs import quarantining
 from erasure.runs.journal import RunStep
 from erasure.runs.modelling import PERSON, inferred_from
+from erasure.runs.pieces import Pieces
 from erasure.runs.searching import Stores
 from erasure.runs.segments import Entry
 from erasure.stores.trained import TrainsModels
 
 _CLASS = {"none": "", "refer": "assessed", "delete": "deleted", "quarantine": "out of service"}
 _TRAINED = "bit-exact, or exact in distribution where a training cannot be repeated"
+
+
+def last_days(
+    steps: Sequence[RunStep], entries: Sequence[Entry], pieces: Pieces | None
+) -> dict[int, date]:
+    """By the ordinal of a step that keeps rows until a day: the day of the row that stays longest.
+    ``pieces``: what is not among the entries. Left out is a step with a row that has no date:
+    nobody can say when that goes."""
+    kept = {s.ordinal: s.step for s in steps if s.step.dataset.until}
+    packed = ((n, c) for n in kept if pieces for p in pieces.of(n) for c in p.carried())
+    found: dict[int, set[date | None]] = {}
+    for ordinal, carry in chain(((e.ordinal, e.carry) for e in entries), packed):
+        if ordinal in kept:
+            found.setdefault(ordinal, set()).add(last_day(kept[ordinal], carry))
+    known = {n: [day for day in days if day] for n, days in found.items()}
+    return {n: max(days) for n, days in known.items() if len(days) == len(found[n])}
 
 
 def decisions(

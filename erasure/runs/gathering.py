@@ -23,8 +23,9 @@ from erasure.domain.exports import Handed
 from erasure.domain.finding import Findings
 from erasure.domain.steps import Step, step_from_json
 from erasure.domain.values import canonical
-from erasure.models import ErasureRequest, Plan
+from erasure.models import ErasureRequest, Plan, PlanStep
 from erasure.runs import case, opening
+from erasure.runs.earlier import rows_left
 from erasure.runs.journal import RunStep
 from erasure.runs.searching import Stores, Task, find_rows
 from erasure.stores.base import Key
@@ -78,6 +79,7 @@ def gather(
         task = opening.task_of(plan, steps, given)
         found = find_rows(task, stores)
         places = _places(request, plan, steps, task, found, stores, kinds=set(known))
+        places += _kept_before(request, found, stores)
         return _written(request, places, sink, passphrase, known, now)
 
 
@@ -128,6 +130,41 @@ def _places(
             )
         )
     return places
+
+
+def _kept_before(request: ErasureRequest, findings: Findings, stores: Stores) -> Iterator[_Place]:
+    """What earlier cases of the person keep, to which nothing leads any more that they could give:
+    read by the keys that were kept for its day."""
+    for left in rows_left(request):
+        dataset, by = left.taken.dataset, left.by
+        around = selectors.around([dataset.address])
+        edges = [case.edge_from_json(e) for e in by.plan.edges]
+        named = {**around.datasets, dataset.address: dataset}
+        fields, withheld = exports.fields_of(dataset, around.references, edges, named)
+        if left.kept:
+            fields = tuple(n for n in fields if n in {*left.kept, *dataset.key})
+        store = stores.get(by.store)
+        there = findings.rows.get(dataset.address, {})
+        keys = [key for key, text in zip(left.keys, left.texts, strict=True) if text not in there]
+        if keys:
+            reads = isinstance(store, HandsOut)
+            handed = Handed(
+                dataset=dataset,
+                fields=fields,
+                withheld=withheld,
+                unread="" if reads else _TOLD.get(left.kind, _UNREADABLE),
+                kept=f"by case {by.plan.request_id}{_until(by)}: {by.reason}",
+            )
+            yield _Place(
+                handed=handed,
+                keys=keys,
+                store=store if isinstance(store, HandsOut) else None,
+                guard=left.taken.guard,
+            )
+
+
+def _until(step: PlanStep) -> str:
+    return f" until {step.until.isoformat()}" if step.until else ""
 
 
 def _once(steps: Sequence[RunStep]) -> Iterator[RunStep]:

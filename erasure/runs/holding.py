@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -14,7 +15,8 @@ from erasure.domain.keeping import Keep, overtaken, spread, stopping
 from erasure.domain.needles import Needle
 from erasure.domain.plan import Draft
 from erasure.domain.steps import KEPT, Step
-from erasure.models import ErasureRequest, Hold, KeptDataset, Plan, PlanStep, Run
+from erasure.models import ErasureRequest, Hold, KeptDataset, Plan, PlanStep, Run, SuppressionEntry
+from erasure.runs import journal
 from erasure.runs.journal import RunStep
 from lineage.prepared import Prepared, Slot
 
@@ -38,7 +40,9 @@ def holds_on(request: ErasureRequest) -> list[Hold]:
     if not any_active():
         return []
     hashes = request.identifiers.values("keyed_hash")
+    erased = SuppressionEntry.objects.filter(request_id=request.pk, ended_at=None)
     about = Q(of_people=False) | Q(people__keyed_hash__in=hashes) | Q(cases=request)
+    about |= Q(people__keyed_hash__in=erased.values("keyed_hash"))
     return list(active().filter(about).order_by("placed_at").distinct())
 
 
@@ -48,13 +52,31 @@ def recognised(
     """Note the holds on people whom the search has found this case to be about: somebody may ask
     by another identifier than the one a hold knows. Returns what is to be left now, which was
     ``keeps`` before."""
+    return keeps_of(request) if newly_about([request], needles) else keeps
+
+
+def newly_about(
+    requests: Sequence[ErasureRequest], needles: Mapping[Person, Collection[Needle]]
+) -> list[ErasureRequest]:
+    """Of these cases those that a hold is found to be about by what was found of their people; it
+    is noted."""
     if not active().filter(of_people=True).exists():
-        return keeps
-    found = {vault.pseudonym(n.category, n.text) for owned in needles.values() for n in owned}
+        return []
+    return [one for one in requests if _noted(one, needles.get(str(one.pk), ()))]
+
+
+def _noted(request: ErasureRequest, needles: Collection[Needle]) -> bool:
+    found = {vault.pseudonym(n.category, n.text) for n in needles}
     about = active().filter(people__keyed_hash__in=found).exclude(cases=request).distinct()
     for hold in (new := list(about)):
         hold.cases.add(request)
-    return keeps_of(request) if new else keeps
+    return bool(new)
+
+
+def excepted(request: ErasureRequest) -> frozenset[UUID]:
+    """The exceptions that are decided for this case, by their numbers."""
+    cases = [request.pk, *filter(None, [request.replay_of])]
+    return frozenset(one.pk for one in _EXCEPTED.all(cases=cases))
 
 
 def keeps_of(request: ErasureRequest) -> list[Keep]:
@@ -136,7 +158,10 @@ def refuse_held(run: Run, store: str, steps: Iterable[RunStep]) -> None:
     acting = {
         s.step.dataset.address for s in steps if s.store == store and s.step.action not in KEPT
     }
-    for request in run.requests.filter(state__in=("executing", "verifying", "blocked")):
+    requests = list(run.requests.filter(state__in=("executing", "verifying", "blocked")))
+    if active().filter(of_people=True).exists():  # one may have been placed since they were found
+        newly_about(requests, journal.open_needles(run, [str(one.pk) for one in requests]))
+    for request in requests:
         for keep in keeps_of(request):
             if keep.since and (keep.dataset in acting or (not keep.dataset and acting)):
                 place = keep.dataset or store

@@ -129,7 +129,8 @@ class _Part:
         offset = 0
         for person in sorted(self._entries.keys() | self._pieces.keys()):
             text = segments.to_text(self._entries.get(person, ()), self._pieces.get(person, ()))
-            segment = vault.seal(keys[person], text, label=_label(run_id, ordinal, person))
+            label = _label(run_id, ordinal, person)
+            segment = vault.seal(keys[person], segments.packed(text), label=label)
             directory[person] = [offset, len(segment)]
             sealed.append(segment)
             offset += len(segment)
@@ -232,7 +233,7 @@ def open_batch(
         offset, length = batch.directory[person]
         label = _label(batch.run_id, batch.ordinal, person)
         plain = vault.unseal(keys[person], sealed[offset : offset + length], label=label)
-        groups[person] = segments.from_text(plain)
+        groups[person] = segments.from_text(segments.unpacked(plain))
     return Opened(batch, groups)
 
 

@@ -12,7 +12,7 @@ from erasure.domain.finding import Findings, KeyText, People, key_text
 from erasure.domain.masking import masked_fields
 from erasure.domain.plan import keeps_references
 from erasure.domain.steps import KEPT, Mark, Step, Via, mark_of
-from erasure.domain.values import Scalar, holds
+from erasure.domain.values import Many, Scalar, holds
 from erasure.models import ErasureRequest, Run
 from erasure.runs import journal
 from erasure.runs.journal import RunStep
@@ -183,7 +183,13 @@ class Known:
     def rewriting(self, address: str) -> Step | None:
         """The step that gives the people's own rows there another key, if one does."""
         step = self._steps.get(self._deep.get(address, -1))
-        return step if step and step.action == "anonymize" and None in _changed(step) else None
+        return step if step and rewrites_key(step) else None
+
+    def firm(self, step: Step, guard: Mapping[str, Scalar]) -> KeyText:
+        """What the run leaves of a guard, to be compared."""
+        free = _changed(step) | self._cut[step.dataset.address] | self._followed_in(step)
+        firm = (guard[name] for name in step.guard if name not in free)
+        return key_text(value for value in firm if not isinstance(value, Many))
 
     def may_be(self, step: Step, entry: Entry, guard: Mapping[str, Scalar]) -> bool:
         """Whether a row with another key may be the one of that entry, by all but its key."""
@@ -196,13 +202,16 @@ class Known:
         guard: Mapping[str, Scalar],
         changed: frozenset[str | None],
     ) -> bool:
-        free = changed | self._followed[step.dataset.store, step.dataset.name]
+        free = changed | self._followed_in(step)
         return all(
             holds(guard[name], then)
             or name in free
             or (then is None and name in self._cut[step.dataset.address])
             for name, then in zip(step.guard, entry.key.guard, strict=True)
         )
+
+    def _followed_in(self, step: Step) -> set[str]:
+        return self._followed[step.dataset.store, step.dataset.name]
 
 
 class Late(Pieces):
@@ -241,6 +250,11 @@ def _is_new(step: Step, before: Became | None) -> bool:
     return step.via != "refcount"
 
 
+def rewrites_key(step: Step) -> bool:
+    """True where it gives the rows another key."""
+    return step.action == "anonymize" and None in _changed(step)
+
+
 def _is_open(step: Step, became: Became) -> bool:
     """Still to be dealt with, or kept by law, or there again."""
     return not became or step.action in KEPT or _is_new(step, became)
@@ -254,7 +268,7 @@ def _followed(steps: Sequence[RunStep]) -> Mapping[tuple[str, str], set[str]]:
     """By store and collection, the fields that refer to a key which the run rewrites."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for s in steps:
-        rewritten = {f.name for f in masked_fields(s.step.dataset)} & set(s.step.dataset.key)
+        rewritten = {f.name for f in masked_fields(s.step.dataset)} & set(s.step.key)
         for referrer in s.step.referrers if s.step.action == "anonymize" else ():
             for mine, theirs in ((referrer.field, referrer.target_field), *referrer.also):
                 if theirs in rewritten:
@@ -267,5 +281,5 @@ def _changed(step: Step) -> frozenset[str | None]:
     if step.action in KEPT:
         return frozenset()
     masked = {f.name for f in masked_fields(step.dataset)} if step.action == "anonymize" else set()
-    moved = step.action == "delete" or masked & set(step.dataset.key)
+    moved = step.action == "delete" or masked & set(step.key)
     return frozenset({*masked, *step.cut, *step.redact, *((None,) if moved else ())})

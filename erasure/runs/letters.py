@@ -53,6 +53,7 @@ def situation_of(request: ErasureRequest, notice: Notice | None = None) -> lette
         to_remind=notice is not None and told and notice.acknowledged_at is None,
         complaint=bool(complained & {"received", "acknowledged"}),
         answered="answered" in complained,
+        ended=request.record_ended_at is not None,
     )
 
 
@@ -61,10 +62,6 @@ def checked_fit(request: ErasureRequest, code: str, notice: Notice | None) -> le
     kind = letters.kind_of(code)
     if (notice is not None) != (kind.to == "recipient"):
         raise UsageError(f"notice: {code} is {'' if notice is None else 'not '}for a recipient")
-    if request.record_ended_at:
-        raise UsageError(
-            "code: the record of this case has ended and takes no letter; write it by hand"
-        )
     if why := letters.why_not(kind, situation_of(request, notice)):
         raise UsageError(f"code: {code} {why}")
     return kind
@@ -111,7 +108,7 @@ ABOUT = {"complaint_receipt": ("received", "acknowledged"), "complaint_answer": 
 def write_about(
     complaint: Complaint, code: str, language: str, blocks: Mapping[str, str]
 ) -> Written:
-    """The letter about a complaint that is about no case. Raises UsageError by field."""
+    """The letter about a complaint that has letters of its own. Raises UsageError by field."""
     checked_about(complaint, code)
     if language not in settings.LETHE_LANGUAGES:
         raise UsageError(f"language: is none of {', '.join(settings.LETHE_LANGUAGES)}")
@@ -127,7 +124,7 @@ def write_about(
 
 def checked_about(complaint: Complaint, code: str) -> None:
     """Raises UsageError by field for a letter that does not fit a complaint as it stands."""
-    if complaint.request_id:
+    if not complaints.has_letters(complaint):
         raise UsageError("complaint: is about a case; write the letter there")
     if code not in ABOUT or complaint.state not in ABOUT[code]:
         raise UsageError(f"code: of a complaint that is {complaint.state} there is no such letter")

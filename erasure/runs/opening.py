@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from erasure.domain.errors import StalePlan
+from erasure.domain.errors import StalePlan, WrongState
 from erasure.domain.finding import By, Findings, KeyText, People, Person, Row, key_text
 from erasure.domain.needles import Needle
 from erasure.domain.plan import keeps_references
@@ -16,7 +16,7 @@ from erasure.domain.steps import KEPT, Step, Via
 from erasure.domain.values import Many, Scalar
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, Run, StoreRun
-from erasure.runs import basis, case, journal, lease, seeds, windows
+from erasure.runs import basis, case, exporting, journal, lease, seeds, windows
 from erasure.runs.earlier import Kept, kept_before
 from erasure.runs.journal import RunStep
 from erasure.runs.pieces import Pieces, going_of
@@ -116,7 +116,7 @@ def entries_of(found: Search, steps: Sequence[RunStep]) -> list[Entry]:
         for text, row in table.items():
             if going is not None and row.via == "deep" and not row.parts:
                 # Nearly every row: all of it goes, so there is nothing in it to be cut.
-                entries.append(Entry(going.ordinal, _key_of(row), text, row.deep_for, row.carry))
+                entries.append(Entry(going.ordinal, key_of(row), text, row.deep_for, row.carry))
             else:
                 entries += _entries_of_row(address, text, row, reading, covered)
     for address, mentioned in found.mentions.items():
@@ -148,7 +148,7 @@ def _entries_of_row(
     reading: tuple[str, ...],
     covered: Mapping[_Place, RunStep],
 ) -> Iterator[Entry]:
-    key = _key_of(row)
+    key = key_of(row)
     people = row.deep_for if row.via == "deep" else row.owners
     own = _covering(covered, address, row.via) if row.via != "shallow" else None
     cut: set[str] = set()
@@ -160,7 +160,7 @@ def _entries_of_row(
         yield from _entries(own, _guarded(key, reading, own, cut), text, people, row)
 
 
-def _key_of(row: Row) -> Key:
+def key_of(row: Row) -> Key:
     assert isinstance(row.payload, Key)  # noqa: S101 - searching puts keys there
     return row.payload
 
@@ -334,9 +334,13 @@ def write_run(
     *,
     by: str,
 ) -> Run:
-    """Seal keys, needles and seed, and move everybody to ``executing``: all or nothing."""
+    """Seal keys, needles and seed, and move everybody to ``executing``: all or nothing. Raises
+    WrongState where somebody's copy was ordered while they were searched for: it comes first."""
     run_id = uuid.uuid4()
     with ledger.together():
+        case.hold_still([request.pk for request in requests])
+        if exporting.awaited(requests):
+            raise WrongState("run: a copy was ordered while it was being opened; it comes first")
         run = Run(
             id=run_id,
             sealed_seed=seeds.new_seed(run_id, steps),

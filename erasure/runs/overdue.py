@@ -11,6 +11,7 @@ from erasure.domain.masking import masked_fields
 from erasure.domain.retention import Retention, parse_until
 from erasure.domain.values import Scalar
 from lineage.graph import Dataset
+from lineage.starts import in_words
 
 # A timestamp may be of another zone than the controller's: nothing goes on the very day.
 GRACE = timedelta(days=1)
@@ -55,10 +56,9 @@ def rule_of(dataset: Dataset, *, keyed: bool = True) -> Rule:
     """The rule of a dataset; ``keyed``: whether its rows have keys of their own. Raises UsageError,
     with the remedy, where nothing can go by it."""
     period, starts = (str(dataset.retention.get(n, "")) for n in ("period", "starts"))
-    if dataset.get(starts) is None:
+    if why := in_words(dataset):
         raise UsageError(
-            f"{dataset.address}: its retention starts with '{starts or 'nothing'}', which is no "
-            "column of it; name one (retention: {starts: COLUMN})"
+            f"{dataset.address}: {why}; look by hand, or name one (retention: {{starts: COLUMN}})"
         )
     if dataset.action not in _ACTIONS:
         raise UsageError(

@@ -11,7 +11,7 @@ from erasure.domain.bulk import Block, Packed
 from erasure.domain.finding import NOBODY, People, Person, key_text
 from erasure.domain.needles import Needle, needles_of_row
 from erasure.domain.steps import KEPT, Step, partial
-from erasure.domain.values import rows_to_json
+from erasure.domain.values import Scalar, rows_to_json
 from erasure.runs import segments
 from erasure.runs.met import Met
 from erasure.stores.base import Key
@@ -42,12 +42,24 @@ class Piece(NamedTuple):
     ordinal: int
     people: People
     rows: int
-    text: bytes
+    held: bytes  # the group that they are in a segment
+
+    @property
+    def text(self) -> bytes:
+        """That group."""
+        return segments.unpacked(self.held)
 
     def keys(self) -> list[Key]:
         """Their keys, read back."""
+        return self._group().keys()
+
+    def carried(self) -> list[dict[str, Scalar]]:
+        """The different values that led on from them, read back."""
+        return self._group().carried()
+
+    def _group(self) -> segments.Group:
         (group,) = segments.from_text(b"[" + self.text + b"]")
-        return group.keys()
+        return group
 
 
 class Pieces:
@@ -115,7 +127,7 @@ class Pieces:
             some = found[at : at + TOGETHER]
             rows = rows_to_json(some)
             text = segments.group_text([placed.ordinal, width, guard, names, rows, None])
-            self._found.append(Piece(placed.ordinal, people, len(some), text))
+            self._found.append(Piece(placed.ordinal, people, len(some), segments.packed(text)))
         for person in people:
             self.counts[person, placed.ordinal] += len(found)
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from erasure.domain import clocks
 from erasure.domain.complaints import CONFIRMED_IN
 from erasure.domain.letters import KINDS
+from erasure.domain.retention import parse_until, period_words
 from erasure.domain.roles import DEEDS, ROLES, Role
 from erasure.runs import training_log
 from lineage import selectors
@@ -202,10 +203,11 @@ def _kept() -> Section:
     for address, dataset in selectors.datasets().items():
         if dataset.action == "retain":
             why = f"{(dataset.exception or '').replace('_', ' ')} ({dataset.legal_reference})"
-            rows.append((address, f"until {dataset.until or 'no day'}", why))
+            until = parse_until(dataset.until).words if dataset.until else "no day"
+            rows.append((address, f"until {until}", why))
         elif dataset.retention and dataset.has_personal_fields:
             rule = dataset.retention
-            when = f"{rule.get('period', '')} after {rule.get('starts', '')}"
+            when = f"{period_words(str(rule.get('period', '')))} after {rule.get('starts', '')}"
             rows.append((address, when, str(rule.get("basis", ""))))
     return Section(
         title="What is kept, and for how long",

@@ -12,10 +12,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from erasure import vault
-from erasure.domain.errors import UsageError
+from erasure.domain.saying import LONGEST, said
 from erasure.models import ErasureRequest, Event, Hold, Reasoning
 
-LONGEST = 10_000
 # Moves of a case whose reason somebody types, beside the phrases that the flow has of its own.
 TYPED = frozenset({"approved", "refused", "withdrawn", "forwarded", "undoing"})
 # Stands where a reason stood in clear, once the record it belonged to has ended.
@@ -44,9 +43,7 @@ def write_down(
 ) -> Reasoning:
     """Seal what somebody gave as the reason; joins the caller's transaction. ``place`` and
     ``verdict`` stand in clear. Raises UsageError without a reason."""
-    text = text.strip()
-    if not text or len(text) > LONGEST or "\x00" in text:
-        raise UsageError(f"request {request.id}: give the reason, in at most {LONGEST} characters")
+    text = said(text, f"request {request.id}: give the reason, in at most {LONGEST} characters")
     key = vault.make_key(request.id, "record")
     return Reasoning.objects.create(
         request=request,

@@ -152,7 +152,7 @@ def print_case(content: dict[str, Any], console: Console) -> None:
         console.print(f"model {model['model']}: {model['old_version']} → {model['new_version']}")
     for residual in content["residual"]:
         until = f" until {residual['until']}" if residual["until"] else ""
-        what = f"{residual['dataset']} ({residual['rows']} rows)"
+        what = f"{residual['dataset']} ({_rows(residual['rows'])})"
         console.print(f"not erased: {what}: {residual['reason']}{until}")
     _print_beside(content, console)
 
@@ -168,5 +168,9 @@ def _print_beside(content: dict[str, Any], console: Console) -> None:
     waits = f"; can be undone until {undo}" if undo else ""
     console.print(f"certificate: {content['certificate'] or 'none'}{waits}", soft_wrap=True)
     for limit in content["limits"]:
-        rows = f" ({limit['rows']} rows)" if "rows" in limit else ""
+        rows = f" ({_rows(limit['rows'])})" if "rows" in limit else ""
         console.print(f"beside the plan: {limit['dataset']}{rows}: {limit['statement']}")
+
+
+def _rows(number: int) -> str:
+    return f"{number} row{'' if number == 1 else 's'}"

@@ -41,6 +41,15 @@ def refuse_conflict(task: Task, stores: Stores) -> None:
             _refuse(address, _looked_up(address, seeds, task, stores), given)
 
 
+def lead_to_somebody(task: Task, stores: Stores) -> bool:
+    """Whether any of the identities leads to a row, in any dataset."""
+    return any(
+        led
+        for address, seeds in _seeds_by_dataset(task)
+        for led in _looked_up(address, seeds, task, stores).values()
+    )
+
+
 def _seeds_by_dataset(task: Task) -> list[tuple[str, list[Seed]]]:
     """Those of the kinds that were given, in the order of addresses."""
     found: dict[str, list[Seed]] = {}

@@ -8,15 +8,16 @@ from typing import Literal
 
 from django.db import transaction
 
-from erasure.domain.finding import NOBODY, Wanted, add_wanted, key_text, led_on
+from erasure.domain.finding import NOBODY, Findings, Wanted, add_wanted, key_text, led_on
+from erasure.domain.steps import Step
 from erasure.domain.values import Scalar
 from erasure.models import ErasureRequest, Run, StoreRun
 from erasure.runs import case, journal, opening
 from erasure.runs.earlier import Kept, kept_before
 from erasure.runs.journal import RunStep
-from erasure.runs.known import Known, Late, Written
+from erasure.runs.known import Known, Late, Written, rewrites_key
 from erasure.runs.lease import Fence, lock
-from erasure.runs.pieces import going_of
+from erasure.runs.pieces import Placed, going_of
 from erasure.runs.renamed import Renaming
 from erasure.runs.searching import Stores, Task, find_mentions, find_rows, gather_needles
 from erasure.runs.segments import Entry
@@ -37,7 +38,7 @@ def search_again(run: Run, steps: Sequence[RunStep], fence: Fence) -> int:
         task = opening.task_of(case.plan_of(requests), steps, case.given_by(requests))
         kept = kept_before({str(r.id) for r in requests})
         # Where an earlier case has left rows, each is looked at.
-        going = {} if kept.rows else going_of(steps, task.guards, {s.store for s in steps})
+        going = {} if kept.rows else _going(steps, task)
         many = _led_by_key(task, going) if written > 1 else ()
         known = Known(run, requests, steps, many)
         late = Late(going, task.carries(), known)
@@ -46,6 +47,12 @@ def search_again(run: Run, steps: Sequence[RunStep], fence: Fence) -> int:
         new = len(entries) + late.rows
         if not new or _write(run, steps, entries, found, fence, written):
             return new
+
+
+def _going(steps: Sequence[RunStep], task: Task) -> dict[str, Placed]:
+    """Those that are packed as they are found; each row with another key is looked at."""
+    going = going_of(steps, task.guards, {s.store for s in steps})
+    return {a: placed for a, placed in going.items() if not rewrites_key(placed.step)}
 
 
 def _led_by_key(task: Task, going: Collection[str]) -> set[str]:
@@ -70,6 +77,7 @@ def _search(
     with Stores() as stores:
         findings = find_rows(task, stores, _carried(run, task, known, stores), late)
         late.pack()
+        _forget_renamed(findings, run, task, known, stores)
         fresh = known.unsettled(findings)
         gathered = gather_needles(fresh, task.datasets, stores)
         for person, found in chain(gathered.items(), late.needles.items()):
@@ -83,6 +91,25 @@ def _search(
         needles=needles,
         kept=kept,
     )
+
+
+def _forget_renamed(findings: Findings, run: Run, task: Task, known: Known, stores: Stores) -> None:
+    """Whoever refers to the person's own row leads to it also at the key that it has been given:
+    it has been dealt with."""
+    own = known.by_dataset(known.own())
+    for address, table in findings.rows.items():
+        step = known.rewriting(address)
+        if step is None or address not in own:
+            continue
+        rows = {text: opening.key_of(row) for text, row in table.items()}
+        for text in _renaming(run, task, step, known, stores).again(rows, own[address]):
+            del table[text]
+
+
+def _renaming(run: Run, task: Task, step: Step, known: Known, stores: Stores) -> Renaming:
+    store = stores.get(step.dataset.store)
+    reading = task.guards.get(step.dataset.address, ())
+    return Renaming(run=run, step=step, store=store, known=known, reading=reading)
 
 
 def _write(
@@ -153,12 +180,8 @@ def _taken(
     ]
     step = known.rewriting(edge.origin)
     if step is not None:
-        strange = Renaming(run=run, step=step, store=store).strangers(
-            edge,
-            strange,
-            known.by_dataset(written).get(edge.origin, ()),
-            lambda entry, found: known.may_be(step, entry, _now(guard, found)),
-        )
+        own = known.by_dataset(written).get(edge.origin, ())
+        strange = _renaming(run, task, step, known, stores).strangers(edge, strange, own)
     for found in strange:
         add_wanted(taken, led_on(edge, found.carry), NOBODY)
     return taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,8 @@ from erasure.stores.base import Key
 # Without a call of Python per row.
 _row_key = partial(tuple.__new__, Key)
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_LONG = 1 << 14  # bytes, from which on it is worth the while to compress them
+_PACKED = b"\x78"  # the first byte of zlib's format (RFC 1950, 2.2)
 Became = Literal["", "done", "kept", "reused"]
 
 
@@ -36,6 +39,16 @@ class Entry:
     carry: Mapping[str, Scalar] = field(default_factory=dict)
     at: dict[Person, int] = field(default_factory=dict)
     became: Became = ""
+
+
+def packed(text: bytes) -> bytes:
+    """What has much in common, as rows with a date, is a fraction of it then."""
+    return zlib.compress(text, 1) if len(text) >= _LONG else text
+
+
+def unpacked(text: bytes) -> bytes:
+    """The text again; JSON never begins as what is compressed does."""
+    return zlib.decompress(text) if text[:1] == _PACKED else text
 
 
 def to_text(entries: Iterable[Entry], pieces: Iterable[bytes] = ()) -> bytes:
@@ -95,6 +108,12 @@ class Group(NamedTuple):
         if not self.width:
             return 0
         return sum(o[0] for o in self.objects) if self.objects is not None else len(self.rows)
+
+    def carried(self) -> list[dict[str, Scalar]]:
+        """The different values that led on."""
+        end = self.width + self.guard
+        different = {key_text(row[end:]): row[end:] for row in self.rows}
+        return [dict(zip(self.names, values, strict=True)) for values in different.values()]
 
     def entries(self, people: People) -> Iterator[Entry]:
         """The same as entries of ``people``."""

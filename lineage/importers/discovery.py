@@ -31,7 +31,8 @@ Place = tuple[str, str]
 @dataclass(frozen=True, kw_only=True)
 class Findings:
     """What a draft is written from. Places are (collection, column). ``identities``: columns that
-    say who the row is; ``logins``: addresses that may, though nothing in the name says so."""
+    say who the row is; ``logins``: addresses that may, though nothing in the name says so.
+    ``rows``: by collection, how many were looked at."""
 
     inspection: Inspection
     suggestions: Mapping[Place, Suggestion]
@@ -39,8 +40,13 @@ class Findings:
     logins: frozenset[Place]
     references: Mapping[Place, tuple[Suggested, ...]]
     roles: Roles
-    sampled: int = 0
+    rows: Mapping[str, int]
     unread: Mapping[str, str]
+
+    @property
+    def sampled(self) -> int:
+        """Of how many collections rows were looked at."""
+        return len(self.rows)
 
     @property
     def declared(self) -> int:
@@ -57,6 +63,7 @@ class Discovery:
         self._keys: dict[Place, KeySample] = {}
         self._measures: dict[Candidate, Measure | None] = {}
         self._unread: dict[str, str] = {}
+        self._rows: dict[str, int] = {}
         self._candidates: list[Candidate] | None = None
         self._guesses = {name: guesses_of(t) for name, t in inspection.tables.items()}
 
@@ -67,6 +74,7 @@ class Discovery:
         if sample.unread:
             self._unread[name] = sample.unread
             return
+        self._rows[name] = max(map(len, sample.values.values()), default=0)
         self._looks[name] = {
             column: look(self._guesses[name].get(column), values)
             for column, values in sample.values.items()
@@ -118,7 +126,7 @@ class Discovery:
             logins=_places(evidence, lambda e: e.may_name_row),
             references=_by_place(suggested),
             roles=roles,
-            sampled=len(self._looks),
+            rows=self._rows,
             unread=self._unread,
         )
 

@@ -56,13 +56,17 @@ _PEOPLE = pattern(",".join(f"{term}$" for term in _PEOPLE_TERMS.split(",")))
 _OWNER = re.compile(
     rf"^(?:(?:{folded(_PEOPLE_TERMS).replace(',', '|')}|account|login|primary|my) )?"
 )
-_ADDRESS_OF_ROW = pattern(EMAIL_TERMS.replace("*", "") + ",email adresse,email address,mail")
+_ADDRESS_OF_ROW = pattern(
+    EMAIL_TERMS.replace("*", "") + ",e mail adresse,e mail address,e mail addr,mail"
+)
 _ACTOR = re.compile(
     r"\b(created|updated|modified|changed|deleted|approved|reviewed|assigned|handled|processed|"
     r"closed|reports)( by| to)\b|\b(assignee|reviewer|approver|manager|supervisor|rep|agent|clerk)"
     r"\b|\b(erstellt|angelegt|geandert|geaendert|bearbeitet|geloscht|geloescht|freigegeben|"
     r"genehmigt)( von| durch)\b|\b(sachbearbeiter|bearbeiter|betreuer|verkaufer|verkaeufer|"
-    r"vorgesetzter?|vertreter)\b|\b(cree|modifie|supprime|valide|saisi)( par)\b|"
+    r"vorgesetzter?|vertreter|\w*leiter(in)?|dozent(in)?|trainer(in)?|"
+    r"referent(in)?|instructor|coach|lecturer|tutor|moderator|organi[sz]er|host)\b|"
+    r"\b(cree|modifie|supprime|valide|saisi)( par)\b|"
     r"\b(vendeur|gestionnaire|responsable)\b|\b(creado|modificado|actualizado|criado)( por)\b|"
     r"\b(vendedor|gestor)\b|\b(creato|modificato)( da)\b|\bvenditore\b|"
     r"\b(aangemaakt|gewijzigd)( door)\b|\bverkoper\b|\b(utworzone|utworzony|zmienione)( przez)\b"

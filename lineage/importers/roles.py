@@ -80,6 +80,7 @@ class Roles:
         self._uncertain = self._find_uncertain()
         self._people = self._persons | self._uncertain
         self._staff = self._find_staff()
+        self._attended = self._find_attended()
         self._children = self._find_children(self._persons)
         self._uncertain -= self._children
         self._shared = self._find_shared()
@@ -131,13 +132,25 @@ class Roles:
             if link.target in self._people
         }
 
+    def _find_attended(self) -> set[str]:
+        """What people are joined with by a table of pairs, as a course with those who attend it:
+        whoever gives it, its row is not theirs alone, and would take everybody's pairs along."""
+        return {
+            link.target
+            for links in self.links.values()
+            for link in links
+            for other in links
+            if link.in_key and other.in_key and other.column != link.column
+            if other.target in self._people and link.target not in self._people
+        }
+
     def _find_children(self, persons: set[str]) -> set[str]:
         children: set[str] = set()
         while True:
             owners = persons | children
             grown = {
                 name
-                for name in self._strong.keys() - owners
+                for name in self._strong.keys() - owners - self._attended
                 if any(
                     link.target in owners and not self._cut(link, owners)
                     for link in self.links[name]
@@ -154,7 +167,7 @@ class Roles:
             return False
         if link.in_key:  # without it the row means nothing
             return False
-        if names_actor(link.column):
+        if names_actor(link.column) or link.holder in self._attended:
             return True
         others = [
             other
@@ -180,8 +193,10 @@ class Roles:
         return name in self._persons or name in self._children
 
     def _find_linked(self) -> set[str]:
-        """Tables that lead to people in a way that is not clear, and what refers to those."""
-        unclear = set(self._uncertain)
+        """Tables that lead to people, or to what may be people, in a way that is not clear, and
+        what refers to those."""
+        unclear = self._uncertain | {n for n, found in self._strong.items() if found} | self._asked
+        unclear = {name for name in unclear if not self._settled(name)}
         linked: set[str] = set()
         while True:
             grown = {

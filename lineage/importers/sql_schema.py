@@ -12,10 +12,9 @@ owner of a row is unclear, the reference is cut and the draft asks.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from lineage.graph import StoreEntry
@@ -25,11 +24,9 @@ from lineage.importers.roles import Link, single
 from lineage.importers.suggestions import LEVELS, Confidence, Role, Suggestion
 from lineage.importers.view_drafts import view_lines
 from lineage.importers.views import Viewed
+from lineage.importers.writing import flow, line, quoted
 from lineage.schema import Column, Table, View
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-# Words that YAML 1.1 reads as something else than text.
-_RESERVED = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"])
 _TYPES = (
     (re.compile(r"char|text|clob|string|uuid", re.IGNORECASE), "string"),
     (re.compile(r"int|serial", re.IGNORECASE), "integer"),
@@ -40,9 +37,7 @@ _ACTIONS: dict[Role, str] = {
     "person": "erasure: {action: delete}",
     "child": "erasure: {action: delete}",
     "shared": "erasure: {action: delete}",
-    "plain": 'erasure: {action: ignore, because: "no personal column"}',
 }
-_DOUBTED = 'erasure: {action: ignore, because: "nothing personal but what is to confirm below"}'
 # Roles of tables that lack an identity.
 _ASKED: frozenset[Role] = frozenset(["uncertain", "linked"])
 _DECIDE: dict[Role, str] = {
@@ -51,7 +46,7 @@ _DECIDE: dict[Role, str] = {
     "uncertain": "are these people? give a key or a login an identity, and add erasure.action",
     "linked": "whose rows are these? add erasure.action once it is clear",
 }
-
+_UNSEEN = "no row was looked at"
 
 _HEAD = (
     "# A draft to finish. high: name or values tell. to confirm (medium): stands until somebody",
@@ -62,7 +57,8 @@ _HEAD = (
 def draft(findings: Findings, store: StoreEntry, viewed: Viewed | None = None) -> str:
     """Catalogue YAML for a store; ``store.url`` is written as it is, so hand it in unresolved.
     ``viewed``: its views, with what they are made of."""
-    return "\n".join(_Draft(findings, store, viewed or Viewed()).lines()) + "\n"
+    lines = _Draft(findings, store, viewed or Viewed()).lines()
+    return "".join(f"{line(one)}\n" for one in lines)
 
 
 def summary(findings: Findings, text: str) -> list[str]:
@@ -87,11 +83,8 @@ def _levels(counts: Mapping[Confidence, int]) -> str:
     return ", ".join(f"{counts.get(level, 0)} {level}" for level in LEVELS)
 
 
-def _quoted(text: str) -> str:
-    """A YAML scalar that reads back as that very text, also inside flow mappings."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
-        return text
-    return json.dumps(text)
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def fides_key(text: str) -> str:
@@ -106,14 +99,15 @@ class _Draft:
         self._findings = findings
         self._store = store
         self._roles = findings.roles
+        self._keys = _keys(store, [*self._tables.values(), *viewed.views.values()])
 
     def lines(self) -> Iterator[str]:
         entry = self._store
         yield from _HEAD
-        url = f", url: {_quoted(entry.url)}" if entry.url else ""
-        options = f", options: {json.dumps(dict(entry.options))}" if entry.options else ""
+        url = f", url: {quoted(entry.url)}" if entry.url else ""
+        options = f", options: {flow(dict(entry.options))}" if entry.options else ""
         yield "store:"
-        yield f"  - {{name: {_quoted(entry.name)}, kind: {entry.kind}{url}{options}}}"
+        yield f"  - {{name: {quoted(entry.name)}, kind: {entry.kind}{url}{options}}}"
         yield "dataset:"
         everything: dict[str, Table | View] = {**self._tables, **self._viewed.views}
         ordered = sorted(everything.items(), key=lambda pair: (pair[1].schema or "", pair[0]))
@@ -121,36 +115,38 @@ class _Draft:
             yield from self._dataset(schema, [name for name, _ in tables])
 
     def _dataset(self, schema: str | None, names: list[str]) -> Iterator[str]:
-        placed = f", schema: {_quoted(schema)}" if schema else ""
-        yield f"  - fides_key: {_quoted(self._key(schema))}"
+        placed = f", schema: {quoted(schema)}" if schema else ""
+        yield f"  - fides_key: {quoted(self._key(schema))}"
         yield "    # decide: purpose, legal_basis and retention, here or per collection"
-        yield f"    erasure: {{store: {_quoted(self._store.name)}{placed}}}"
+        yield f"    erasure: {{store: {quoted(self._store.name)}{placed}}}"
         yield "    collections:"
         for name in names:
             if name in self._tables:
                 yield from self._collection(name, self._tables[name])
             else:
                 hints = self._findings.suggestions
-                yield from view_lines(name, self._viewed, hints, _quoted, self._address)
+                yield from view_lines(name, self._viewed, hints, self._address)
 
     def _address(self, name: str) -> str:
         one = self._tables.get(name) or self._viewed.views[name]
         return f"{self._key(one.schema)}.{one.name}"
 
     def _key(self, schema: str | None) -> str:
-        return fides_key(f"{self._store.name}_{schema}" if schema else self._store.name)
+        return self._keys[schema]
 
     def _collection(self, name: str, table: Table) -> Iterator[str]:
-        role, hints = self._roles.role(name), self._findings.suggestions
+        role = self._roles.role(name)
         rows = f"  # about {table.rows} rows" if table.rows is not None else ""
-        yield f"      - name: {_quoted(table.name)}{rows}"
+        yield f"      - name: {quoted(table.name)}{rows}"
         if not table.primary_key:
             yield "        # decide: no primary key; nothing can be erased here without one"
         if role in _DECIDE:
             yield f"        # decide: {_DECIDE[role]}"
         if role in _ACTIONS:
-            doubts = role == "plain" and any((name, c.name) in hints for c in table.columns)
-            yield f"        {_DOUBTED if doubts else _ACTIONS[role]}"
+            yield f"        {_ACTIONS[role]}"
+        elif role == "plain":
+            because = quoted(self._because(name, table))
+            yield f"        erasure: {{action: ignore, because: {because}}}"
         yield from self._composite_keys(table)
         if not table.columns:
             yield "        fields: []"
@@ -159,20 +155,29 @@ class _Draft:
         for column in table.columns:
             yield from self._field(name, column, role)
 
+    def _because(self, name: str, table: Table) -> str:
+        """Why a table is suggested to be ignored: what was looked at, and that nobody else did."""
+        doubts = any((name, c.name) in self._findings.suggestions for c in table.columns)
+        but = " but what is to confirm below" if doubts else ""
+        seen = self._findings.rows.get(name)
+        rows = "the table was empty" if seen == 0 else f"and in {_count(seen or 0, 'sampled row')}"
+        return (
+            f"suggested by discover_lineage: nothing personal{but} in name and type of "
+            f"{_count(len(table.columns), 'column')}, {rows if seen is not None else _UNSEEN}"
+        )
+
     def _composite_keys(self, table: Table) -> Iterator[str]:
         for key in table.foreign_keys:
             if not single(key):
                 pairs = ", ".join(key.columns)
-                yield _comment(
-                    f"        # decide: reference of several columns ({pairs}) to {key.target}"
-                )
+                yield f"        # decide: reference of several columns ({pairs}) to {key.target}"
 
     def _field(self, name: str, column: Column, role: Role) -> Iterator[str]:
         links = [link for link in self._roles.links[name] if link.column == column.name]
         suggestion = self._findings.suggestions.get((name, column.name))
         references = self._findings.references.get((name, column.name), ())
         live = suggestion if suggestion and suggestion.confidence != "low" else None
-        parts = [f"name: {_quoted(column.name)}"]
+        parts = [f"name: {quoted(column.name)}"]
         if live:
             parts.append(_categories(live))
         meta = self._meta(name, column, role, links)
@@ -185,13 +190,10 @@ class _Draft:
         if role in _ASKED and (name, column.name) in self._findings.logins:
             above.append("decide: does this say who the row is? then fides_meta.identity: email")
         above += self._asides(column, suggestion, references)
-        for line in above:
-            yield _comment(f"          # {line}")
+        yield from (f"          # {aside}" for aside in above)
         reasons = [_reason(live)] if live else []
         reasons += [f"high: reference, {r.reason}" for r in references if r.confidence == "high"]
-        yield _comment(
-            f"          - {{{', '.join(parts)}}}  # {'; '.join([*reasons, _facts(column)])}"
-        )
+        yield f"          - {{{', '.join(parts)}}}  # {'; '.join([*reasons, _facts(column)])}"
 
     def _asides(
         self, column: Column, suggestion: Suggestion | None, references: Sequence[Suggested]
@@ -207,7 +209,7 @@ class _Draft:
         # The column's categories are about the whole document; who wants the rest of it to stay
         # declares these paths instead.
         for path, one in suggestion.nested if suggestion else ():
-            field = _quoted(f"{column.name}.{path}")
+            field = quoted(f"{column.name}.{path}")
             yield f"inside ({one.confidence}): {{name: {field}, {_categories(one)}}}: {one.reason}"
 
     def _meta(self, name: str, column: Column, role: Role, links: list[Link]) -> list[str]:
@@ -223,8 +225,8 @@ class _Draft:
 
     def _reference(self, link: Link) -> str:
         target = self._tables[link.target]
-        dataset = _quoted(self._key(target.schema))
-        field = _quoted(f"{target.name}.{link.target_column}")
+        dataset = quoted(self._key(target.schema))
+        field = quoted(f"{target.name}.{link.target_column}")
         direction = "to" if self._roles.tie(link) == "shared" else "from"
         return f"{{dataset: {dataset}, field: {field}, direction: {direction}}}"
 
@@ -237,6 +239,19 @@ class _Draft:
             parts.append(f"on_erase: {'shallow' if cut[0].nullable else '{shallow: ghost}'}")
             question = f"does the row belong to its {cut[0].target}? then on_erase: deep"
         return ", ".join(parts), question
+
+
+def _keys(store: StoreEntry, tables: Iterable[Table | View]) -> dict[str | None, str]:
+    """A key per schema, none twice: what tells ``a b`` from ``a_b`` may not stand in one."""
+    found: dict[str | None, str] = {}
+    for schema in sorted({one.schema for one in tables}, key=lambda name: name or ""):
+        key = plain = fides_key(f"{store.name}_{schema}" if schema else store.name)
+        number = 1
+        while key in found.values():
+            number += 1
+            key = f"{plain}_{number}"
+        found[schema] = key
+    return found
 
 
 def _categories(suggestion: Suggestion) -> str:
@@ -260,8 +275,3 @@ def _facts(column: Column) -> str:
     if column.generated:
         facts.append("generated")
     return ", ".join(facts)
-
-
-def _comment(line: str) -> str:
-    """A line in which nothing of the schema's wording can end the comment."""
-    return " ".join(line.splitlines())

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lineage.importers.suggestions import Suggestion
 from lineage.importers.views import Viewed
+from lineage.importers.writing import quoted
 from lineage.schema import View
 
 _SHOWS = "a view: it keeps no rows of its own"
-Quoted = Callable[[str], str]
 Address = Callable[[str], str]
 
 
@@ -17,7 +17,6 @@ def view_lines(
     name: str,
     viewed: Viewed,
     suggestions: Mapping[tuple[str, str], Suggestion],
-    quoted: Quoted,
     address: Address,
 ) -> Iterator[str]:
     """The collection of one view. ``address``: of a collection, as other entries name it."""
@@ -26,9 +25,12 @@ def view_lines(
     if name in viewed.unread:
         yield f"        # decide: derived_from; its query says nothing: {viewed.unread[name]}"
     if view.keeps_rows:
-        yield "        # decide: it keeps a copy; refresh it after an erasure, then say so with"
-        yield "        # action: ignore and because, or name the job that does; else add an action"
-    sources = [_source(name, source, viewed, quoted, address) for source in viewed.sources[name]]
+        named = f"{view.schema}.{view.name}" if view.schema else view.name
+        refresh = f"options: {{refresh: [{quoted(named)}]}}"
+        yield f"        # decide: it keeps a copy, which {refresh} on the store"
+        yield "        # builds anew after an erasure; give it action: ignore, and say that in"
+        yield "        # because, or name the job that does"
+    sources = [_source(name, source, viewed, address) for source in viewed.sources[name]]
     parts = [] if view.keeps_rows else ["action: ignore", f'because: "{_SHOWS}"']
     if parts or sources:
         yield "        erasure:"
@@ -36,10 +38,10 @@ def view_lines(
     if sources:
         yield "          derived_from:"
         yield from sources
-    yield from _fields(name, view, viewed, suggestions, quoted)
+    yield from _fields(name, view, viewed, suggestions)
 
 
-def _source(name: str, source: str, viewed: Viewed, quoted: Quoted, address: Address) -> str:
+def _source(name: str, source: str, viewed: Viewed, address: Address) -> str:
     copies = viewed.copies(name, source)
     columns = ", ".join(f"{quoted(mine)}: {quoted(theirs)}" for mine, theirs in copies.items())
     shown = f", columns: {{{columns}}}" if columns else ""
@@ -47,8 +49,7 @@ def _source(name: str, source: str, viewed: Viewed, quoted: Quoted, address: Add
         f"{mine} from {theirs}" for mine, theirs in viewed.worked_out(name, source).items()
     )
     aside = f"  # worked out: {changed}" if changed else ""
-    line = f"            - {{dataset: {quoted(address(source))}, kind: derived{shown}}}{aside}"
-    return " ".join(line.splitlines())
+    return f"            - {{dataset: {quoted(address(source))}, kind: derived{shown}}}{aside}"
 
 
 def _fields(
@@ -56,7 +57,6 @@ def _fields(
     view: View,
     viewed: Viewed,
     suggestions: Mapping[tuple[str, str], Suggestion],
-    quoted: Quoted,
 ) -> Iterator[str]:
     if not view.columns:
         yield "        fields: []"

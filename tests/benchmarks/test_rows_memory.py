@@ -20,7 +20,7 @@ import yaml
 from tests.scenarios.three_tables import CATALOGUE, SCHEMA
 from tests.stores.postgresql import scratch_database
 
-KEYS = int(os.environ.get("BENCHMARK_KEYS", "100000"))
+KEYS = int(os.environ.get("BENCHMARK_KEYS", "60000"))
 FEW = 1_000
 FLAT = 1.2
 EMAIL = "mara.lindqvist@example.com"

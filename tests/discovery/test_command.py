@@ -73,7 +73,9 @@ def test_so_many_rows_are_looked_at(on_sqlite: Make, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("rows", ["0", "-1", "many", "10001", "²"])
 def test_a_senseless_number_of_rows_is_refused(on_sqlite: Make, rows: str) -> None:
-    with pytest.raises(CommandError, match="--rows: must be a whole number from 1 to 10000"):
+    with pytest.raises(
+        CommandError, match="--rows: must be a whole number from 1 to 10000; for none, --no-values"
+    ):
         call_command("discover_lineage", on_sqlite(german(Random(1))), f"--rows={rows}")
 
 

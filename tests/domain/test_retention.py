@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from erasure.domain.errors import UsageError
-from erasure.domain.retention import parse_until
+from erasure.domain.retention import parse_until, period_words
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,23 @@ from erasure.domain.retention import parse_until
 )
 def test_the_last_day_of_keeping(until: str, value: object, ends: date | None) -> None:
     assert parse_until(until).ends(value) == ends  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [
+        ("2030-12-31", "2030-12-31"),
+        ("issued + 1y", "1 year after issued"),
+        ("end_of_year(issued) + 8y", "8 years after the end of the year of issued"),
+        ("issued + 14d", "14 days after issued"),
+    ],
+)
+def test_a_rule_is_said_as_people_say_it(until: str, words: str) -> None:
+    assert parse_until(until).words == words
+
+
+def test_a_period_is_said_as_people_say_it_and_what_is_none_as_it_is() -> None:
+    assert [period_words(p) for p in ("1w", "6m", "a while")] == ["1 week", "6 months", "a while"]
 
 
 @pytest.mark.parametrize("until", ["", "later", "issued + y", "issued + 3h", "3y"])

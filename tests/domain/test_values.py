@@ -19,6 +19,7 @@ from erasure.domain.values import (
     fold,
     from_json,
     hashed,
+    respelt,
     rows_from_json,
     rows_to_json,
     to_json,
@@ -189,3 +190,22 @@ def test_whole_numbers_have_one_text_however_many_digits_they_have(
     value: Decimal | float, text: str
 ) -> None:
     assert canonical(value) == text
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "others"),
+    [
+        ("ann@example.com", []),
+        ("STRASSE@example.com", ["straße@example.com"]),
+        ("straße@example.com", ["strasse@example.com"]),
+        (
+            "weiss@straße.example",
+            ["weiss@strasse.example", "weiß@strasse.example", "weiß@straße.example"],
+        ),
+        ("ß" * 7 + "@example.com", []),
+    ],
+)
+def test_a_mailbox_has_other_spellings_where_it_has_a_sharp_s(
+    mailbox: str, others: list[str]
+) -> None:
+    assert respelt(mailbox) == others

@@ -70,7 +70,8 @@ def test_a_file_taken_again_adds_only_what_is_missing(
         ("no mailbox,gdpr,2026-03-02", "email: the value is not an email address"),
         (",gdpr,2026-03-02", "no identifier given"),
         (f"{SUBJECT},hammurabi,2026-03-02", "law: must be one of"),
-        (f"{SUBJECT},gdpr,2999-01-01", "received: lies in the future"),
+        (f"{SUBJECT},gdpr,2999-01-01", "received: the day of receipt lies in the future"),
+        (f"{SUBJECT},gdpr,0001-01-01", "received: the day of receipt lies in the future, or too"),
         (f"{SUBJECT},gdpr,yesterday", "received: must be a day"),
         (f"{SUBJECT},gdpr", "has 2 cells, not 3"),
         (f"{SUBJECT}\x00,gdpr,", ""),  # NUL: csv refuses it, or we do
@@ -98,6 +99,9 @@ def test_one_line_with_a_fault_and_nothing_is_recorded(
         ("law", "names no identity"),
         ("email,shoe_size", "unknown column"),
         ("email,email", "one twice"),
+        ('"email', "is no CSV: a quote is not closed"),
+        (f"email,{'x' * 200_000}", "a cell is too long"),
+        ("email\rlaw", "is no CSV"),
     ],
 )
 def test_a_first_line_that_makes_no_sense_is_refused(tmp_path: Path, header: str, why: str) -> None:
@@ -119,6 +123,18 @@ def test_a_line_in_another_encoding_is_named(
     path.write_bytes(b"\n".join([rows[0], rows[2]]))
     call_command("import_requests", str(path), "--encoding", "cp1252")
     assert ErasureRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "cp500", "undefined", "hex", "rot13"])
+def test_an_encoding_in_which_no_line_ends_is_refused_by_name(
+    tmp_path: Path, encoding: str
+) -> None:
+    made = encoding if encoding.startswith("utf") else "utf-8"
+    path = file(tmp_path, f"email\n{SUBJECT}\n", made)
+    with pytest.raises(CommandError, match="--encoding: ") as caught:
+        call_command("import_requests", str(path), "--encoding", encoding)
+    assert caught.value.returncode == 2
+    assert not ErasureRequest.objects.exists()
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "utf-8"])

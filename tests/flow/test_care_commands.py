@@ -54,7 +54,7 @@ def test_a_case_is_reopened_with_its_reason_from_a_file(
 def test_a_second_request_of_a_person_is_linked_to_the_first_and_to_no_strangers(
     memory_shop: object,
 ) -> None:
-    first, second = planned(SUBJECT), identified(("email", SUBJECT), ("email", "a@example.org"))
+    first, second = planned(SUBJECT, "a@example.org"), identified(("email", SUBJECT))
     stranger, before = str(planned(NEIGHBOUR).pk), everything()
     for of in (stranger, str(second.pk), "nonsense"):
         with pytest.raises(CommandError):

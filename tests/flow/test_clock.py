@@ -60,6 +60,26 @@ def test_the_time_to_answer_counts_from_the_true_day_of_receipt() -> None:
     assert request.due_at == datetime(2026, 4, 2, 21, 59, 59, tzinfo=UTC)
 
 
+def test_who_has_asked_before_by_a_letter_opened_later_is_answered_from_then() -> None:
+    request = received(at=RECEIVED + timedelta(days=10))
+    assert received() == request
+    assert (due(request), request.received_at) == (date(2026, 4, 2), RECEIVED)
+    entries = LedgerLeaf.objects.count()
+    assert received(at=RECEIVED + timedelta(days=5)) == request
+    assert (due(request), LedgerLeaf.objects.count()) == (date(2026, 4, 2), entries)
+
+
+def test_an_earlier_receipt_leaves_out_no_pause() -> None:
+    """Ten days were waited for proof."""
+    request = received(at=RECEIVED + timedelta(days=1))
+    asked = RECEIVED + timedelta(days=2)
+    identify.ask_identity(request, by=OFFICER, doubt=DOUBT, at=asked)
+    ten = timedelta(days=10)
+    identify.confirm_identity(request, by=OFFICER, method="identity card", at=asked + ten)
+    received()
+    assert due(request) == date(2026, 4, 13)  # the 12th is a Sunday
+
+
 def test_a_receipt_in_the_future_is_refused() -> None:
     with pytest.raises(UsageError, match="future"):
         received(at=timezone.now() + timedelta(minutes=5))

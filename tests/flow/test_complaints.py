@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from erasure.advance import due_jobs, finish_keys, perform
 from erasure.domain.errors import Denied, KeyDestroyed, UsageError, WrongState
+from erasure.domain.letters import fitting
 from erasure.evidence.audit import audit_ledger
 from erasure.evidence.signing import pinned_keys
-from erasure.flow import complain, decide, digest, disclose, end_records, extend, letters
+from erasure.flow import complain, decide, digest, disclose, end_records, extend, letters, reopen
 from erasure.models import Complaint, ErasureRequest, LedgerLeaf, Letter, Reasoning
 from erasure.runs import complaints, dues, records
 from erasure.runs import letters as run_letters
@@ -321,14 +322,71 @@ def test_a_letter_about_a_complaint_that_went_on_meanwhile_is_not_sent() -> None
     letters.mark_sent_by_hand(answer, by=OFFICER)
 
 
-def test_a_case_whose_record_has_ended_takes_no_letter_and_says_what_to_do() -> None:
+def ended() -> ErasureRequest:
+    """A refused case, told so by letter, whose record has ended."""
     request = planned(SUBJECT)
     decide.refuse_request(request, by=OFFICER, because="not a customer")
+    drafted(request, "refusal")
     ErasureRequest.objects.update(closed_at=timezone.now() - timedelta(days=4000))
     end_records.end_records(timezone.now())
     request.refresh_from_db()
+    assert request.record_ended_at
+    return request
+
+
+def test_a_case_whose_record_has_ended_takes_no_letter_and_says_what_to_do() -> None:
+    request = ended()
     complain.open_complaint(request=request, because=WORDS, law="uk", by=OFFICER)
     before = everything()
-    with pytest.raises(UsageError, match="write it by hand"):
+    with pytest.raises(
+        UsageError, match="record of this case has ended; write it with the complaint"
+    ):
         drafted(request, "complaint_receipt")
+    with pytest.raises(UsageError, match="record of this case has ended; write it by hand"):
+        drafted(request, "refusal")
     assert everything() == before
+    assert fitting(run_letters.situation_of(request)) == []
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_a_complaint_about_a_case_whose_record_has_ended_is_clocked_confirmed_and_answered(
+    inbox: Inbox, language: str
+) -> None:
+    request = ended()
+    complaint = complain.open_complaint(
+        request=request, because=WORDS, law="uk", received_at=RECEIVED, by=OFFICER
+    )
+    assert complaint.acknowledge_by is not None
+    assert list(dues.complaints_overdue(RECEIVED + timedelta(days=31))) == [complaint]
+    with pytest.raises(UsageError, match="to: no address is known"):
+        drafted_about(complaint, to=None)
+    letters.send_letter(drafted_about(complaint, language=language), by=OFFICER)
+    complaint.refresh_from_db()
+    assert complaint.state == "acknowledged"
+    complain.answer_complaint(complaint, verdict="upheld", because="we were wrong", by=OFFICER)
+    answer = drafted_about(complaint, "complaint_answer", to=None, language=language)
+    assert letters.send_letter(answer, by=OFFICER).state == "sent"
+    receipt, told = (text for _, text in inbox.mails)
+    for said in (receipt, told):
+        assert str(request.pk)[:8] in said
+        assert str(complaint.pk)[:8] not in said
+    handled = {"en": "your request", "de": "Ihren Antrag", "fr": "demande", "es": "solicitud"}
+    assert handled[language] in receipt
+    assert "we were wrong" in told
+    assert {letter.owner for letter in Letter.objects.all()} == {complaint.pk}
+    request.refresh_from_db()
+    assert request.record_ended_at  # nothing of it comes back to be read
+
+
+def test_a_letter_about_a_complaint_is_not_sent_once_its_case_was_reopened(inbox: Inbox) -> None:
+    request = ended()
+    complaint = complain.open_complaint(request=request, because=WORDS, law="uk", by=OFFICER)
+    letter = drafted_about(complaint)
+    reopen.reopen_case(
+        request, identifiers=[("email", SUBJECT)], why="mistake", because="x", by=OFFICER
+    )
+    with pytest.raises(UsageError, match="about a case; write the letter there"):
+        letters.send_letter(letter, by=OFFICER)
+    complaint.refresh_from_db()
+    assert (complaint.state, inbox.mails) == ("received", [])
+    assert drafted(request, "complaint_receipt").owner == request.pk

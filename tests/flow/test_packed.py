@@ -3,6 +3,7 @@ is written down of any row."""
 
 from __future__ import annotations
 
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +12,13 @@ from django.db import transaction
 
 from erasure.domain.bulk import Block
 from erasure.domain.needles import Needle
+from erasure.domain.values import rows_to_json
 from erasure.flow import planning
 from erasure.models import ErasureRequest, Run
 from erasure.runs import journal, known, met, opening, pieces, segments
 from erasure.runs.pieces import TOGETHER, Pieces
 from erasure.stores.sql import blocks
-from tests.flow.cast import ANN, BEN, CATALOGUE, NEIGHBOUR, SUBJECT, SqliteShop
+from tests.flow.cast import ANN, BEN, CATALOGUE, NEIGHBOUR, SUBJECT, Row, SqliteShop
 from tests.flow.deeds import act, approved, started, work_off
 
 ITS_CUSTOMER = """- name: customer_id
@@ -125,6 +127,21 @@ def test_packed_rows_that_stay_are_acted_on_once(sql_shop: SqliteShop, packed: l
     steps = {s.dataset: s for s in request.plans.get().steps.filter(via="deep")}
     assert steps["shop.line"].rows == steps["shop.line"].counted
     assert steps["crm.lead"].residue == "retained_until"
+    assert str(steps["crm.lead"].until) == "2034-03-01"
+
+
+def test_rows_kept_until_several_days_are_told_with_the_last_of_them(
+    sql_shop: SqliteShop, packed: list[str]
+) -> None:
+    staying(sql_shop)
+    for n, noted in enumerate(("2024-05-06", None, "2027-08-09", "2026-03-01"), 50):
+        values: Row = {"id": n, "customer_id": "0", "mobile": None, "noted_on": noted}
+        sql_shop.insert("lead", values, "crm_db")
+    request = approved(SUBJECT)
+    work_off(request)
+    assert "crm.lead" in packed
+    (step,) = request.plans.get().steps.filter(dataset="crm.lead")
+    assert (step.rows, str(step.until)) == (5, "2035-08-09")
 
 
 def test_packed_rows_that_were_given_to_somebody_else_are_left_alone(
@@ -212,3 +229,23 @@ def test_late_rows_are_found_under_rows_that_went_in_many_batches_and_nothing_el
     run = Run.objects.get()
     assert run.rounds == 1
     assert not run.scan_results.filter(verdict="residue").exists()
+
+
+def test_rows_that_have_much_in_common_are_a_fraction_of_their_text_and_read_back_whole() -> None:
+    rows = [(n, date(2020 + n % 3, 1, 31)) for n in range(5_000)]
+    group = [3, 1, 0, ["bought_on"], rows_to_json(rows), None]
+    text = segments.to_text((), [segments.group_text(group)])
+    held = segments.packed(text)
+    assert len(held) < len(text) / 3
+    (read,) = segments.from_text(segments.unpacked(held))
+    assert list(read.rows) == rows
+    days = {carry["bought_on"] for carry in read.carried()}
+    assert days == {date(year, 1, 31) for year in (2020, 2021, 2022)}
+
+
+def test_what_was_written_down_before_anything_was_compressed_is_still_read() -> None:
+    text = segments.to_text(
+        (), [segments.group_text([3, 1, 0, [], rows_to_json([(n,) for n in range(9)]), None])]
+    )
+    assert segments.packed(text) == text
+    assert segments.unpacked(b"[" + b" " * 20_000 + b"]") == b"[" + b" " * 20_000 + b"]"

@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from erasure.evidence import ledger
 from erasure.evidence.signing import public_key_path
 from erasure.evidence.verify import main as verify_main
 from tests.flow.evidence_cast import filled, run_sql, undone
@@ -42,6 +43,11 @@ def test_the_command_verifies_a_file_against_its_ledger_and_everything() -> None
     sealed = filled()
     assert "and so does the ledger" in verified(str(sealed.path))
     assert "9 ledger entries, 3 certificates" in verified()
+
+
+def test_one_of_a_kind_is_counted_as_one() -> None:
+    ledger.record("noted", {})
+    assert "1 ledger entry, 0 certificates." in verified()
 
 
 def test_a_fresh_installation_has_nothing_that_could_not_hold() -> None:

@@ -42,7 +42,7 @@ def draft(shop: Path, tmp_path: Path) -> Path:
 
 def justified(draft: Path) -> Path:
     """What a person still has to say before the gate is content."""
-    said = "purpose: sell, legal_basis: contract, retention: {period: 3y}"
+    said = "purpose: sell, legal_basis: contract, retention: {period: 3y, starts: id}"
     text = draft.read_text().replace("{store: shop}", f"{{store: shop, {said}}}")
     draft.write_text(text)
     return draft
@@ -148,6 +148,23 @@ def test_check_passes_where_everything_is_said(
     capsys.readouterr()
     call_command("check_lineage")
     assert capsys.readouterr().out == "nothing found\n"
+
+
+def test_check_tells_a_retention_by_hand_as_a_note_and_one_that_is_misspelt_as_a_fault(
+    draft: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = justified(draft).read_text()
+    draft.write_text(text.replace("starts: id", "starts: the last order"))
+    call_command("import_lineage", str(draft))
+    capsys.readouterr()
+    call_command("check_lineage")
+    out = capsys.readouterr().out
+    assert "shop.customer: its retention starts with 'the last order'" in out
+    assert out.endswith("nothing to mend; 1 note\n")
+    draft.write_text(text.replace("starts: id", "starts: nam"))
+    call_command("import_lineage", str(draft))
+    assert failure("check_lineage") == ("1 finding", 1)
+    assert "retention: {period: 3y, starts: name}" in capsys.readouterr().out
 
 
 def test_check_finds_what_came_after_the_import_and_goes_on_past_a_broken_store(

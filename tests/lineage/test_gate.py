@@ -7,52 +7,21 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from lineage.gate import RULES, Broken, Finding, findings
+from lineage.gate import NOTES, RULES, Broken, Finding, findings
 from lineage.graph import Dataset, Derivation, Field, Reference, StoreEntry
 from lineage.sarif import sarif
 from lineage.schema import Column, ForeignKey, Inspection, Table
 from lineage.snapshot import Snapshot
-from tests.lineage.cast import person, personal, ref, table
-
-JUSTIFIED = {"purpose": "sell", "legal_basis": "contract", "retention": {"period": "3y"}}
-CUSTOMER = replace(person("k.customer"), action="delete", **JUSTIFIED)  # type: ignore[arg-type]
-INVOICE = table("k.invoice", Field(name="customer_id"), action="delete")
-REFERENCE = ref("k.invoice.customer_id > k.customer.id", direction="from")
-
-
-def live(*datasets: Dataset, **changes: Table) -> Inspection:
-    """The tables that the datasets describe, and others."""
-    made = {
-        d.name: Table(
-            name=d.name,
-            columns=tuple(
-                Column(name=n, data_type="TEXT", primary_key=n == "id")
-                for n in dict.fromkeys(f.name.partition(".")[0] for f in d.fields)
-            ),
-        )
-        for d in datasets
-    }
-    return Inspection(tables={**made, **changes}, fingerprint="x")
-
-
-def found(
-    datasets: list[Dataset],
-    inspection: Inspection | None = None,
-    references: list[Reference] | None = None,
-    derivations: list[Derivation] | None = None,
-    kind: str = "sql",
-) -> list[Finding]:
-    catalogue = Snapshot(
-        stores=[StoreEntry(name="db", kind=kind), StoreEntry(name="vault", kind="backups")],
-        datasets={d.address: d for d in datasets},
-        references=references or [],
-        derivations=derivations or [],
-    )
-    return findings(catalogue, {"db": inspection or live(*datasets)})
-
-
-def codes(result: list[Finding]) -> list[tuple[str, str]]:
-    return [(f.code, f.place) for f in result]
+from tests.lineage.cast import personal, ref, table
+from tests.lineage.gate_cast import (
+    CUSTOMER,
+    INVOICE,
+    JUSTIFIED,
+    REFERENCE,
+    codes,
+    found,
+    live,
+)
 
 
 def test_a_catalogue_that_fits_gives_nothing() -> None:
@@ -128,6 +97,10 @@ def test_personal_fields_without_an_action() -> None:
 def test_personal_fields_that_nothing_leads_to() -> None:
     lost = replace(table("k.lost", personal("street")), action="delete", **JUSTIFIED)  # type: ignore[arg-type]
     assert codes(found([CUSTOMER, lost])) == [("unreachable", "k.lost")]
+    mail = Field(name="Wer?", categories=("user.contact.email",))
+    (finding,) = found([CUSTOMER, replace(lost, fields=(*lost.fields, mail))])
+    assert yaml.safe_load(finding.remedy) == {"fides_meta": {"identity": "email"}}
+    assert '# on "Wer?"; or {references: ' in finding.remedy
     assert found([CUSTOMER, replace(lost, action="ignore", because="x")]) == []
     leading = ref("k.lost.id > k.customer.id", direction="from")
     assert found([CUSTOMER, lost], references=[leading]) == []
@@ -161,6 +134,38 @@ def test_personal_fields_without_purpose_basis_or_retention() -> None:
     (finding,) = found([replace(CUSTOMER, purpose="", retention={})])
     assert finding.code == "unjustified"
     assert "purpose, retention" in finding.reason
+    said = yaml.safe_load(finding.remedy)["erasure"]
+    assert said == {"purpose": "…", "retention": {"period": "…", "starts": "…"}}
+
+
+def starting(day: str) -> Dataset:
+    return replace(CUSTOMER, retention={"period": "3y", "starts": day})
+
+
+@pytest.mark.parametrize(("written", "meant"), [("emial", "email"), ("paid_on", "…")])
+def test_a_retention_that_names_a_field_that_is_not_there_is_a_fault(
+    written: str, meant: str
+) -> None:
+    (finding,) = found([starting(written)])
+    assert (finding.code, finding.place) == ("retention-start", "k.customer")
+    assert f"'{written}', which is no column of it" in finding.reason
+    mended = yaml.safe_load(finding.remedy)
+    assert mended == {"erasure": {"retention": {"period": "3y", "starts": meant}}}
+
+
+@pytest.mark.parametrize("day", ["the last order", "training", ""])
+def test_a_retention_that_starts_with_a_day_in_words_is_told_and_no_fault(day: str) -> None:
+    (finding,) = found([starting(day)])
+    assert (finding.code, finding.place) == ("retention-by-hand", "k.customer")
+    assert finding.code in NOTES
+    assert "by hand" in finding.remedy
+
+
+def test_a_retention_in_words_is_not_told_of_where_no_column_could_tell() -> None:
+    assert found([starting("the mailing")], kind="manual") == []
+    assert found([replace(starting("x"), action="ignore")]) == []
+    nobodys = replace(INVOICE, retention={"period": "3y"})
+    assert found([CUSTOMER, nobodys], references=[REFERENCE]) == []
 
 
 def test_what_has_gone_from_the_store_is_named_with_the_references_it_breaks() -> None:
@@ -199,35 +204,6 @@ def test_a_field_inside_a_column_is_there_where_that_holds_documents(
     assert all(words in finding.reason for finding in result)
 
 
-def test_a_view_in_the_catalogue_is_told_from_a_table_that_has_gone() -> None:
-    inspection = replace(live(), views={"customer": "view"})
-    (finding,) = found([CUSTOMER], inspection)
-    assert (finding.code, finding.place) == ("table-gone", "k.customer")
-    assert finding.reason == "'customer' is a view; name the tables it reads from instead"
-    schema = replace(CUSTOMER, schema="crm")
-    (finding,) = found([schema], replace(inspection, views={"crm.customer": "materialized view"}))
-    assert "is a materialized view; it is built anew" in finding.reason
-    assert "action: ignore" in finding.reason
-    (finding,) = found([CUSTOMER], live())
-    assert finding.reason == "'customer' is not in the store"
-
-
-def test_a_view_may_stand_in_the_catalogue_to_show_what_is_made_of_what() -> None:
-    shown = replace(table("k.people"), action="ignore", because="a view")
-    inspection = replace(live(), views={"people": "view"})
-    assert found([shown], inspection) == []
-
-
-def test_a_materialised_view_that_nobody_classified_is_a_copy_that_nobody_decided_on() -> None:
-    inspection = replace(live(CUSTOMER), views={"best": "materialized view", "shown": "view"})
-    (finding,) = found([CUSTOMER], inspection)
-    assert (finding.code, finding.place) == ("unclassified-table", "db: best")
-    declared = replace(table("k.best"), action=None)
-    made = [Derivation(upstream="k.customer", downstream="k.best")]
-    (finding,) = found([CUSTOMER, declared], inspection, derivations=made)
-    assert (finding.code, finding.place) == ("undecided-downstream", "k.best")
-
-
 def test_what_a_database_sends_to_subscribers_must_have_a_copy_somewhere() -> None:
     published = replace(
         live(CUSTOMER, INVOICE), published={"customer": ("feed",), "invoice": ("feed",)}
@@ -254,7 +230,9 @@ def test_what_a_module_keeps_for_its_virtual_table_is_not_asked_for() -> None:
 
 
 def test_a_table_without_a_key_cannot_be_erased_from() -> None:
-    keyless = replace(CUSTOMER, fields=CUSTOMER.fields[1:])
+    keyless = replace(
+        CUSTOMER, fields=CUSTOMER.fields[1:], retention={"period": "3y", "starts": "email"}
+    )
     columns = Table(name="customer", columns=(Column(name="email", data_type="TEXT"),))
     assert codes(found([keyless], live(customer=columns))) == [("no-primary-key", "k.customer")]
     assert found([keyless], live(customer=columns), kind="files") == []

@@ -13,6 +13,7 @@ from tests.models.test_queue import BATCHED, swept
 from tests.web.api_cast import caller
 from tests.web.browser import measured
 from tests.web.conftest import Person, everything_written, person
+from tests.web.test_for_everybody import AUDIT
 
 LIST = "/admin/erasure/modeljob/"
 INVENTORY = f"{LIST}inventory/"
@@ -86,6 +87,9 @@ def test_no_page_about_models_is_wider_than_the_screen(
         html = officer.get(page).content.decode()
         wide = measured(html, tmp_path, "document.documentElement.scrollWidth", width=width)
         assert wide <= width, page
+        assert (
+            measured(html.replace("<details", "<details open"), tmp_path, AUDIT, width=width) == []
+        )
     assert (
         "is kept, and not served, until"
         in person("otto", "model_owner").get(f"{LIST}{kept.pk}/change/").content.decode()

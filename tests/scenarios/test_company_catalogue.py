@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from django.core.management import call_command
 
 from erasure.demo import company as demo
 from erasure.demo.company import Company
+from erasure.runs.expiring import expired
 from lineage.adjacency import neighbours_in
 from lineage.graph import Reach, walk
 from lineage.importers.entries import Catalogue
 from lineage.importers.fideslang import read
 from tests.scenarios.company_cast import (
+    TODAY,
     build_company,
     datasets_of,
     rows,
@@ -65,6 +69,26 @@ def test_the_catalogue_names_every_column_of_the_lake_and_the_access_log(
     assert [f.name for f in known["lake.orders"].fields] == pq.read_schema(first).names
     line = text_of(built.logs / "access" / "access.log").splitlines()[0]
     assert [f.name for f in known["access.access"].fields] == list(json.loads(line))
+
+
+BY_HAND = {"app.app", "mail_house.recipients", "models.churn", "shop.address", "shop.order_line"}
+
+
+@pytest.mark.django_db
+def test_the_gate_finds_no_fault_and_every_other_retention_can_be_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    company = build_company(tmp_path / "company")
+    for name, value in company.environment.items():
+        monkeypatch.setenv(name, value)
+    call_command("import_lineage", str(demo.CATALOGUE))
+    call_command("check_lineage")
+    assert "nothing to mend" in capsys.readouterr().out
+    told = {one.dataset: one for one in expired(TODAY)}
+    assert {address for address, one in told.items() if one.why_not} == BY_HAND
+    assert told["shop.customer"].looked_at >= 400
+    # Something to decide on, for whoever looks at the page.
+    assert 0 < told["lake.orders"].rows < told["lake.orders"].looked_at / 2
 
 
 def _reach(catalogue: Catalogue) -> Reach:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from erasure.domain.errors import LateRows, StoreError
 from erasure.domain.needles import Matcher, Needle
 from erasure.domain.steps import Step
+from erasure.domain.values import Scalar
 from erasure.stores.base import Declared, Hit, Key, Selector, Work
 from lineage.graph import Field, Method
 from lineage.schema import Table
@@ -231,6 +232,25 @@ class SqlCommon(
         with pytest.raises(StoreError, match="several rows"):
             store.act([work], EMPTY)
         assert len(harness.read("trail")) == 2
+        store.close()
+
+    def test_the_least_and_the_greatest_number_of_a_column_are_found_and_go(
+        self, harness: SqlHarness
+    ) -> None:
+        key = replace(number("id", key=True), data_type="BIGINT")
+        ends: list[Scalar] = [-(2**63), 2**63 - 1]
+        rows: list[Row] = [{"id": n, "what": "theirs"} for n in (*ends, 1 - 2**63)]
+        harness.create((Table(name="tally", columns=(key, text("what"))),), {"tally": rows})
+        store, tally = harness.store(), dataset("tally", Field(name="id", primary_key=True))
+        asked = Selector(dataset=tally, fields=("id",))
+        asked_for: list[list[Scalar]] = [ends, [str(n) for n in ends], [*ends, "neither"]]
+        for values in asked_for:
+            found = [key for key, _, _ in store.find(asked, values)]
+            assert {key.values for key in found} == {(n,) for n in ends}
+        work = Work(step=Step(dataset=tally, action="delete"), keys=tuple(found))
+        (receipt,) = store.act([work], EMPTY)
+        assert (receipt.done, harness.read("tally")) == (2, rows[2:])
+        assert store.check([work], EMPTY) == []
         store.close()
 
     # scan

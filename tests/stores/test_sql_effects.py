@@ -145,6 +145,16 @@ def test_a_table_that_would_forbid_the_cascade_is_warned_of(harness: SqlHarness)
     )
 
 
+def test_a_reference_that_no_search_follows_is_warned_of_with_what_makes_one_follow(
+    harness: SqlHarness,
+) -> None:
+    """That of an ignored dataset is declared, and followed all the same by none."""
+    fill(harness, badge("NO ACTION"))
+    (warning,) = (w for e in explained(harness) for w in e.warnings if "no search follows" in w)
+    assert warning.startswith("shop.badge: ")
+    assert warning.endswith("(direction from), of a dataset with another action than ignore")
+
+
 # --- triggers ------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,29 @@ def measured(html: str, folder: Path, measure: str, *, width: int) -> Any:
     match = re.search(r'<pre id="measured">(.*?)</pre>', dom, re.DOTALL)
     assert match, "the page was not measured"
     return json.loads(unescape(match[1]))
+
+
+def measured_all(pages: Sequence[tuple[str, int]], folder: Path, measure: str) -> list[Any]:
+    """The same of many pages at their widths, in one start of the browser."""
+    frames = [
+        f'<iframe style="width:{width}px;height:1000px;border:0" '
+        f'srcdoc="{escape(saved(html, folder, measure).read_text("utf-8"), quote=True)}"></iframe>'
+        for html, width in pages
+    ]
+    path = folder / "frames.html"
+    path.write_text(
+        "<body style='margin:0'>" + "".join(frames) + "<script>addEventListener('load', function"
+        " () { var all = [...document.querySelectorAll('iframe')].map(f => JSON.parse("
+        "f.contentDocument.getElementById('measured').textContent));"
+        " var said = document.createElement('pre'); said.id = 'measured';"
+        " said.textContent = JSON.stringify(all); document.body.replaceChildren(said); });"
+        "</script>",
+        encoding="utf-8",
+    )
+    dom = _run("--window-size=1400,1000", "--dump-dom", path.as_uri())
+    match = re.search(r'<pre id="measured">(.*?)</pre>', dom, re.DOTALL)
+    assert match, "the pages were not measured"
+    return list(json.loads(unescape(match[1])))
 
 
 def _framed(path: Path, width: int) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -25,12 +26,13 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     django.setup()
     from django.core.management import call_command
+    from django.utils.timezone import localdate
 
     from config.wsgi import application
     from erasure.advance import Job, perform
     from erasure.domain.roles import ROLES
-    from erasure.flow import complain, export, hold, identify, intake, letters
-    from erasure.models import Expiry, Notice, StandingApproval
+    from erasure.flow import complain, exempt, export, hold, identify, intake, letters
+    from erasure.models import Expiry, ModelJob, Notice, StandingApproval
     from tests.flow.cast import OLGA
     from tests.scenarios.small_shop import EMAIL, make_shop
     from tests.web.api_cast import caller
@@ -57,13 +59,21 @@ def main() -> None:
         dataset="shop.orders", shape="s", most_rows=1, because="x", approved_by="x",
         approved_at=complaint.opened_at,
     )  # fmt: skip
+    kept = exempt.add_exception(
+        case, dataset="shop.orders", code="legal_claims", legal_reference="Art. 17(3)(e)",
+        until=localdate() + timedelta(days=9), because="claim 17", by=OLGA,
+    )  # fmt: skip
+    plan_of(case)
+    model = ModelJob.objects.create(dataset="shop.orders", store="shop_db")
     server = make_server("127.0.0.1", 0, application, handler_class=Quiet)
     told = {
         "url": f"http://127.0.0.1:{server.server_port}",
         "tokens": {role: caller(role).secret for role in ROLES} | {"nobody": caller().secret},
         "known": {"requests": str(case.pk), "exports": str(made.pk), "letters": str(letter.pk),
                   "notices": notice.pk, "complaints": str(complaint.pk), "holds": str(held.pk),
-                  "retention": str(over.pk), "retention/standing": str(standing.pk)},
+                  "retention": str(over.pk), "retention/standing": str(standing.pk),
+                  "exceptions": str(kept.pk), "models": str(model.pk),
+                  "catalogue/datasets": "shop.orders"},
     }  # fmt: skip
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()

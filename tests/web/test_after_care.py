@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from erasure.flow import decide, intake
+from erasure.flow import decide, end_records, intake
 from erasure.models import (
     Complaint,
     ErasureRequest,
@@ -56,7 +56,7 @@ def test_a_complaint_is_recorded_confirmed_read_and_answered(
     own = f"{COMPLAINTS}{complaint.pk}/"
     assert f"complaint {str(complaint.pk)[:8]}" in officer.case(refused)
     assert "due-quiet" in text(officer.get(COMPLAINTS))
-    assert "complaints open" in text(officer.get("/admin/"))
+    assert "complaint open" in text(officer.get("/admin/"))
     shown = text(officer.get(f"{own}change/"))
     assert "confirm the receipt by" in shown
     assert WORDS not in shown
@@ -133,13 +133,18 @@ def test_a_closed_case_is_found_and_reopened_and_nothing_typed_comes_back(
     assert refused.state == "identified"
 
 
-def test_who_asks_twice_is_shown_and_linked(officer: Person, planned: ErasureRequest) -> None:
+def test_who_asks_twice_is_shown_and_linked(officer: Person, shop: Path) -> None:
     pairs = [("email", EMAIL), ("email", "ann@example.org")]
-    second = intake.open_request(pairs, by=OFFICER)
+    first = intake.open_request(pairs, by=OFFICER)
+    second = intake.open_request(pairs[:1], by=OFFICER)
     assert "The same person has another open case" in officer.case(second)
-    officer.post(page(second, "duplicate"), of=str(planned.pk))
-    second.refresh_from_db()
-    assert (second.state, second.duplicate_of) == ("duplicate", planned.pk)
+    officer.post(page(first, "duplicate"), of=str(second.pk))
+    assert "came in later, and has more time" in officer.told(first)
+    officer.post(page(second, "duplicate"), of=str(first.pk))
+    for case in (first, second):
+        case.refresh_from_db()
+    assert (first.state, second.state) == ("received", "duplicate")
+    assert second.duplicate_of == first.pk
 
 
 # looks
@@ -303,6 +308,35 @@ def test_a_complaint_about_no_case_gets_a_letter_from_every_door(
     assert "complaint_receipt: sent" in capsys.readouterr().out
     assert [one.to for one in mail.outbox] == [[EMAIL], [EMAIL]]
     assert "a letter before it was written" in text(person("ada", "auditor").get(f"{HOUSE}looks/"))
+
+
+def test_a_complaint_about_a_case_whose_record_has_ended_says_so_and_is_answered_from_its_page(
+    officer: Person, refused: ErasureRequest
+) -> None:
+    ErasureRequest.objects.update(closed_at=timezone.now() - timedelta(days=4000))
+    end_records.end_records(timezone.now())
+    assert "Write the letter" not in officer.case(refused)
+    officer.post(f"{COMPLAINTS}add/", about=str(refused.pk), law="uk", because=WORDS)
+    complaint = Complaint.objects.get()
+    own = f"{COMPLAINTS}{complaint.pk}/"
+    shown = text(officer.get(f"{own}change/"))
+    assert "that of the case ended on" in shown
+    assert "“Complaint received”, in" in shown
+    assert "Write the confirmation" not in shown  # with the case there is none
+    officer.post(f"{own}letters/?language=en", where="hand", block_greeting="Dear A,", draft="1")
+    drafted = Letter.objects.get()
+    assert drafted.owner == complaint.pk
+    officer.post(f"{own}letters/{drafted.pk}/by-hand/")
+    officer.post(f"{own}answer/", verdict="upheld", because="we were wrong")
+    assert "“Answer to a complaint”, in" in text(officer.get(f"{own}change/"))
+    olga = caller("officer")
+    (listed,) = olga.get("/complaints").json()["results"]
+    assert (listed["state"], bool(listed["record_ended_at"])) == ("answered", True)
+    letter = olga.post(f"/complaints/{complaint.pk}/letter", {"code": "complaint_answer"}).json()
+    assert str(refused.pk)[:8] in letter["subject"]
+    told = olga.post(f"/requests/{refused.pk}/letters/preview", {"code": "complaint_answer"})
+    assert told.status_code == 422
+    assert "write it with the complaint" in told.json()["detail"]
 
 
 # the API

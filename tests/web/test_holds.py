@@ -48,7 +48,7 @@ def test_a_hold_is_placed_shown_with_its_date_and_reason_and_released(
     assert answer.status_code == 302
     shown = officer.case(plan_of(planned))
     assert "Nothing is done before a hold is released" in shown
-    assert f"on hold since {timezone.localdate()} (legal_claims)" in shown
+    assert f"on hold since {timezone.localdate():%d %b %Y} (legal claims)" in shown
     held = Hold.objects.get()
     assert (
         "known by pseudonym"

@@ -218,11 +218,11 @@ def test_a_letter_that_was_not_sent_is_on_the_first_page(
     officer: Person, planned: ErasureRequest
 ) -> None:
     letter = kept(officer, planned)
-    assert "letters not sent" not in officer.get("/admin/").content.decode()
+    assert "letter not sent" not in officer.get("/admin/").content.decode()
     Letter.objects.filter(pk=letter.pk).update(
         state="blocked", error="the mail server refused the recipient (550)"
     )
-    assert "letters not sent" in officer.get("/admin/").content.decode()
+    assert "letter not sent" in officer.get("/admin/").content.decode()
     listed = officer.get("/admin/erasure/letter/?state__exact=blocked").content.decode()
     assert "refused the recipient (550)" in listed
     assert "refused the recipient (550)" in officer.case(planned)

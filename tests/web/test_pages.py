@@ -91,6 +91,6 @@ def test_the_first_page_counts_what_waits(officer: Person, planned: ErasureReque
         (1, "overdue"),
         (1, "blocked"),
         (1, "waiting for approval"),
-        (1, "recipients to tell"),
+        (1, "recipient to tell"),
         (0, "running now"),
     ]

@@ -162,7 +162,11 @@ def test_what_will_stay_is_said_before_it_is_approved(
 ) -> None:
     read = words(auditor.case(planned))
     start = read.index("What will stay")
-    staying = read[start : start + 400]
-    assert "shop.invoice : The row as it is until end_of_year(issued_on) + 8y" in staying
+    staying = read[start : start + 500]
+    assert (
+        "shop.invoice : The rows as they are, until 8 years after the end of the year of issued_on,"
+        " 31 Dec 2034 at the latest (legal obligation, tax law). "
+        "In the catalogue: end_of_year(issued_on) + 8y"
+    ) in staying
     assert "shop.customer : The row, with id as they are" in staying
     assert "Reached only where the reference is filled in: shop.message (author_id)" in read

@@ -76,7 +76,7 @@ def test_an_officer_looks_and_an_approver_approves_at_the_desk(
     officer.post(f"{PLANS}look/{look.pk}/")
     plan = Expiry.objects.get()
     assert "Waiting for approval" in text(officer.get(HOUSE))
-    assert "retention plans to approve" in text(officer.get("/admin/"))
+    assert "retention plan to approve" in text(officer.get("/admin/"))
     own = f"{PLANS}{plan.pk}/"
     page = text(officer.get(f"{own}change/"))
     assert "2 rows past their date" in page
@@ -98,6 +98,34 @@ def test_an_officer_looks_and_an_approver_approves_at_the_desk(
     page = text(officer.get(f"{own}change/"))
     assert "Erased and asked again" in page
     assert f"lethe-{plan.pk}" in page
+
+
+def test_a_retention_in_words_is_shown_as_by_hand_and_not_as_a_fault(
+    officer: Person, visits: Path, tmp_path: Path
+) -> None:
+    more = tmp_path / "more.yml"
+    more.write_text(CATALOGUE.replace("starts: placed_on", "starts: the last visit"))
+    call_command("import_lineage", str(more), verbosity=0)
+    (look,) = expire.looks_due(timezone.localdate())
+    expire.note_trouble(look, "as the sweep does")
+    page = text(officer.get(HOUSE))
+    assert "by hand</span> its retention starts with &#x27;the last visit&#x27;" in page
+    assert "not told" not in page
+    assert "Look now" not in page
+    assert "by hand</span>" in text(officer.post(HOUSE)).partition("Count now")[2]
+
+
+def test_a_dataset_that_has_lost_its_retention_is_not_listed(
+    officer: Person, visits: Path, tmp_path: Path
+) -> None:
+    expire.looks_due(timezone.localdate())
+    assert "visits.visit" in text(officer.get(HOUSE))
+    more = tmp_path / "more.yml"
+    more.write_text(
+        CATALOGUE.replace(", retention: {period: 2y, starts: placed_on, basis: house rules}", "")
+    )
+    call_command("import_lineage", str(more), verbosity=0)
+    assert "visits.visit" not in text(officer.get(HOUSE))
 
 
 def test_a_plan_is_declined_and_approved_beforehand_at_the_desk(

@@ -168,7 +168,7 @@ def test_what_stands_still_is_on_the_first_page(officer: Person, erased: Erasure
     UndoWindow.objects.update(error="shop_db.orders: the table is read-only")
     ErasureRequest.objects.update(state="undoing")
     first = officer.get("/admin/").content.decode()
-    for part in ("not gone on their date", "undos that stand still"):
+    for part in ("not gone on their date", "undo that stands still"):
         assert part in first
     shown = officer.case(erased)
     for part in ("past its date", "shop_db: no connection", "the table is read-only"):

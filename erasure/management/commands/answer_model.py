@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """``answer_model MODEL accept`` or ``answer_model MODEL decline --because TEXT``"""
 
     help = "Promote the version of a model that waits for its owner, or decline it."
+    group = "models"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """MODEL is its address in the catalogue."""

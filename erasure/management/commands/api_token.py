@@ -19,6 +19,7 @@ class Command(BaseCommand):
     """``api_token USER NAME --scope S… [--days N]``, ``api_token --list``, ``--revoke ID``"""
 
     help = "Make, list or revoke tokens for the API."
+    group = "start"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """USER is an account; a token does no more than its roles."""

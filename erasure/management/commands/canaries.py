@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """``canaries [--now]``"""
 
     help = "Carry the open round of canaries on, or begin one where it is due."
+    group = "upkeep"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Nothing else is asked."""

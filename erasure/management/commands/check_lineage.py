@@ -31,6 +31,7 @@ class Command(BaseCommand):
         "Compare the catalogue with the live stores: what is unclassified, undecided, "
         "unreachable or cannot run. Exit 0 when nothing is found, 1 with findings, 2 for usage."
     )
+    group = "lineage"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where to write the findings, and what is known already."""
@@ -64,7 +65,10 @@ class Command(BaseCommand):
         faults = [finding for finding in fresh if finding.code not in gate.NOTES]
         if faults:
             raise CommandError(f"{_counted(len(faults))}{also}", returncode=_FAILED)
-        self.stdout.write(f"nothing new found{also}" if old else "nothing found")
+        if fresh:
+            self.stdout.write(f"nothing to mend; {_counted(len(fresh), 'note')}{also}")
+        else:
+            self.stdout.write(f"nothing new found{also}" if old else "nothing found")
 
     def _findings(self) -> list[gate.Finding]:
         catalogue = selectors.snapshot()
@@ -142,8 +146,8 @@ def _unusable(store: str, why: str) -> gate.Finding:
     )
 
 
-def _counted(number: int) -> str:
-    return f"{number} finding{'' if number == 1 else 's'}"
+def _counted(number: int, what: str = "finding") -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _write(path: str, plain: Any) -> None:

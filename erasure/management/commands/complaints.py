@@ -28,6 +28,7 @@ class Command(BaseCommand):
     """``complaints [open | letter ID | acknowledge ID | answer ID | withdraw ID]``"""
 
     help = "List open complaints, record one, confirm its receipt, answer it."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Without a deed the open ones are listed, what is due first above."""
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         new.add_argument("--reference", default="", help="the authority's")
         new.add_argument("--answer-by", default="", metavar="DAY")
         new.add_argument("--because", required=True, help="is sealed; @FILE takes it from a file")
-        letter = deeds.add_parser("letter", help="to somebody who complained about no case")
+        letter = deeds.add_parser("letter", help="about no case, or one whose record has ended")
         letter.add_argument("complaint")
         letter.add_argument("--code", choices=list(ABOUT), required=True)
         letter.add_argument("--language", default="en")

@@ -30,6 +30,7 @@ class Command(BaseCommand):
     """``demo [--resume] [--people N]``"""
 
     help = "Build a company in a sandbox, forget one person everywhere, verify, and show it."
+    group = "start"
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own declaration
 
     def add_arguments(self, parser: CommandParser) -> None:

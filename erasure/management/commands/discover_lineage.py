@@ -35,6 +35,7 @@ class Command(BaseCommand):
         "first. A few rows of each table are looked at; no value of them is shown or kept. Lines "
         "marked 'decide' or 'to confirm' wait for a person."
     )
+    group = "lineage"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The store, and where the draft goes."""
@@ -133,7 +134,9 @@ def _taken(path: str) -> str:
 def _count(text: str) -> int:
     """A number of rows. Raises ArgumentTypeError."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ROWS:
-        raise ArgumentTypeError(f"must be a whole number from 1 to {MOST_ROWS}")
+        raise ArgumentTypeError(
+            f"must be a whole number from 1 to {MOST_ROWS}; for none, --no-values"
+        )
     return int(text)
 
 

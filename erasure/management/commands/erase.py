@@ -24,7 +24,7 @@ from erasure.management.console import (
     parsed,
 )
 from erasure.management.plan import print_plan
-from erasure.models import ErasureRequest
+from erasure.models import ErasureRequest, Event
 from erasure.runs import report
 
 _CONSOLE_CHECK = "asserted by the console operator"
@@ -34,6 +34,7 @@ class Command(BaseCommand):
     """``erase KIND=VALUE… [--law L] [--dry-run] [--yes] [--no-undo] [--accept CODE…] [--json]``"""
 
     help = "Erase one person everywhere the catalogue leads, verify, and certify."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """KIND is any identity name of the catalogue; several are one person."""
@@ -135,6 +136,7 @@ class Command(BaseCommand):
     def _tell_plan(self, request: ErasureRequest) -> None:
         if request.state == "no_data":
             self._tell(request, 0)
+            self.stderr.write(Event.objects.filter(subject_id=str(request.id)).latest("id").because)
         elif self._json:
             self.stdout.write(json.dumps(report.plan_json(request)))
         else:

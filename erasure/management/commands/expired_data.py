@@ -64,6 +64,7 @@ class Command(BaseCommand):
     revoke ID]``"""
 
     help = "Count what the catalogue's retention says should be gone; plan, approve and erase it."
+    group = "upkeep"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Without a deed it is counted. ``--json``: one object per line."""

@@ -20,6 +20,7 @@ class Command(BaseCommand):
     """``export_data REQUEST --out FILE [--handed-over]`` or ``export_data REQUEST --cancel``"""
 
     help = "Gather a person's data into an encrypted ZIP before they are erased."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """REQUEST is the case's number."""

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """``find_cases KIND=VALUE…`` or ``find_cases -``"""
 
     help = "Find the cases that know an identifier; who has looked is on record."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``-`` reads them from standard input, one on a line."""

@@ -21,6 +21,7 @@ class Command(BaseCommand):
     """``import_requests FILE [--dry-run] [--identified METHOD] [--encoding NAME]``"""
 
     help = "Record requests from a CSV file; nothing is recorded while a line has a fault."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """FILE names the identity kinds in its first line."""

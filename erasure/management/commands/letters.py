@@ -21,6 +21,7 @@ class Command(BaseCommand):
     """``letters REQUEST [CODE] [--language L] [--block NAME=TEXT] … [--send | --by-hand]``"""
 
     help = "List the letters of a case, look at one, or send it."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """REQUEST is the case's number, CODE a letter; without CODE they are listed."""

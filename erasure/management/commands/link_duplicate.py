@@ -14,6 +14,7 @@ class Command(BaseCommand):
     """``link_duplicate REQUEST --of REQUEST``"""
 
     help = "The same person asked twice: the case ends, the other one goes on."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Both by their numbers."""

@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """``model_filter MODEL --to FILE [--key FILE]``"""
 
     help = "Write the output filter of a model whose job an officer has decided to filter."
+    group = "models"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """MODEL is its address in the catalogue."""

@@ -17,6 +17,7 @@ class Command(BaseCommand):
     """``procedure [--html] [--out FILE]``"""
 
     help = "The procedure of this installation: who does what by when."
+    group = "upkeep"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Markdown to the terminal, unless told otherwise."""

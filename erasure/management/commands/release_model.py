@@ -14,6 +14,7 @@ class Command(BaseCommand):
     """``release_model MODEL VERSION --because TEXT``"""
 
     help = "Let a version of a model that is out of service be used again."
+    group = "models"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """MODEL is its address in the catalogue."""

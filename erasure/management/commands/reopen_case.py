@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """``reopen_case REQUEST KIND=VALUE… --why CODE --because TEXT``"""
 
     help = "Take a closed case up again, by what the person gives now."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``-`` reads the identifiers from standard input, one on a line."""

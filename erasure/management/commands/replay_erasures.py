@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """``replay_erasures STORE --taken-at T [--accept CODE…]``"""
 
     help = "After a restore: forget again everybody erased since the backup was taken."
+    group = "upkeep"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """STORE is the live store that was restored."""

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     """``retire_model MODEL --reason R --because TEXT [--only V…] [--archive FILE] [--yes]``"""
 
     help = "Take versions of a model out for good, and prove that they do not come back."
+    group = "models"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """MODEL is its address in the catalogue."""

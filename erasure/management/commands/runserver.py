@@ -14,6 +14,9 @@ from erasure.tasks import embedded_worker
 class Command(Django):
     """``runserver``: on one machine, what the desk decides is carried out in this process."""
 
+    help = "Serve the desk at /admin/ on this machine, and carry out what is decided there."
+    group = "start"
+
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Serve, and work."""
         alone = settings.CELERY_BROKER_URL.startswith("memory:")

@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """``send_digest [--print]``"""
 
     help = "Send what is overdue, due soon or blocked to LETHE_DIGEST_TO."
+    group = "upkeep"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``--print`` sends nothing."""

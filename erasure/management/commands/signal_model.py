@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """``signal_model MODEL drift 0.31``"""
 
     help = "Tell that a model's answers drift, or that new data wait for it."
+    group = "models"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """MODEL is its address in the catalogue."""

@@ -17,6 +17,7 @@ class Command(BaseCommand):
     """``staff_training [--add WHO TOPIC] [--on DAY] [--next DAY]``"""
 
     help = "List the training log with what is due again, or add to it."
+    group = "upkeep"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Without ``--add`` it is listed."""

@@ -20,6 +20,7 @@ class Command(BaseCommand):
     """``undo_erasure REQUEST [--because TEXT] [--together] [--yes]``"""
 
     help = "Put back what an erasure took, while its undo window is open."
+    group = "requests"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """REQUEST is the case's number."""

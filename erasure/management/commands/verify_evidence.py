@@ -27,6 +27,7 @@ class Command(BaseCommand):
         "Verify a certificate file, or without FILE the whole ledger and every certificate of "
         "this installation. Trusts a pinned public key, never one that the file brings."
     )
+    group = "upkeep"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """FILE and --key."""
@@ -64,7 +65,9 @@ class Command(BaseCommand):
     def _extent(self) -> str:
         leaves, certificates = LedgerLeaf.objects.count(), Certificate.objects.count()
         said = "The evidence holds" if leaves or certificates else "There is no evidence here yet"
-        return f"{said}: {leaves} ledger entries, {certificates} certificates."
+        entries = "ledger entry" if leaves == 1 else "ledger entries"
+        sealed = "certificate" if certificates == 1 else "certificates"
+        return f"{said}: {leaves} {entries}, {certificates} {sealed}."
 
     def _conclude(self, findings: Iterable[str], success: str) -> None:
         count = 0

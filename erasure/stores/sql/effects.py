@@ -156,7 +156,7 @@ def forbidding(
                     f"{store}.{child.collection}: no search follows {'+'.join(child.key.columns)}, "
                     f"and a row here that refers to a row of {first} keeps it, and with it the "
                     "whole step, from going; declare that reference in the catalogue "
-                    "(direction from)"
+                    "(direction from), of a dataset with another action than ignore"
                 )
     for _, along in unnamed(schema, resolved, named):
         if kind_of(along.key) == "cascade":

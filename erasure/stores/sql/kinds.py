@@ -30,7 +30,7 @@ from erasure.stores.sql.quirks import Bits, Clock, Exact, Place, Single, single
 
 # No column holds more digits, and Python refuses to read very many.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
-_BIGGEST = 2**63 - 1
+_LEAST, _BIGGEST = -(2**63), 2**63 - 1
 _UNSIGNED = 2**64 - 1
 _TRUE = ("true", "t", "1")
 _FALSE = ("false", "f", "0")
@@ -38,12 +38,12 @@ _FALSE = ("false", "f", "0")
 
 def _whole(value: object, biggest: int = _BIGGEST) -> int | None:
     if type(value) is int:  # nearly all keys are
-        return value if -_BIGGEST <= value <= biggest else None
+        return value if _LEAST <= value <= biggest else None
     text = comparable(value)
     if text is None or not _INTEGER.fullmatch(text):
         return None
     number = int(text)
-    return number if -_BIGGEST <= number <= biggest else None
+    return number if _LEAST <= number <= biggest else None
 
 
 def _unsigned(value: object) -> int | None:
@@ -183,7 +183,7 @@ class Kind:
         if self.normal is not _whole or set(map(type, values)) != {int}:
             return False
         numbers: Sequence[int] = values  # type: ignore[assignment]  # just seen
-        return min(numbers) >= -_BIGGEST and max(numbers) <= _BIGGEST
+        return min(numbers) >= _LEAST and max(numbers) <= _BIGGEST
 
     def probes(self, value: Scalar) -> Iterable[Any]:
         """The parameters that find ``value`` in SQL; none where it cannot be there."""

@@ -92,7 +92,9 @@ def one_of(
     """The expression equals one of ``values`` of the type ``bind``."""
     if connection.dialect.name == "postgresql":
         return in_array(expression, array_of(values, bind))
-    return expression.in_(values)
+    # A parameter is named after its column unless told, and a name may hold a line's end.
+    listed = sa.bindparam(None, list(values), expression.type, unique=True, expanding=True)
+    return expression.in_(listed)
 
 
 def in_array(

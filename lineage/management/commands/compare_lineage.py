@@ -20,6 +20,7 @@ class Command(BaseCommand):
         "What changed in the catalogue between two graphs that were kept with plans and "
         "certificates. OLD is the last one that was kept, NEW is now, unless told."
     )
+    group = "lineage"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Two hashes, as plans and certificates have them."""

@@ -22,6 +22,7 @@ class Command(BaseCommand):
         "Decide for a dataset that only lineage events know: build it anew without the person, it "
         "was assessed anonymous, or it is dropped."
     )
+    group = "lineage"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The dataset, what was decided, why, by whom and when."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from lineage import catalog, event_files, overlay, query_files, selectors
+from lineage import catalog, event_files, overlay, query_files, selectors, starts
 from lineage.errors import CatalogueError
 from lineage.importers import dbt, dbt_manifest, fideslang, mlflow_client
 from lineage.importers.entries import Catalogue
@@ -27,6 +27,7 @@ class Command(BaseCommand):
         "Import catalogue files: an upsert by store name and by fides_key.collection.field. "
         "All files are taken together or not at all; exit 2 for a fault in one of them."
     )
+    group = "lineage"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The files, their format, and whether to prune."""
@@ -59,7 +60,8 @@ class Command(BaseCommand):
             changes = catalog.upsert(read, prune=options["prune"])
         except CatalogueError as error:
             raise CommandError(str(error), returncode=_USAGE) from None
-        for warning in read.warnings:
+        kinds = {entry.name: entry.kind for entry in selectors.stores()}
+        for warning in (*read.warnings, *starts.unheeded(read.datasets, kinds)):
             self.stderr.write(f"warning: {warning}")
         everything = options["verbosity"] > 1
         self._say("added", changes.added, listed=everything)

@@ -19,6 +19,7 @@ class Command(BaseCommand):
     help = (
         "Make a key with which a client may send lineage events. It is shown once and kept hashed."
     )
+    group = "lineage"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The name, and what to do with it."""

@@ -13,6 +13,7 @@ class Command(BaseCommand):
     """Throws away what was learnt from events and learns it again, in the order of their times."""
 
     help = "Learn again from all stored lineage events; catalogue files and decisions stay."
+    group = "lineage"
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 0 once everything was learnt."""

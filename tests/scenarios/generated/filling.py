@@ -103,6 +103,8 @@ class Filler:
         return people + again
 
     def _value(self, column: Column, number: int, mark: int, person: int | None) -> Value:
+        if column.key and column.category and not column.identity:
+            return f"030 777{mark:04}"
         if column.key or (column.unique and not column.personal):
             return self._key(column, number, person)
         if column.identity:

@@ -22,7 +22,7 @@ from lineage.importers import fideslang
 from tests.scenarios.generated import oracle
 from tests.scenarios.generated.catalogue import STORE, catalogue_of
 from tests.scenarios.generated.engines import Engine
-from tests.scenarios.generated.judging import broken, differences, doubtful
+from tests.scenarios.generated.judging import broken, differences, doubtful, mailboxes
 from tests.scenarios.generated.world import Link, Rows, World
 
 OFFICER = console("tests")
@@ -34,6 +34,7 @@ REFUSALS = re.compile(
     r"""\S.*?:\ (
       the\ reference\ cannot\ be\ cut,\ the\ column\ refuses\ NULL;\ declare\ .*
     | is\ retained\ and\ refers\ to\ .*,\ which\ is\ deleted;\ let\ .*
+    | is\ kept,\ and\ its\ key\ would\ change\ with\ that\ of\ .*
     | is\ retained,\ and\ .*\ of\ its\ rows\ would\ change\ with\ rows\ that\ are\ deleted\ .*
     | \d+\ of\ its\ rows\ would\ go\ along\ with\ .*,\ and\ no\ search\ leads\ .*;\ declare\ .*
     | rows\ refer\ to\ what\ is\ to\ go,\ and\ no\ search\ leads\ to\ them;\ declare\ .*
@@ -53,8 +54,9 @@ def hold(engine: Engine, world: World, *, witnessed: bool = True) -> list[str]:
     with transaction.atomic(), nullcontext() if witnessed else unwitnessed():
         source = catalogue_of(world, engine.url)
         catalog.upsert(fideslang.read_text(source, "generated.yml"), prune=True)
+        kept: set[str] = set()
         for emails in world.leavers:
-            became += _Leaving(engine, world).leave(emails)
+            became += _Leaving(engine, world, kept).leave(emails)
         transaction.set_rollback(True)
     return became
 
@@ -82,8 +84,11 @@ def code_of(link: Link) -> str:
 
 
 class _Leaving:
-    def __init__(self, engine: Engine, world: World) -> None:
-        self.engine, self.world = engine, world
+    """``kept``: mailboxes that a case has erased which keeps something: whoever asks with one of
+    them later is told of it."""
+
+    def __init__(self, engine: Engine, world: World, kept: set[str]) -> None:
+        self.engine, self.world, self.kept = engine, world, kept
         self.before: Rows = engine.read(world)
         self.became: list[str] = []
         self.accepted: set[str] = set()
@@ -159,7 +164,11 @@ class _Leaving:
         assert along <= self.accepted, f"nobody accepted {along - self.accepted}"
         anybodys = {place for reached in outcome.reached.values() for place in reached.deep}
         for email, request in asked.items():
-            state = "partly_granted" if email in outcome.retained else "completed"
+            states = {"partly_granted" if email in outcome.retained else "completed"}
             if doubtful(self.world, self.before, outcome.reached[email].deep, anybodys):
-                state = "blocked"
-            assert request.state == state, request.state
+                states.add("blocked")  # unless something else in that row tells whose it is
+            if email in self.kept:
+                states.add("partly_granted")
+            assert request.state in states, request.state
+        for email in outcome.retained:
+            self.kept |= set(mailboxes(self.world, self.before, outcome.reached[email].deep))

@@ -105,12 +105,14 @@ class _Maker:
         """Its name and its key, by which others may already refer to it."""
         name = ODD_TABLES[position] if self.odd else f"{kind}{position}"
         styles = ["id", "id", "composite"]
-        styles += {"person": ["email", "tenant"], "child": ["numbered"]}.get(kind, [])
+        styles += {"person": ["email", "tenant"], "child": ["numbered", "called"]}.get(kind, [])
         style = self.dice.pick(styles)
         made: Type = self.dice.pick(("int", "text", "uuid"))
         length = 40 if made == "text" and self.dice.likely(40) else 0
         if style == "email":
             handle = self._email(key=True)
+        elif style == "called":
+            handle = self._called()
         elif style == "id":
             handle = Column(
                 name=self._name("id"), type=made, length=length, nullable=False, key=True
@@ -140,6 +142,17 @@ class _Maker:
             identity=True,
             category="user.contact.email",
             method=self.dice.pick(methods) if self.dice.likely(20) else "",
+        )
+
+    def _called(self) -> Column:
+        """A number that tells a line, and whose it is."""
+        return Column(
+            name="line",
+            nullable=False,
+            length=self.dice.pick((0, 24)),
+            key=True,
+            category="user.contact.phone_number",
+            method=self.dice.pick(("", "", "random")),
         )
 
     def _name(self, name: str) -> str:
@@ -219,9 +232,12 @@ class _Maker:
         effects = (None, "deep") if first else (None, None, "deep", "shallow")
         if holder.kind == "person":
             effects = (None, "shallow")
-        if not first and not target.handle.identity and self.dice.likely(5):
-            return {"direction": "to"}  # nobody cuts it, so no address may stand in it
-        return {"direction": pick((None, "from")), "on_erase": pick(effects)}
+        if not first and not target.handle.personal and self.dice.likely(5):
+            return {"direction": "to"}  # nobody cuts it, so nothing personal may stand in it
+        # Shared by its number, such a row would leave it to whoever refers to it by nothing else,
+        # and whose they are is for a person to look at.
+        followed = ("from",) if target.style == "called" else (None, "from")
+        return {"direction": pick(followed), "on_erase": pick(effects)}
 
     # What the catalogue says
 
@@ -232,19 +248,20 @@ class _Maker:
             return
         choices = ["delete", "delete", "anonymize"]
         if draft.kind == "child":
-            choices += ["anonymize", "redact", "retain"]
+            # What stays as it is may hold nothing that is to be found nowhere else.
+            choices += ["anonymize"] if draft.handle.personal else ["anonymize", "redact", "retain"]
         action = self.dice.pick(choices)
         gone = {d.name for d in self.drafts if d.action == "delete" and d is not draft}
         shared = {d.name for d in self.drafts if d.kind == "shared"}
         fixed = {c.name for c in draft.columns if not c.nullable}
         stuck = any(k.field in fixed and k.target in gone | shared for k in draft.links)
         stuck |= action == "retain" and any(k.target in gone for k in draft.links)
-        # A key is never nulled; an address that stays in it is residue, for a person to look at.
-        told = any(k.field in fixed and self._by_email(k) for k in draft.links)
+        # A key is never nulled; what is personal in it is residue, for a person to look at.
+        told = any(k.field in fixed and self._by_person(k) for k in draft.links)
         draft.action = "delete" if stuck and (told or not self.dice.likely(8)) else action
 
-    def _by_email(self, link: Link) -> bool:
-        return next(d.handle.identity for d in self.drafts if d.name == link.target)
+    def _by_person(self, link: Link) -> bool:
+        return next(d.handle.personal for d in self.drafts if d.name == link.target)
 
     def _describe(self, draft: Draft) -> None:
         """The columns that are about people, and text that may be."""

@@ -45,13 +45,7 @@ def doubtful(
     """Rows that no way leads to, and that have the identity of one of ``theirs``: somebody who
     belongs to another person has one row there and one beside. An officer has to say whose it is.
     ``anybodys``: rows of everybody who leaves."""
-    known = {
-        str(value).casefold()
-        for table in world.tables
-        for row in rows[table.name]
-        for name in table.named(identity=True)
-        if (table.name, row[MARK]) in theirs and (value := row[name]) is not None
-    }
+    known = set(mailboxes(world, rows, theirs))
     return [
         (table.name, row[MARK])
         for table in world.tables
@@ -59,6 +53,15 @@ def doubtful(
         for name in table.named(identity=True)
         if (table.name, row[MARK]) not in anybodys and str(row[name]).casefold() in known
     ]
+
+
+def mailboxes(world: World, rows: Rows, places: Collection[Place]) -> Iterator[str]:
+    """The identities in these rows, folded."""
+    for table in world.tables:
+        for row in rows[table.name]:
+            for name in table.named(identity=True):
+                if (table.name, row[MARK]) in places and (value := row[name]) is not None:
+                    yield str(value).casefold()
 
 
 def broken(world: World, rows: Rows) -> Iterator[str]:

@@ -351,14 +351,26 @@ def masked(column: Column, value: Value) -> Value | Masked:
 
 
 def contradictions(world: World) -> list[str]:
-    """Rows that the law keeps refer to rows that go: refused as the catalogue stands."""
-    return [
+    """Rows that the law keeps refer to rows that go, or by their key to a key that is rewritten:
+    refused as the catalogue stands."""
+    going = [
         f"{edge.destination} is kept and refers to {edge.origin}"
         for edge in edges_of(world)
         if edge.effect == "deep"
         and world.table(edge.origin).action == "delete"
         and world.table(edge.destination).action == "retain"
     ]
+    moving = [
+        f"{link.holder} is kept, and its key follows {link.target}"
+        for link in world.links
+        if link.declared
+        and world.table(link.target).action == "anonymize"
+        and world.table(link.holder).action == "retain"
+        and (target := world.table(link.target).get(link.target_field)).key
+        and target.personal
+        and world.table(link.holder).get(link.field).key
+    ]
+    return going + moving
 
 
 def stuck(

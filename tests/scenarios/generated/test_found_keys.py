@@ -209,3 +209,49 @@ def test_a_key_may_go_on_naming_who_has_gone_where_no_foreign_key_forbids_it(
 def _tag(of: str) -> Table:
     key = (number(of, nullable=False, key=True), number("no", nullable=False, key=True))
     return table("tag", *key, NOTE, action="redact")
+
+
+def test_rows_that_have_another_key_since_are_dealt_with_once(engine: Engine) -> None:
+    """Ben's row is Ann's, as it refers to hers, and does so still under its new key."""
+    code = number("code", nullable=False, unique=True)
+    customer = table("customer", code, EMAIL_KEY, number("under"), action="anonymize")
+    under = link("customer.under", "customer.code", on_erase="deep")
+    people = [(1, ANN, None), (2, BEN, 1), (3, CLEO, 3)]
+    assert hold(engine, small([customer], [under], ANN, customer=people)) == [CARRIED_OUT]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_mailboxes_of_who_stays_without_a_name_are_dealt_with_once(
+    engine: Engine, told: bool
+) -> None:
+    """Each is told by its address, which is another afterwards, and still refers to them."""
+    customer = table("customer", KEY, EMAIL, action="anonymize")
+    address = Column(name="address", key=True, nullable=False, category="user.contact.email")
+    mailbox = replace(table("mailbox", address, number("owner"), action="anonymize"), key_told=told)
+    world = small(
+        [customer, mailbox],
+        [link("mailbox.owner", "customer.id")],
+        ANN,
+        customer=[(1, ANN), (2, BEN)],
+        mailbox=[("ann@example.org", 1), ("archer@example.org", 1), ("ben@example.org", 2)],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_what_is_kept_may_not_have_a_key_that_changes(engine: Engine, numbered: bool) -> None:
+    """It is found by its key on its day."""
+    customer = table("customer", EMAIL_KEY, action="anonymize")
+    number_of = Column(name="gov", category="user.government_id")
+    buyer = Column(name="buyer", nullable=False, key=not numbered)
+    no = number("no", nullable=False, key=True)
+    invoice = table("invoice", no, buyer, number_of, action="retain")
+    world = small(
+        [customer, invoice],
+        [link("invoice.buyer", "customer.email", on_delete="NO ACTION")],
+        ANN,
+        customer=[(ANN,), (BEN,)],
+        invoice=[(1, ANN, "ID1234567"), (2, ANN, "ID1234568"), (3, BEN, "ID1234569")],
+    )
+    (became,) = hold(engine, world)
+    assert became == CARRIED_OUT if numbered else "its key would change" in became

@@ -124,3 +124,38 @@ def test_somebody_who_belongs_to_a_leaver_and_stands_beside_them_is_asked_about(
     )
     (became,) = hold(engine, world)
     assert became.startswith("the re-scan saw something of the person again: generated.customer")
+
+
+def test_what_stays_lets_go_of_a_row_before_that_goes(engine: Engine) -> None:
+    """The address needs its owner, who stays without a name: nothing has to wait for that; but who
+    refers to the address would go along with it."""
+    customer = table("customer", KEY, EMAIL, number("home"), action="anonymize")
+    address = table("address", KEY, number("owner", nullable=False), STREET)
+    home = link("customer.home", "address.id", direction="to", on_delete="CASCADE")
+    owner = link("address.owner", "customer.id", on_delete="NO ACTION")
+    world = small(
+        [customer, address],
+        [home, owner],
+        ANN,
+        customer=[(1, ANN, 1), (2, BEN, 2)],
+        address=[(1, 1, "1 Quiet Lane"), (2, 2, "2 Quiet Lane")],
+    )
+    assert hold(engine, world) == [CARRIED_OUT]
+
+
+def test_a_circle_is_entered_where_the_test_of_a_reference_can_wait(engine: Engine) -> None:
+    """An order needs its receipt, and that the order; only one of the two is tested at the end."""
+    order = table("order", KEY, number("customer"), number("receipt", nullable=False))
+    receipt = table("a_receipt", KEY, number("order", nullable=False))
+    waiting = link("order.receipt", "a_receipt.id", on_delete="NO ACTION", deferrable=True)
+    at_once = link("a_receipt.order", "order.id", on_delete="NO ACTION")
+    world = small(
+        [table("customer", KEY, EMAIL), order, receipt],
+        [link("order.customer", "customer.id"), waiting, at_once],
+        ANN,
+        customer=[(1, ANN), (2, BEN)],
+        order=[(1, 1, 1), (2, 2, 2)],
+        a_receipt=[(1, 1), (2, 2)],
+    )
+    (became,) = hold(engine, world)
+    assert (became == CARRIED_OUT) != engine.at_once(waiting)
