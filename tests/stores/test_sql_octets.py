@@ -57,7 +57,10 @@ def test_a_text_is_seen_however_its_bytes_are_made(tmp_path: Path, octets: bytes
 
 
 @pytest.mark.parametrize(
-    "octets", [gzip.compress(b"tea"), b"\x1f\x8b\x08 no gzip", b"x\x9c no zlib", b"BZh9 none", b""]
+    "octets",
+    [gzip.compress(b"tea"), b"\x1f\x8b\x08 no gzip", b"x\x9c no zlib", b"BZh9 none", b""],
+    # said by name: a gzip holds the second it was made in, and each worker would name it otherwise
+    ids=["a packed word", "no gzip", "no zlib", "no bzip2", "nothing"],
 )
 def test_bytes_that_hold_nobody_or_nothing_readable_hide_and_invent_nothing(
     tmp_path: Path, octets: bytes
