@@ -36,10 +36,11 @@ def approve_plan(
     four_eyes: bool = True,
     accept: Sequence[str] = (),
 ) -> Plan:
-    """Approve exactly the plan that was looked at. Raises StalePlan for another digest, and
-    UsageError when ``by`` opened the request and the setting LETHE_FOUR_EYES asks for another, or
-    when ``accept`` does not name the plan's findings: all that are :func:`to_accept`, no other, or
-    when ``because``, which stands in clear, repeats what the person is known by.
+    """Approve exactly the plan that was looked at. Raises StalePlan for another digest, WrongState
+    for one that is approved already, and UsageError when ``by`` opened the request and the setting
+    LETHE_FOUR_EYES asks for another, or when ``accept`` does not name the plan's findings: all that
+    are :func:`to_accept`, no other, or when ``because``, which stands in clear, repeats what the
+    person is known by.
 
     ``four_eyes``: False for the console alone, which is recorded as such.
     """
@@ -54,6 +55,8 @@ def approve_plan(
         if _FEES.all(request=request.pk):
             raise WrongState(f"request {request.id}: waits for a fee; record that it was paid")
         plan = _DRAFT.first(request=request.pk)
+        if plan is None and request.plans.filter(digest=digest, state="approved").exists():
+            raise WrongState(f"request {request.id}: this plan is approved already")
         if plan is None or plan.digest != digest:
             raise StalePlan(f"request {request.id}: the plan has changed; look at it again")
         accepted = _accepted(plan, accept, by)

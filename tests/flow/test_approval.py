@@ -25,6 +25,7 @@ from tests.flow.cast import (
     NEIGHBOUR,
     NOBODY,
     OFFICER,
+    OLGA,
     SUBJECT,
     Shop,
 )
@@ -81,6 +82,17 @@ def test_approving_another_digest_is_refused_and_nothing_happened(shop: Shop) ->
     assert (LedgerLeaf.objects.count(), Event.objects.count()) == (leaves, events)
     work_off(request)
     assert shop.everything() == before
+
+
+def test_a_plan_approved_twice_is_not_said_to_have_changed(shop: Shop) -> None:
+    request = planned(SUBJECT)
+    digest = request.plans.get().digest
+    decide.approve_plan(request, digest=digest, by=APPROVER)
+    leaves, events = LedgerLeaf.objects.count(), Event.objects.count()
+    with pytest.raises(WrongState, match="approved already"):
+        decide.approve_plan(request, digest=digest, by=OLGA)
+    assert request.plans.get().approved_by == APPROVER
+    assert (LedgerLeaf.objects.count(), Event.objects.count()) == (leaves, events)
 
 
 def test_the_digest_of_an_earlier_plan_approves_nothing(shop: Shop) -> None:
