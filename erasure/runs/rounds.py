@@ -95,13 +95,14 @@ def _search(
 
 def _forget_renamed(findings: Findings, run: Run, task: Task, known: Known, stores: Stores) -> None:
     """Whoever refers to the person's own row leads to it also at the key that it has been given:
-    it has been dealt with."""
+    it has been dealt with. A row that waits for it still stands at its own."""
     own = known.by_dataset(known.own())
     for address, table in findings.rows.items():
         step = known.rewriting(address)
         if step is None or address not in own:
             continue
-        rows = {text: opening.key_of(row) for text, row in table.items()}
+        waiting = {entry.text for entry in own[address] if not entry.became}
+        rows = {t: opening.key_of(row) for t, row in table.items() if t not in waiting}
         for text in _renaming(run, task, step, known, stores).again(rows, own[address]):
             del table[text]
 
