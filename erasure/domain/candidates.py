@@ -27,6 +27,7 @@ from erasure.domain.values import Scalar
 
 _TRIES = 3  # of the plain kind, before the hints
 _PATTERN = re.compile(r"[%^$\[(*\\]")
+_SINGLE = 6  # digits that single precision keeps, and double precision anyhow
 _RANGE = 2  # so many texts may be bounds, more are a list
 _BOUNDS = 5  # texts behind which something is looked for
 _MORE = 64  # after them: where a unique column has little room
@@ -117,6 +118,8 @@ def _numbers(slot: Slot, hints: Hints) -> Iterator[Scalar]:
         made = _as_number(slot, number)
         if made is not None:
             yield made
+    if slot.family == "float":  # in a narrow range of double precision
+        yield from map(float, wanted)
 
 
 def _as_number(slot: Slot, number: Decimal) -> Scalar:
@@ -130,7 +133,7 @@ def _as_number(slot: Slot, number: Decimal) -> Scalar:
             return None
         return str(whole) if isinstance(slot.value, str) else whole
     if slot.family == "float":
-        return float(number)
+        return float(f"{number:.{_SINGLE}g}")
     precision, scale = slot.digits
     rounded = Decimal(round(number, scale))
     if slot.numbers and abs(rounded) >= Decimal(10) ** (precision - scale):

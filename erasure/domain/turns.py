@@ -94,9 +94,37 @@ def _precedences(world: World) -> Iterable[tuple[str, str, int]]:
         for earlier in dataset.after:
             if earlier in world.datasets:
                 yield earlier, address, _FORBIDS
+        yield from _letting_go(dataset, by_table, world)
+
+
+def _letting_go(
+    holder: Dataset, by_table: Mapping[tuple[str, str], str], world: World
+) -> Iterable[tuple[str, str, int]]:
+    """What its references make it precede. Where it forbids that a row goes, it does so where the
+    row would only go along."""
+    address = holder.address
+    for name, key in _targets(holder, by_table, world):
+        target = by_table[holder.store, name]
+        weight = _weight(world, address, target, key)
+        yield address, target, weight
+        for taker in _takers(target, by_table, world) if weight >= _FORBIDS else ():
+            if taker != address:
+                yield address, taker, _FORBIDS
+
+
+def _takers(address: str, by_table: Mapping[tuple[str, str], str], world: World) -> Iterable[str]:
+    """Datasets whose rows take its rows along as they go, and those that take theirs along."""
+    waiting, seen = [address], {address}
+    while waiting:
+        dataset = world.datasets[waiting.pop()]
         for name, key in _targets(dataset, by_table, world):
             target = by_table[dataset.store, name]
-            yield address, target, _weight(world, address, target, key)
+            if key is None or key.on_delete != "CASCADE" or target in seen:
+                continue
+            if world.datasets[target].action == "delete" and not _nullable(world, dataset, key):
+                seen.add(target)
+                waiting.append(target)
+                yield target
 
 
 def _targets(
@@ -122,11 +150,16 @@ def _weight(world: World, holder: str, target: str, key: ForeignKey | None) -> i
     """What stays lets everybody stay before it. What can be nulled can wait where it goes, and is
     to be nulled before where it stays; what takes its rows along must not do so before their turn,
     and what is tested at the end can wait until then; what forbids cannot be got round at all."""
-    table = world.table(world.datasets[holder])
-    if key is None or table is None or world.datasets[target].action != "delete":
+    if key is None or world.datasets[target].action != "delete":
         return 0
-    columns = [table.get(name) for name in key.columns]
-    if any(column and column.nullable for column in columns):
+    if _nullable(world, world.datasets[holder], key):
         return int(world.datasets[holder].action != "delete")
     waits = key.deferrable and key.on_delete == "NO ACTION"
     return _FORBIDS if key.on_delete in ("NO ACTION", "RESTRICT") and not waits else 1
+
+
+def _nullable(world: World, holder: Dataset, key: ForeignKey) -> bool:
+    """True where a reference can be cut in rows that stay for now."""
+    table = world.table(holder)
+    columns = [table.get(name) for name in key.columns] if table else []
+    return any(column and column.nullable for column in columns)

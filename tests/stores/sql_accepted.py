@@ -202,6 +202,21 @@ class SqlAccepted:
         assert [after[i] for i in range(80) if i % 4] == [rows[i] for i in range(80) if i % 4]
         assert len([i for i in range(0, 80, 4) if after[i] != rows[i]]) > 15
 
+    def test_a_number_in_a_range_is_one_that_single_precision_keeps(
+        self, harness: SqlHarness
+    ) -> None:
+        harness.create((), {})
+        harness.execute(
+            "CREATE TABLE probe (id INTEGER PRIMARY KEY, "
+            "level FLOAT(24) NOT NULL UNIQUE CHECK (level BETWEEN -1.0 AND 29.875))"
+        )
+        rows: list[Row] = [{"id": i, "level": i / 8 - 0.75} for i in range(200)]
+        harness.insert("probe", *rows)
+        carried_out(harness, anonymise("probe", [masked("level")], *range(0, 200, 2)))
+        after = {r["id"]: r for r in harness.read("probe")}
+        assert [after[i] for i in range(1, 200, 2)] == rows[1::2]
+        assert len([i for i in range(0, 200, 2) if after[i] != rows[i]]) > 90
+
     def test_a_fake_that_must_be_unique_with_others_is(self, harness: SqlHarness) -> None:
         harness.create((), {})
         harness.execute(

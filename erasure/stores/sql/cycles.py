@@ -7,6 +7,7 @@ nullable side is nulled in the rows that go later.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,15 +63,31 @@ def cycles_of(dialect: str, schema: Schema, tasks: Sequence[Removing]) -> Iterat
     removing = [(i, t) for i, t in enumerate(tasks) if t.effect.removes and t.keys]
     for earlier, parent in removing:
         collection = parent.address.shape.collection
-        for child in schema.children.get(collection, ()):
-            for later, task in removing:
-                if later < earlier or task.address.shape.collection != child.collection:
-                    continue
-                columns = _nullable(child, task.address)
-                if not columns and kind_of(child.key):
-                    continue  # it goes along, or the database says no
-                if _acts_at_once(dialect, child, same=later == earlier):
-                    yield Cycle(position=later, parent=collection, columns=columns)
+        later = [(i, t) for i, t in removing if i >= earlier]
+        for child, task, position in _holders(schema, collection, later):
+            columns = _nullable(child, task.address)
+            if not columns and kind_of(child.key):
+                continue  # it goes along, or the database says no
+            if _acts_at_once(dialect, child, same=position == earlier):
+                yield Cycle(position=position, parent=collection, columns=columns)
+
+
+def _holders(
+    schema: Schema, collection: str, later: Sequence[tuple[int, Removing]]
+) -> Iterator[tuple[Child, Removing, int]]:
+    """Whoever of these refers to its rows, or to rows that it would take along before their turn:
+    whose own references nothing would have nulled by then."""
+    waiting, seen = deque([collection]), {collection}
+    while waiting:
+        target = waiting.popleft()
+        for child in schema.children.get(target, ()):
+            holders = [(i, t) for i, t in later if t.address.shape.collection == child.collection]
+            for position, task in holders:
+                yield child, task, position
+            along = any(not _nullable(child, task.address) for _, task in holders)
+            if along and child.key.on_delete == "CASCADE" and child.collection not in seen:
+                seen.add(child.collection)
+                waiting.append(child.collection)
 
 
 def _acts_at_once(dialect: str, child: Child, *, same: bool) -> bool:

@@ -149,6 +149,8 @@ class Named(UserDefinedType[str]):
 class Xml(Named):
     """``xml``; SQLAlchemy makes it without arguments."""
 
+    cache_ok = True  # it is asked of each class itself
+
     def __init__(self) -> None:
         super().__init__("XML")
 

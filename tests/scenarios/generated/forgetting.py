@@ -22,7 +22,7 @@ from lineage.importers import fideslang
 from tests.scenarios.generated import oracle
 from tests.scenarios.generated.catalogue import STORE, catalogue_of
 from tests.scenarios.generated.engines import Engine
-from tests.scenarios.generated.judging import broken, differences, doubtful, mailboxes
+from tests.scenarios.generated.judging import broken, differences, doubtful, mailboxes, stuck
 from tests.scenarios.generated.world import Link, Rows, World
 
 OFFICER = console("tests")
@@ -132,7 +132,7 @@ class _Leaving:
         due = [
             *outcome.refusals,
             *oracle.contradictions(self.world),
-            *oracle.stuck(self.world, outcome, self.before, self.engine.at_once),
+            *stuck(self.world, outcome, self.before, self.engine.at_once),
         ]
         self.became.append(f"refused: {why}")
         assert REFUSALS.fullmatch(why), f"refused in words that nobody knows: {why}"

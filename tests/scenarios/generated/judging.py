@@ -1,11 +1,12 @@
-"""Comparing what a database holds with what it should hold, row by row and value by value."""
+"""Comparing what a database holds with what it should hold, row by row and value by value; and
+whether it could be got there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
-from tests.scenarios.generated.oracle import Expected, Follows, Masked, Place
-from tests.scenarios.generated.world import MARK, Column, Rows, Value, World
+from tests.scenarios.generated.oracle import Expected, Follows, Masked, Outcome, Place
+from tests.scenarios.generated.world import MARK, Column, Link, Rows, Value, World
 
 Actual = dict[str, dict[Value, dict[str, Value]]]
 
@@ -89,3 +90,35 @@ def _unfit(column: Column, values: list[Value]) -> Iterator[str]:
         yield "is not unique"
     if column.length and any(len(str(value)) > column.length for value in filled):
         yield "is too long"
+
+
+def stuck(
+    world: World, outcome: Outcome, before: Rows, at_once: Callable[[Link], bool]
+) -> list[str]:
+    """Tables whose rows go need each other: in a circle that nothing can be nulled in, two forbid
+    it, and are asked before the last has gone. What one would take along, another one needs."""
+    needs: dict[str, dict[str, bool]] = {}
+    for link in world.links:
+        column = world.table(link.holder).get(link.field)
+        hard = link.on_delete in ("NO ACTION", "RESTRICT") and at_once(link)
+        if (hard or link.on_delete == "CASCADE") and not (column.nullable and not column.key):
+            targets = {r[link.target_field] for r in before[link.target]
+                       if (link.target, r[MARK]) in outcome.gone}  # fmt: skip
+            holders = [r for r in before[link.holder] if (link.holder, r[MARK]) in outcome.gone]
+            if any(r[link.field] in targets for r in holders):
+                there = needs.setdefault(link.holder, {})
+                there[link.target] = hard or there.get(link.target, False)
+    circles = {t: list(_circles(needs, (t,), 0)) for t in needs}
+    return [f"{t} needs what needs it" for t, found in circles.items()
+            if any(hard > 1 or hard == length for hard, length in found)]  # fmt: skip
+
+
+def _circles(
+    needs: Mapping[str, Mapping[str, bool]], path: tuple[str, ...], hard: int
+) -> Iterator[tuple[int, int]]:
+    """How many forbid in each circle from the first of the path, and how long it is."""
+    for there, more in needs.get(path[-1], {}).items():
+        if there == path[0]:
+            yield hard + more, len(path)
+        elif there not in path:
+            yield from _circles(needs, (*path, there), hard + more)

@@ -7,7 +7,7 @@ then nothing at all may have changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 
@@ -371,30 +371,3 @@ def contradictions(world: World) -> list[str]:
         and world.table(link.holder).get(link.field).key
     ]
     return going + moving
-
-
-def stuck(
-    world: World, outcome: Outcome, before: Rows, at_once: Callable[[Link], bool]
-) -> list[str]:
-    """Tables whose rows go need each other: every reference of a circle refuses NULL and is
-    tested before the last of them has gone."""
-    needs: dict[str, set[str]] = {}
-    for link in world.links:
-        column = world.table(link.holder).get(link.field)
-        hard = link.on_delete in ("NO ACTION", "RESTRICT") and at_once(link)
-        if hard and not (column.nullable and not column.key):
-            targets = {r[link.target_field] for r in before[link.target]
-                       if (link.target, r[MARK]) in outcome.gone}  # fmt: skip
-            holders = [r for r in before[link.holder] if (link.holder, r[MARK]) in outcome.gone]
-            if any(r[link.field] in targets for r in holders):
-                needs.setdefault(link.holder, set()).add(link.target)
-    return [f"{t} needs what needs it" for t in needs if _circle(needs, t, t, set())]
-
-
-def _circle(needs: Mapping[str, set[str]], start: str, now: str, seen: set[str]) -> bool:
-    for there in needs.get(now, ()):
-        if there == start:
-            return True
-        if there not in seen and _circle(needs, start, there, seen | {there}):
-            return True
-    return False

@@ -159,3 +159,32 @@ def test_a_circle_is_entered_where_the_test_of_a_reference_can_wait(engine: Engi
     )
     (became,) = hold(engine, world)
     assert (became == CARRIED_OUT) != engine.at_once(waiting)
+
+
+@pytest.mark.parametrize("two", [True, False])
+def test_a_circle_in_which_one_would_go_along_is_refused_where_two_forbid_it(
+    engine: Engine, two: bool
+) -> None:
+    """A line goes with its order, which needs a slip, and that needs the line. It is told which
+    reference it is: it has been declared, and no row came since."""
+    order = table("orders", KEY, number("customer"), number("slip", nullable=False))
+    line = table("line", KEY, number("of", nullable=False))
+    slip = table("slip", KEY, number("line", nullable=False))
+    needs = link("slip.line", "line.id", on_delete="NO ACTION" if two else "CASCADE")
+    world = small(
+        [table("customer", KEY, EMAIL), order, line, slip],
+        [
+            link("orders.customer", "customer.id"),
+            link("line.of", "orders.id", on_delete="CASCADE"),
+            link("orders.slip", "slip.id", on_delete="NO ACTION"),
+            needs,
+        ],
+        ANN,
+        customer=[(1, ANN), (2, BEN)],
+        orders=[(1, 1, 1), (2, 2, 2)],
+        line=[(1, 1), (2, 2)],
+        slip=[(1, 1), (2, 2)],
+    )
+    (became,) = hold(engine, world)
+    assert (became == CARRIED_OUT) != (two and engine.at_once(needs))
+    assert became == CARRIED_OUT or "refuses NULL and goes later; declare" in became

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scenarios.generated import oracle
+from tests.scenarios.generated import judging, oracle
 from tests.scenarios.generated.judging import broken, differences
 from tests.scenarios.generated.needles import needles_in, redacted
 from tests.scenarios.generated.oracle import Follows, Masked, forget
@@ -117,8 +117,8 @@ def test_tables_that_need_each_other_are_stuck_where_nothing_can_be_deferred() -
     ]
     world = small([left, right], links, ANN, left=[(1, ANN, 1)], right=[(1, 1)])
     outcome = forget(world, world.fresh_rows(), [ANN])
-    assert oracle.stuck(world, outcome, world.fresh_rows(), lambda _: True)
-    assert not oracle.stuck(world, outcome, world.fresh_rows(), lambda _: False)
+    assert judging.stuck(world, outcome, world.fresh_rows(), lambda _: True)
+    assert not judging.stuck(world, outcome, world.fresh_rows(), lambda _: False)
 
 
 @pytest.mark.parametrize(
