@@ -159,9 +159,8 @@ class Batch:
             if not task.address.proven and task.keys:
                 self._refuse_doubles(task)
         self._cycles = list(cycles_of(self._connection.dialect.name, self._schema, self._tasks))
-        for task in self._tasks:
-            if task.work.step.via != "refcount":  # of shared rows it is not known yet which go
-                self._break_cycles(task, task.keys)
+        for task in self._tasks:  # of shared rows it is not known yet which go
+            self._break_cycles(task, {} if task.work.step.via == "refcount" else task.keys)
         receipts = []
         for task in self._tasks:
             with translated(task.address.place):
@@ -293,7 +292,7 @@ class Batch:
             raise StoreError(
                 task.address.place,
                 f"'{child}' refers to it by a column that refuses NULL and goes later; "
-                f"declare `after: [{child}]` on this collection",
+                f"declare `after: [{child}]` on this collection, or let that column be NULL",
             ) from None
 
     def _change(self, task: Task, keys: Keys) -> list[Key]:

@@ -96,12 +96,18 @@ def stuck(
     world: World, outcome: Outcome, before: Rows, at_once: Callable[[Link], bool]
 ) -> list[str]:
     """Tables whose rows go need each other: in a circle that nothing can be nulled in, two forbid
-    it, and are asked before the last has gone. What one would take along, another one needs."""
+    it, and are asked before the last has gone. What one would take along, another one needs; and
+    a shared row goes when nobody refers to it any more."""
+    reached = outcome.reached.values()
+    shared = {t for one in reached for t, _ in one.shared & outcome.gone - one.deep}
     needs: dict[str, dict[str, bool]] = {}
     for link in world.links:
         column = world.table(link.holder).get(link.field)
-        hard = link.on_delete in ("NO ACTION", "RESTRICT") and at_once(link)
-        if (hard or link.on_delete == "CASCADE") and not (column.nullable and not column.key):
+        counted = link.declared and link.target in shared
+        found = link.declared and link.direction != "to"
+        cut = column.nullable and not column.key and (found or link.holder not in shared)
+        hard = counted or (link.on_delete in ("NO ACTION", "RESTRICT") and at_once(link))
+        if counted or ((hard or link.on_delete == "CASCADE") and not cut):
             targets = {r[link.target_field] for r in before[link.target]
                        if (link.target, r[MARK]) in outcome.gone}  # fmt: skip
             holders = [r for r in before[link.holder] if (link.holder, r[MARK]) in outcome.gone]

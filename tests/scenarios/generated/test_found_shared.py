@@ -188,3 +188,29 @@ def test_a_circle_in_which_one_would_go_along_is_refused_where_two_forbid_it(
     (became,) = hold(engine, world)
     assert (became == CARRIED_OUT) != (two and engine.at_once(needs))
     assert became == CARRIED_OUT or "refuses NULL and goes later; declare" in became
+
+
+@pytest.mark.parametrize(
+    ("needed", "direction", "told"),
+    [
+        (True, "to", "refuses NULL and goes later; declare"),
+        (False, "to", "no search leads to them; declare that reference"),
+        (False, None, CARRIED_OUT),
+    ],
+)
+def test_a_shared_row_that_needs_who_is_counted_is_refused_with_the_remedy(
+    engine: Engine, needed: bool, direction: str | None, told: str
+) -> None:
+    """A firm goes with the last who works there; but it does not let its head go before."""
+    firm = table("firm", KEY, number("head", nullable=not needed), STREET)
+    head = link("firm.head", "customer.id", direction=direction, on_delete="NO ACTION")
+    works = link("customer.firm", "firm.id", direction="to")
+    world = small(
+        [table("customer", KEY, EMAIL, number("firm")), firm],
+        [works, head],
+        ANN,
+        customer=[(1, ANN, 1), (2, BEN, 2)],
+        firm=[(1, 1, "1 Quiet Lane"), (2, 2, "2 Quiet Lane")],
+    )
+    (became,) = hold(engine, world)
+    assert told in became if engine.at_once(head) else became == CARRIED_OUT
