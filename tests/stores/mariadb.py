@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
+import pymysql
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
+from erasure.stores.base import Receipt
 from tests.servers import mariadb_server
 from tests.stores.mariadb_server import connect
 from tests.stores.sql_accepted_any import Kind
@@ -123,3 +128,27 @@ class MariadbHarness(SqlHarness):
 
     def columns(self, table: str) -> list[str]:
         return [row[0] for row in self.execute(f"SHOW COLUMNS FROM {quoted(table)}")]
+
+
+def waiting_for_a_lock(harness: MariadbHarness, acting: Future[list[Receipt]]) -> int:
+    """The connection that waits, once it does."""
+    waits = (
+        "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX "
+        "WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id IN "
+        "(SELECT id FROM information_schema.PROCESSLIST WHERE db = DATABASE())"
+    )
+    deadline = monotonic() + 60
+    while not (found := harness.execute(waits)) and not acting.done() and monotonic() < deadline:
+        sleep(0.2)  # the server looks again only after a pause
+    assert found, "it must wait"
+    return int(found[0][0])
+
+
+def cut_off(harness: MariadbHarness, acting: Future[list[Receipt]]) -> None:
+    """End the connection that waits. The server may miss a word that comes as the wait begins:
+    then it is said again, until nobody of that number is left."""
+    waiting, deadline = waiting_for_a_lock(harness, acting), monotonic() + 60
+    with suppress(pymysql.err.OperationalError):
+        while not acting.done() and monotonic() < deadline:
+            harness.execute(f"KILL {waiting}")
+            sleep(0.2)

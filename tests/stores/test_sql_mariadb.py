@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
 from threading import Barrier
-from time import monotonic, sleep
 
 import pytest
 
 from erasure.domain.errors import LateRows, StoreError, StoreUnreachable
 from erasure.domain.steps import Step
-from erasure.stores.base import Key, Receipt, Work
+from erasure.stores.base import Key, Work
 from erasure.stores.sql import SqlStore
 from lineage.graph import Field, Method
 from lineage.schema import Table
@@ -35,7 +34,7 @@ from tests.stores.company import (
     whole_case,
 )
 from tests.stores.conformance import told
-from tests.stores.mariadb import MariadbHarness
+from tests.stores.mariadb import MariadbHarness, cut_off, waiting_for_a_lock
 from tests.stores.mariadb_server import connect
 from tests.stores.sql_common import PERSON_ALONE, SqlCommon
 from tests.stores.sql_references import EMPTY, child_of_person, number, refers
@@ -163,20 +162,6 @@ def test_a_change_of_a_table_is_not_waited_for_longer_than_a_lock(harness: Maria
     store.close()
 
 
-def waiting_for_a_lock(harness: MariadbHarness, acting: Future[list[Receipt]]) -> int:
-    """The connection that waits, once it does."""
-    waits = (
-        "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX "
-        "WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id IN "
-        "(SELECT id FROM information_schema.PROCESSLIST WHERE db = DATABASE())"
-    )
-    deadline = monotonic() + 60
-    while not (found := harness.execute(waits)) and not acting.done() and monotonic() < deadline:
-        sleep(0.2)  # the server looks again only after a pause
-    assert found, "it must wait"
-    return int(found[0][0])
-
-
 def test_the_loser_of_a_deadlock_can_try_again(harness: MariadbHarness) -> None:
     """The other transaction has written more, so the server takes it as the winner."""
     harness.create(TABLES, ROWS)
@@ -196,7 +181,7 @@ def test_the_loser_of_a_deadlock_can_try_again(harness: MariadbHarness) -> None:
         waiting_for_a_lock(harness, acting)
         cursor.execute("SELECT * FROM person FOR UPDATE")
         with pytest.raises(StoreError, match=r"try again \(1213\)") as caught:
-            acting.result(10)
+            acting.result(60)
         other.rollback()
     assert not caught.value.permanent
     assert harness.read("person") == before
@@ -215,9 +200,9 @@ def test_a_connection_that_is_cut_is_unreachable_and_nothing_has_happened(
         other.begin()
         other.cursor().execute("SELECT * FROM card FOR UPDATE")
         acting = pool.submit(store.act, works, SECRETS)
-        harness.execute(f"KILL {waiting_for_a_lock(harness, acting)}")
+        cut_off(harness, acting)
         with pytest.raises(StoreUnreachable, match="no connection") as caught:
-            acting.result(10)
+            acting.result(60)
         other.rollback()
     assert not caught.value.permanent
     assert "mira" not in told(caught.value).lower()
