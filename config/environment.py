@@ -242,6 +242,15 @@ def web_address(name: str) -> str:
     return value
 
 
+def page(name: str) -> str:
+    """An address with ``{token}`` in it, where a secret goes; empty when unset."""
+    value = os.environ.get(name, "")
+    parts = urlsplit(value.replace("{token}", ""))
+    if value and (parts.scheme != "https" or not parts.hostname or value.count("{token}") != 1):
+        raise ImproperlyConfigured(f"{name}: must be like https://host/confirm#{{token}}")
+    return value
+
+
 def broker(name: str) -> str:
     """``memory://`` (in-process worker) or a Redis or AMQP address."""
     url = os.environ.get(name) or "memory://localhost/"

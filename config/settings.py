@@ -38,6 +38,8 @@ LETHE_MOST_ROWS = env.whole("LETHE_MOST_ROWS", 50_000)
 LETHE_CANARY_PLANT = os.environ.get("LETHE_CANARY_PLANT", "")
 LETHE_CANARY_PEOPLE = env.whole("LETHE_CANARY_PEOPLE", 3, high=100)
 LETHE_CANARY_DAYS = env.whole("LETHE_CANARY_DAYS", 30, high=366)
+# The controller's page that a link in a mail opens, with {token} in its address.
+LETHE_CONFIRM_URL = env.page("LETHE_CONFIRM_URL")
 LETHE_LINK_HOURS = env.whole("LETHE_LINK_HOURS", 72, high=24 * 30)
 # Public key (PEM) of the controller's own login, which may vouch for people.
 LETHE_ACCOUNT_KEY = env.public_key("LETHE_ACCOUNT_KEY")

@@ -77,6 +77,18 @@ class Identified(serializers.Serializer[Any]):
     mandate = serializers.CharField(max_length=200, default="", allow_blank=True)
 
 
+class Vouched(serializers.Serializer[Any]):
+    """What the controller's own login says of whoever has logged in."""
+
+    assertion = serializers.CharField(max_length=8192, help_text="a JSON Web Token")
+
+
+class Followed(serializers.Serializer[Any]):
+    """What the link in a mail had in it."""
+
+    token = serializers.CharField(max_length=200)
+
+
 class Approval(serializers.Serializer[Any]):
     """Exactly the plan that was looked at, with the findings that are accepted."""
 

@@ -149,6 +149,10 @@ class Way:
     words: str
 
 
+def _vouched(case: ErasureRequest, *, assertion: str, by: Actor) -> object:
+    return identify.confirm_by_login(case, assertion)
+
+
 def _duplicate(case: ErasureRequest, *, of: UUID, by: Actor) -> object:
     return route.link_duplicate(case, of=get_object_or_404(ErasureRequest, pk=of), by=by)
 
@@ -167,6 +171,8 @@ WAYS = (
         words="Ask for proof of identity; the clock pauses where the law lets it."),
     Way(name="identify", body=bodies.Identified, deed="identify", does=identify.confirm_identity,
         words="Record how identity was checked. The plan is made next."),
+    Way(name="vouch", body=bodies.Vouched, deed="identify", does=_vouched,
+        words="The controller's own login vouches for the person, once."),
     Way(name="unidentifiable", body=bodies.Because, deed="identify",
         does=identify.give_up_identifying, words="Close: the person cannot be identified."),
     Way(name="plan", body=bodies.Nothing, deed="plan", does=decide.plan_again,
@@ -222,6 +228,25 @@ def deed_view(way: Way) -> type[APIView]:
 
     attributes = {"post": post, "deeds": {"POST": way.deed}, "__doc__": way.words}
     return type(f"Deed{way.name.title().replace('-', '')}", (APIView,), attributes)
+
+
+class Mailbox(APIView):
+    """Who asks has followed the link that was sent to their mailbox."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"POST": "identify"}
+
+    @extend_schema(
+        operation_id="mailbox_confirm",
+        request=bodies.Followed,
+        responses=shapes.CaseDetailShape,
+    )
+    def post(self, request: Request) -> Response:
+        """Tell that a link was followed: its address is the person's. The request of it."""
+        body = bodies.Followed(data=request.data)
+        body.is_valid(raise_exception=True)
+        case = identify.confirm_mailbox(body.validated_data["token"])
+        enqueue(Job("advance", case.id))
+        return shown(case.pk)
 
 
 def carried_out(

@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern] = [
     path("requests/<uuid:pk>/exports", exports.Exports.as_view()),
     path("requests/<uuid:pk>/exceptions", others.Exceptions.as_view()),
     *(path(f"requests/<uuid:pk>/{way.name}", cases.deed_view(way).as_view()) for way in cases.WAYS),
+    path("mailbox", cases.Mailbox.as_view()),
     path("complaints", care.Complaints.as_view()),
     path("complaints/<uuid:pk>/letter", care.ComplaintLetter.as_view()),
     path("complaints/<uuid:pk>/letters", care.ComplaintLetters.as_view()),

@@ -127,6 +127,7 @@ def _loaded(text: str) -> Any:
             strict=False,
             parse_int=_number,
             parse_float=_number,
+            parse_constant=str,  # NaN and the infinities, which are no value: as they stand
             object_pairs_hook=_Object,
         )
     except (ValueError, RecursionError):

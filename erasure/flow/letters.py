@@ -17,7 +17,7 @@ from erasure.domain.errors import LetheError, UsageError, WrongState
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import Complaint, ErasureRequest, Event, Letter, Notice
-from erasure.runs import clock, complaints, letters, mailing, notices
+from erasure.runs import clock, complaints, letters, mailing, notices, tokens
 from erasure.transitions import move
 
 TRIES = 12
@@ -61,11 +61,24 @@ def draft_letter(
     """
     with transaction.atomic():
         request = ErasureRequest.objects.select_for_update().get(pk=request.pk)
-        written = letters.write(request, code, language, blocks, notice)
+        letters.checked_fit(request, code, notice)
+        linked = {**blocks, **_link(request, code, blocks, to)}
+        written = letters.write(request, code, language, linked, notice)
         address = letters.checked_address(letters.address_of(request, code) if to is None else to)
         request.letters.filter(code=code, notice=notice, state="drafted").delete()
         letter = Letter(request=request, notice=notice, code=code, language=language, made_by=by)
         return _drafted(letter, address, written, blocks)
+
+
+def _link(
+    request: ErasureRequest, code: str, blocks: Mapping[str, str], to: str | None
+) -> dict[str, str]:
+    """The block with a new link that confirms the mailbox, unless somebody has written one."""
+    if code != "confirm_email" or blocks.get("link") or not settings.LETHE_CONFIRM_URL:
+        return {}
+    if to is not None:
+        raise UsageError("to: the link proves the mailbox that was given; it goes nowhere else")
+    return {"link": tokens.link(tokens.issue(request))}
 
 
 def _drafted(

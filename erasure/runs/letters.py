@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -197,28 +197,33 @@ def _laid_out(text: str) -> str:
 
 def address_of(request: ErasureRequest, code: str) -> str:
     """Where a letter to the person goes unless another address is said: where the last one went,
-    or the mailbox they gave while it is kept. Raises UsageError by field when there is none."""
+    or the mailbox they gave while it is kept; that alone for the letter that confirms it. Raises
+    UsageError by field when there is none."""
     if letters.kind_of(code).to != "person":
         raise UsageError(f"to: say where this {code} goes; it is not for the person")
-    # An address from before somebody was identified, and one not proved to be theirs, may be a
-    # stranger's: nothing goes there any more.
-    proved = bool(request.identity_check)
-    earlier = request.letters.filter(notice=None)
-    if proved:
-        moves = Event.objects.filter(subject_id=str(request.pk), to_state="identified")
-        since = moves.order_by("-id").values_list("at", flat=True).first()
-        earlier = earlier.filter(made_at__gte=since or request.received_at)
-    for letter in earlier.order_by("-made_at"):
+    earlier = () if code == "confirm_email" else _earlier(request)
+    for letter in earlier:
         if letters.KINDS[letter.code].to == "person" and (known := read(letter)[0]):
             return known
     try:
-        (given,) = case.given_by([request], proved=proved).values()
+        (given,) = case.given_by([request], proved=bool(request.identity_check)).values()
     except KeyDestroyed:
         given = ()
     for kind, value in given:
         if kind == "email":
             return value
     raise UsageError("to: no address is known; say where the letter goes")
+
+
+def _earlier(request: ErasureRequest) -> Iterable[Letter]:
+    """Letters about it, the newest first. An address from before somebody was identified, and one
+    not proved to be theirs, may be a stranger's: nothing goes there any more."""
+    earlier = request.letters.filter(notice=None)
+    if request.identity_check:
+        moves = Event.objects.filter(subject_id=str(request.pk), to_state="identified")
+        since = moves.order_by("-id").values_list("at", flat=True).first()
+        earlier = earlier.filter(made_at__gte=since or request.received_at)
+    return earlier.order_by("-made_at")
 
 
 def checked_address(to: str) -> str:

@@ -17,7 +17,7 @@ from erasure.domain.letters import VERIFIED, checked_text
 from erasure.domain.plan import MODEL_ACTIONS
 from erasure.evidence.body import STILL_THERE
 from erasure.models import ErasureRequest, Event, Notice, PlanStep, SuppressionEntry
-from erasure.runs import clock, complaints, reasoning, records, sightings, statement
+from erasure.runs import clock, complaints, reasoning, records, sightings, statement, tokens
 from erasure.runs.earlier import left_by_earlier
 
 _VIAS = {"mention": "redacted", "shallow": "unlinked"}
@@ -38,6 +38,7 @@ def facts_of(request: ErasureRequest, notice: Notice | None = None) -> dict[str,
         "answer_by": found.answer_by,
         "waits": found.answer_by is None,
         "reasons": _reasons(request),
+        "link": tokens.link("…"),  # a draft has one that works
         "recipient": notice.dataset if notice else "",
         "told": _day(notice.told_at) if notice else None,
         "store": request.only_store,

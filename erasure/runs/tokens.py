@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.errors import UsageError
@@ -19,16 +20,27 @@ _WRONG = "this link is not valid any more; ask for a new one"
 _FRESH = timedelta(minutes=10)  # between the controller's login and here
 
 
-def issue(request: ErasureRequest, *, now: datetime) -> str:
-    """A new token for a link; older ones of the request do not work any more."""
-    request.tokens.filter(used_at=None).delete()
+def issue(request: ErasureRequest, *, now: datetime | None = None) -> str:
+    """A new token for a link that is sent to the address that was given; it works once, until it
+    expires, and older ones of the request do not work any more. Raises UsageError where there is
+    nothing to confirm."""
+    emails = request.identifiers.filter(kind="email").count()
+    if request.state != "received" or emails != 1:
+        raise UsageError(f"request {request.id}: has no one mailbox to be confirmed")
     token = secrets.token_urlsafe(32)
-    Token.objects.create(
-        request=request,
-        keyed_hash=_hash("link", token),
-        expires_at=now + timedelta(hours=settings.LETHE_LINK_HOURS),
-    )
+    expires_at = (now or timezone.now()) + timedelta(hours=settings.LETHE_LINK_HOURS)
+    with transaction.atomic():
+        request.tokens.filter(used_at=None).delete()
+        Token.objects.create(
+            request=request, keyed_hash=_hash("link", token), expires_at=expires_at
+        )
     return token
+
+
+def link(token: str) -> str:
+    """The address that opens the controller's own page with that token, which gives it to
+    ``/api/v1/mailbox``; empty where LETHE_CONFIRM_URL names no page."""
+    return settings.LETHE_CONFIRM_URL.replace("{token}", token)
 
 
 def redeem(token: str, *, now: datetime) -> ErasureRequest:

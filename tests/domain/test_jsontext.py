@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from erasure.domain import jsontext
@@ -62,6 +62,7 @@ def test_items_are_taken_out_and_the_others_keep_their_order(
 
 
 @given(document=DOCUMENTS, path=st.lists(st.sampled_from(["a", "b"]), max_size=2))
+@example(document=float("-inf"), path=["a"])
 def test_reading_and_changing_agree_on_what_a_path_names(document: Any, path: list[str]) -> None:
     text = json.dumps({"a": [document, {"b": document}], "b": {"a": document}})
     nodes = [n for n in values_at(parse(text), path) if n.kind == "scalar"]

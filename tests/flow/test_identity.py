@@ -6,9 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import LazySettings
 from django.utils import timezone
@@ -17,8 +15,11 @@ from erasure.advance import finish_keys
 from erasure.domain.errors import UsageError, WrongState
 from erasure.domain.identity import Asker
 from erasure.domain.roles import THE_PERSON
+from erasure.domain.states import REQUEST
 from erasure.flow import decide, identify, intake, planning
 from erasure.models import ErasureRequest, Event, Identifier, LedgerLeaf, Token
+from erasure.runs import tokens
+from tests.flow.account import PUBLIC, assertion
 from tests.flow.cast import (
     APPROVER,
     BEN,
@@ -31,7 +32,6 @@ from tests.flow.cast import (
 from tests.flow.deeds import work_off
 
 NEIGHBOURS_PHONE = ("phone", "030 5550002")
-LOGIN = Ed25519PrivateKey.generate()
 
 
 def asked(*identifiers: tuple[str, str], asked_by: Asker = "self") -> ErasureRequest:
@@ -170,7 +170,7 @@ def test_more_rows_than_policy_expects_must_be_accepted(shop: Shop, settings: La
 @pytest.mark.usefixtures("memory_shop")
 def test_a_confirmed_mailbox_proves_the_address_and_waits_for_an_officer() -> None:
     request = asked(("email", SUBJECT), NEIGHBOURS_PHONE)
-    token = identify.ask_mailbox(request)
+    token = tokens.issue(request)
     assert token not in str(list(Token.objects.values()))
     assert identify.confirm_mailbox(token).state == "confirmed"
     assert proofs(request) == {"email": "mailbox", "phone": ""}
@@ -182,7 +182,7 @@ def test_where_policy_lets_it_a_confirmed_mailbox_is_enough_for_that_address(
 ) -> None:
     settings.LETHE_MAILBOX_SUFFICES = True
     request = asked(("email", SUBJECT), NEIGHBOURS_PHONE)
-    found = identify.confirm_mailbox(identify.ask_mailbox(request))
+    found = identify.confirm_mailbox(tokens.issue(request))
     assert (found.state, found.identity_check) == ("identified", "mailbox confirmed")
     assert proofs(request) == {"email": "mailbox", "phone": ""}
 
@@ -191,16 +191,16 @@ def test_where_policy_lets_it_a_confirmed_mailbox_is_enough_for_that_address(
 def test_policy_never_lets_an_agent_pass_by_a_mailbox(settings: LazySettings) -> None:
     settings.LETHE_MAILBOX_SUFFICES = True
     request = asked(asked_by="agent")
-    assert identify.confirm_mailbox(identify.ask_mailbox(request)).state == "confirmed"
+    assert identify.confirm_mailbox(tokens.issue(request)).state == "confirmed"
 
 
 @pytest.mark.usefixtures("memory_shop")
 def test_a_link_works_once_until_it_expires_and_only_the_newest(settings: LazySettings) -> None:
     request = asked()
     now = timezone.now()
-    old = identify.ask_mailbox(request, now=now)
+    old = tokens.issue(request, now=now)
     late = now + timedelta(hours=settings.LETHE_LINK_HOURS, seconds=1)
-    newest = identify.ask_mailbox(request, now=now)
+    newest = tokens.issue(request, now=now)
     before = everything()
     for token, at in ((old, now), (newest, late), ("guessed", now), ("", now)):
         with pytest.raises(UsageError, match="this link is not valid any more"):
@@ -220,13 +220,13 @@ def test_a_link_works_once_until_it_expires_and_only_the_newest(settings: LazySe
 def test_only_one_mailbox_can_be_confirmed(given: list[tuple[str, str]]) -> None:
     request = asked(*given)
     with pytest.raises(UsageError, match="no one mailbox"):
-        identify.ask_mailbox(request)
+        tokens.issue(request)
     assert not Token.objects.exists()
 
 
 @pytest.mark.usefixtures("memory_shop")
 def test_expired_tokens_are_swept() -> None:
-    identify.ask_mailbox(asked(), now=timezone.now() - timedelta(days=40))
+    tokens.issue(asked(), now=timezone.now() - timedelta(days=40))
     finish_keys()
     assert not Token.objects.exists()
 
@@ -237,22 +237,7 @@ def test_expired_tokens_are_swept() -> None:
 @pytest.fixture
 def login(settings: LazySettings) -> None:
     """The controller's login may vouch for people."""
-    public = LOGIN.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    settings.LETHE_ACCOUNT_KEY = public.decode()
-
-
-def assertion(key: Any = LOGIN, algorithm: str = "EdDSA", **changes: Any) -> str:
-    """What the login says of whoever has logged in."""
-    claims = {
-        "aud": "lethe",
-        "jti": "1",
-        "exp": datetime.now(UTC) + timedelta(minutes=5),
-        "identifiers": {"email": SUBJECT.upper()},
-        **changes,
-    }
-    return jwt.encode({k: v for k, v in claims.items() if v is not None}, key, algorithm)
+    settings.LETHE_ACCOUNT_KEY = PUBLIC
 
 
 @pytest.mark.usefixtures("memory_shop", "login")
@@ -344,12 +329,28 @@ def test_a_mandate_may_not_repeat_what_the_person_is_known_by() -> None:
 @pytest.mark.usefixtures("memory_shop")
 def test_a_case_that_has_ended_cannot_be_identified_again() -> None:
     request = asked()
-    token = identify.ask_mailbox(request)
+    token = tokens.issue(request)
     decide.refuse_request(request, by=OFFICER, because="not a customer")
     with pytest.raises(WrongState):
         identify.confirm_identity(request, by=OFFICER, method="card")
     with pytest.raises(WrongState):
         identify.confirm_mailbox(token)
+
+
+@pytest.mark.usefixtures("memory_shop", "login")
+@pytest.mark.parametrize(
+    "state", sorted(REQUEST.keys() - {"received", "confirmed", "identity_required", "reopened"})
+)
+def test_who_was_identified_is_not_identified_again_behind_their_plan_or_run(state: str) -> None:
+    request = asked()
+    ErasureRequest.objects.filter(pk=request.pk).update(state=state)
+    request.refresh_from_db()
+    before = everything()
+    with pytest.raises(WrongState, match=f"is {state}, its identity is not to be checked now"):
+        identify.confirm_identity(request, by=OFFICER, method="card")
+    with pytest.raises(WrongState, match="is not to be checked now"):
+        identify.confirm_by_login(request, assertion())
+    assert everything() == before
 
 
 @pytest.mark.usefixtures("memory_shop")
