@@ -186,6 +186,13 @@ class NewHold(Because):
     matter = serializers.CharField(max_length=100, default="", allow_blank=True)
 
 
+class OfMatter(Because):
+    """What was decided on a matter."""
+
+    because = serializers.CharField(max_length=1000)
+    matter = serializers.CharField(max_length=100)
+
+
 class LetterText(serializers.Serializer[Any]):
     """A letter with what its editable blocks say; ``notice``: the recipient that is meant."""
 

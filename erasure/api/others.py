@@ -157,6 +157,24 @@ class Release(APIView):
         return Response(shapes.HoldShape(released).data)
 
 
+class ReleaseMatter(APIView):
+    """A matter is over."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"POST": "hold"}
+
+    @extend_schema(
+        operation_id="holds_release_matter",
+        request=bodies.OfMatter,
+        responses={200: shapes.HoldShape(many=True)},
+    )
+    def post(self, request: Request) -> Response:
+        """Release every hold of a matter; the list of them."""
+        body = bodies.OfMatter(data=request.data)
+        body.is_valid(raise_exception=True)
+        released = holds.release_matter(by=actor(request), **body.validated_data)
+        return Response(shapes.HoldShape(released, many=True).data)
+
+
 class Stores(APIView):
     """The stores of the catalogue."""
 

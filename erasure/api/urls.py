@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern] = [
     path("notices/<int:pk>/told", letters.Told.as_view()),
     path("notices/<int:pk>/answered", letters.Answered.as_view()),
     path("holds", others.Holds.as_view()),
+    path("holds/release", others.ReleaseMatter.as_view()),
     path("holds/<uuid:pk>", others.OneHold.as_view()),
     path("holds/<uuid:pk>/reasons", others.HoldReasons.as_view()),
     path("holds/<uuid:pk>/release", others.Release.as_view()),

@@ -19,7 +19,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from erasure.inline import run_inline
-from erasure.models import ApiToken, ErasureRequest, IdempotencyKey, LedgerLeaf
+from erasure.models import ApiToken, ErasureRequest, Hold, IdempotencyKey, LedgerLeaf
 from tests.scenarios.small_shop import EMAIL
 from tests.web.api_cast import ROOT, Caller, caller
 from tests.web.conftest import everything_written, other, plan_of
@@ -154,6 +154,20 @@ def test_holds_and_exceptions_are_decided_and_taken_back(officer: Caller, shop: 
     assert officer.get("/holds").json()["results"][0]["released_by"] == "olga"
     problem = said(officer.post("/holds", {**why, "datasets": ["no.where"]}), 422)
     assert problem["errors"][0]["field"] == "datasets"
+
+
+def test_a_matter_that_is_over_releases_its_holds_alone(officer: Caller, shop: Path) -> None:
+    why = {"code": "legal_claims", "legal_reference": "Art. 17(3)(e)", "because": "a dispute"}
+    for matter in ("claim 17", "claim 17", "claim 18"):
+        made = officer.post("/holds", {**why, "datasets": ["shop.orders"], "matter": matter})
+        assert made.status_code == 201
+    over = {"matter": "claim 17", "because": "settled"}
+    said(caller("approver").post("/holds/release", over), 403)
+    assert Hold.objects.filter(released_at=None).count() == 3
+    released = officer.post("/holds/release", over).json()
+    assert [(h["matter"], h["released_by"]) for h in released] == [("claim 17", "olga")] * 2
+    assert Hold.objects.get(released_at=None).matter == "claim 18"
+    assert "matter" in said(officer.post("/holds/release", over), 422)["errors"][0]["field"]
 
 
 def test_the_catalogue_can_be_read_and_no_address_of_a_store(officer: Caller, shop: Path) -> None:
