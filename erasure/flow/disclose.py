@@ -7,7 +7,7 @@ from django.db import transaction
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import Complaint, ErasureRequest, Hold, Letter
-from erasure.runs import case, complaints, letters, reasoning
+from erasure.runs import case, complaints, letters, reasoning, tokens
 
 
 @deed("see_identifiers")
@@ -25,14 +25,15 @@ def show_identifiers(request: ErasureRequest, *, by: Actor) -> list[tuple[str, s
 
 @deed("see_letters")
 def read_letter(letter: Letter, *, by: Actor) -> tuple[str, str]:
-    """Address and text of a letter. Raises KeyDestroyed as :func:`show_identifiers` does."""
+    """Address and text of a letter, without the secret of a link: it proves a mailbox, which is not
+    that of whoever reads here. Raises KeyDestroyed as :func:`show_identifiers` does."""
     with transaction.atomic():
-        content = letters.read(letter)
+        to, text = letters.read(letter)
         ledger.record(
             "letter_seen",
             {**letter.about, "letter": str(letter.id), "by": by},
         )
-    return content
+    return to, tokens.masked(text) if letter.code == "confirm_email" else text
 
 
 @deed("see_reasons")

@@ -89,6 +89,9 @@ def test_whoever_follows_the_link_has_proved_the_mailbox(desk: Desk) -> None:
     assert again.status_code == 422
     assert "not valid any more" in again.json()["detail"]
     assert everything_written() == before
+    shown = desk.olga.get(f"/letters/{Letter.objects.get().pk}/text").json()["body"]
+    assert PAGE.format(token="…") in shown
+    assert secret not in shown
     assert secret not in str(list(Letter.objects.values())) + str(list(LedgerLeaf.objects.values()))
 
 
