@@ -12,10 +12,18 @@ from django.utils import timezone
 from erasure.admin import words
 from erasure.admin.doing import Doing
 from erasure.domain import states
-from erasure.flow import extend, identify, intake
+from erasure.flow import decide, extend, identify, intake
 from erasure.models import ErasureRequest
 from erasure.runs import clock, dues, given, reasoning
+from erasure.runs.case import begun
 
+_REFUSED_FOR = {
+    "exempt": "the law exempts it",
+    "ground_not_met": "its ground is not met",
+    "unfounded": "manifestly unfounded",
+    "excessive": "manifestly excessive",
+    "fee_unpaid": "the fee was not paid",
+}
 _ABOUT = {
     "identity_doubt": "Why proof of identity was asked for",
     "unidentifiable": "Why the person cannot be identified",
@@ -37,6 +45,8 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
     """What the page of a case says of its clock, and what can be done about it."""
     found = clock.clock_of(case)
     today, moves = timezone.localdate(), states.REQUEST[case.state]
+    if begun(case):
+        moves = moves - {"identity_required", "withdrawn", "refused"}
     decided = case.state in states.CLOSED
     in_time = found.first is None or today <= found.first
     return {
@@ -47,6 +57,8 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "waits_for_identity": case.state in (*dues.UNIDENTIFIED, "identity_required"),
         "may_give_up": "unidentifiable" in moves,
         "may_withdraw": "withdrawn" in moves,
+        "may_refuse": "refused" in moves,
+        "refusals": [(code, _REFUSED_FOR[code]) for code in decide.REFUSALS],
         "identifiers": case.identifiers.order_by("kind"),
         "to_prove": given.readable(case).order_by("kind"),
         "asked_by": words.ASKERS[case.asked_by],

@@ -25,6 +25,7 @@ from erasure.domain.keeping import REASONS, reasons_of
 from erasure.flow import charge, disclose, exempt, hold, route, weigh
 from erasure.models import ErasureRequest, Hold, KeptDataset
 from erasure.runs import holding
+from erasure.runs.case import begun
 
 _REASONS = [(code, words.plain(code)) for code in REASONS]
 _LISTED = 20
@@ -207,7 +208,7 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
             (one, words.plain(one.code)) for one in case.exceptions.filter(lifted_at=None)
         ],
         "may_except": case.state in exempt.BEFORE and not case.run_id,
-        "may_charge": case.state in charge.EARLY,
+        "may_charge": case.state in charge.EARLY and not begun(case),
         "fee": case.pauses.filter(why="fee", until=None).first(),
         "hold_reasons": _REASONS,
         "keep_reasons": [(code, words.plain(code)) for code in reasons_of(case.law)],

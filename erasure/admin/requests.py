@@ -250,11 +250,11 @@ class RequestAdmin(Undoes, Times, Letters, Holds, Maps, Exports, Care):
 
     def refuse(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Refuse, with a reason."""
-        because = request.POST.get("because", "")
+        because, code = request.POST.get("because", ""), request.POST.get("code", "")
         return self._deed(
             request,
             pk,
-            lambda case, by: decide.refuse_request(case, by=by, because=because),
+            lambda case, by: decide.refuse_request(case, by=by, because=because, code=code),
             "Refused.",
         )
 

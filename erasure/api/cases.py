@@ -189,6 +189,8 @@ WAYS = (
         words="Go on with a blocked case."),
     Way(name="undo", body=bodies.Undoing, deed="undo", does=undo.begin_undo,
         words="Undo an erasure while its window is open."),
+    Way(name="waive-window", body=bodies.Nothing, deed="undo", does=undo.waive_window,
+        words="Carry it out for good, without an undo window; the plan is made anew."),
     Way(name="ground", body=bodies.Ground, deed="weigh", does=weigh.state_ground,
         words="State the ground on which the person asks."),
     Way(name="balance", body=bodies.Balance, deed="weigh", does=weigh.record_balance,

@@ -68,7 +68,8 @@ class Steps(OfCase):
         if getattr(self, "swagger_fake_view", False):
             return self.queryset.none()
         case = get_object_or_404(ErasureRequest, pk=self.kwargs["pk"])
-        return self.queryset.filter(plan__request=case).exclude(plan__state="stale")
+        plans = case.plans.exclude(state="stale").order_by("-made_at")
+        return self.queryset.filter(plan__in=plans[:1])
 
 
 class Exceptions(OfCase):

@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from erasure.api import care, cases, exports, letters, others, retention, schema, trained
+from erasure.api import care, cases, exports, letters, others, retention, schema, trained, weighing
 
 
 class Nowhere(APIView):
@@ -36,6 +36,8 @@ urlpatterns: list[URLPattern] = [
     path("requests/<uuid:pk>/letters/preview", letters.Preview.as_view()),
     path("requests/<uuid:pk>/notices", letters.Notices.as_view()),
     path("requests/<uuid:pk>/exports", exports.Exports.as_view()),
+    path("requests/<uuid:pk>/ground/met", weighing.Met.as_view()),
+    path("requests/<uuid:pk>/reasons", weighing.Reasons.as_view()),
     path("requests/<uuid:pk>/exceptions", others.Exceptions.as_view()),
     *(path(f"requests/<uuid:pk>/{way.name}", cases.deed_view(way).as_view()) for way in cases.WAYS),
     path("mailbox", cases.Mailbox.as_view()),

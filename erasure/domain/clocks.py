@@ -100,7 +100,24 @@ def clock(
     is_holiday: IsHoliday,
     extended: bool = False,
 ) -> Clock:
-    """Count for one request, by :data:`RULES`. ``received`` and the pauses are aware moments."""
+    """Count for one request, by :data:`RULES`. ``received`` and the pauses are aware moments. What
+    begins after the last day stops nothing: whatever is to be asked is asked in time."""
+    counted: list[Pause] = []
+    for pause in sorted(pauses, key=lambda p: p.since):
+        found = _counted(rules, received, counted, zone, is_holiday, extended)
+        if found.answer_by is None or _day(pause.since, zone) <= found.answer_by:
+            counted.append(pause)
+    return _counted(rules, received, counted, zone, is_holiday, extended)
+
+
+def _counted(
+    rules: Rules,
+    received: datetime,
+    pauses: Sequence[Pause],
+    zone: tzinfo,
+    is_holiday: IsHoliday,
+    extended: bool,
+) -> Clock:
     received_on = _day(received, zone)
     acknowledge_by = (
         _working_days_after(received_on, rules.acknowledged_in, is_holiday)

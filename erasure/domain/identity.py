@@ -17,6 +17,8 @@ RIGHTS = (
 )  # fmt: skip
 GATHERED = frozenset({"access", "portability"})
 HANDLED = GATHERED | {"erasure"}
+# As long as a request is in one of these, nobody knows yet who asks.
+UNPROVED = frozenset({"received", "confirmed", "identity_required", "reopened"})
 ASKERS: tuple[Asker, ...] = ("self", "agent", "guardian")
 
 

@@ -107,7 +107,12 @@ def _kind(
 KINDS: Mapping[str, Kind] = {
     kind.code: kind
     for kind in (
-        _kind(1, "confirm_email", frozenset({"received"}), _line("link")),
+        _kind(
+            1,
+            "confirm_email",
+            frozenset({"received", "identity_required", "reopened"}),
+            _line("link"),
+        ),
         _kind(2, "acknowledgment", _OPEN),
         _kind(
             3,

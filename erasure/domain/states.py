@@ -17,7 +17,7 @@ def _table(**moves: str) -> Table:
 REQUEST = _table(
     received="confirmed identity_required identified refused withdrawn duplicate forwarded",
     confirmed="identity_required identified refused withdrawn duplicate forwarded",
-    identity_required="identified unidentifiable refused withdrawn duplicate forwarded",
+    identity_required="confirmed identified unidentifiable refused withdrawn duplicate forwarded",
     identified="planned gathering no_data blocked awaiting_rescan identity_required refused "
     "withdrawn duplicate forwarded",
     planned="approved identified no_data identity_required refused withdrawn duplicate forwarded",
@@ -26,7 +26,8 @@ REQUEST = _table(
     executing="verifying identified blocked",
     verifying="completed partly_granted awaiting_copies awaiting_rescan awaiting_window executing "
     "blocked",
-    blocked="identified executing verifying undoing awaiting_rescan",
+    blocked="identified executing verifying undoing awaiting_rescan identity_required refused "
+    "withdrawn duplicate forwarded",
     awaiting_window="undoing completed partly_granted awaiting_copies awaiting_rescan",
     undoing="undone awaiting_window blocked",
     undone="reopened",
@@ -41,7 +42,7 @@ REQUEST = _table(
     withdrawn="reopened",
     duplicate="",
     forwarded="",
-    reopened="identity_required identified refused withdrawn",
+    reopened="confirmed identity_required identified refused withdrawn",
 )
 PLAN = _table(draft="approved stale", approved="stale carried_out", stale="", carried_out="")
 RUN = _table(

@@ -11,7 +11,7 @@ from erasure.domain.errors import WrongState
 from erasure.domain.roles import Actor, deed
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest
-from erasure.runs import clock, reasoning
+from erasure.runs import case, clock, reasoning
 
 EARLY = frozenset(
     {"received", "confirmed", "identity_required", "identified", "planned", "gathering", "reopened"}
@@ -27,6 +27,7 @@ def ask_fee(
     once the plan is approved."""
     if request.state not in EARLY:
         raise WrongState(f"request {request.id}: is {request.state}; no fee can be asked any more")
+    case.refuse_begun(request)
     with transaction.atomic():
         reasoning.write_down(request, "fee", because, by=by)
         clock.pause(request, "fee", at=at or timezone.now())

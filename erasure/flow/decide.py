@@ -64,10 +64,9 @@ def approve_plan(
         move(plan, "approved", by=by, also=approved)
         move(request, "approved", by=by, because=because)
         codes = [entry["code"] for entry in accepted]
-        ledger.record(
-            "approved",
-            {"request": str(request.id), "digest": digest, "by": by, "accepted": codes},
-        )
+        told = {"request": str(request.id), "digest": digest, "by": by, "accepted": codes}
+        alone = by in (request.opened_by, request.reopened_by)
+        ledger.record("approved", {**told, **({"four_eyes": "off"} if alone else {})})
     return plan
 
 
@@ -141,9 +140,10 @@ def refuse_request(
     """
     if not because.strip():
         raise WrongState(f"request {request.id}: a refusal needs a reason")
+    case.refuse_begun(request)
     _refuse_repeated(request, because)
     _refuse_unfounded(request, code)
-    closing = {"closed_at": timezone.now(), "refused_for": code}
+    closing = {"closed_at": timezone.now(), "refused_for": code, **_UNBLOCKED}
     move(request, "refused", by=by, because=because, also=closing)
     case.forget_identifiers(request)
     return request
@@ -165,9 +165,12 @@ def _refuse_unfounded(request: ErasureRequest, code: str) -> None:
         raise UsageError(f"code: must be one of {', '.join(REFUSALS)}")
     if code == "ground_not_met" and not request.ground:
         raise UsageError("code: state on which ground the person asks, and look at what it meets")
-    weighed = request.reasoning.filter(about="balancing", verdict="controller")
-    if code == "ground_not_met" and request.ground == "objection" and not weighed.exists():
+    weighed = request.reasoning.filter(about="balancing").order_by("at")
+    newest = dict(weighed.values_list("place", "verdict"))
+    if code == "ground_not_met" and request.ground == "objection" and not newest:
         raise UsageError("code: an objection is refused only after the interests were balanced")
+    if code == "ground_not_met" and "person" in newest.values():
+        raise UsageError("code: where interests were balanced, they were the person's; erase there")
     if code == "fee_unpaid" and not request.pauses.filter(why="fee", until=None).exists():
         raise UsageError("code: no fee is waited for")
 
@@ -176,8 +179,10 @@ def _refuse_unfounded(request: ErasureRequest, code: str) -> None:
 def withdraw_request(request: ErasureRequest, *, by: Actor, because: str = "") -> ErasureRequest:
     """The person no longer wants it; possible until the run has begun. The reason stands in clear:
     raises UsageError when it repeats an identifier; nothing was done then."""
+    case.refuse_begun(request)
     _refuse_repeated(request, because)
-    move(request, "withdrawn", by=by, because=because, also={"closed_at": timezone.now()})
+    closing = {"closed_at": timezone.now(), **_UNBLOCKED}
+    move(request, "withdrawn", by=by, because=because, also=closing)
     case.forget_identifiers(request)
     return request
 

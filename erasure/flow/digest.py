@@ -41,6 +41,7 @@ def compose(now: datetime) -> tuple[str, int]:
         ("Overdue", dues.overdue(requests, now)),
         ("To answer within a week", dues.due_soon(requests, now)),
         ("Receipt still to be confirmed", dues.unacknowledged(requests, now)),
+        ("Extended, and the person not told yet", dues.to_tell_extended(requests)),
         ("Blocked", requests.filter(state="blocked")),
         ("Waiting for the person", dues.standing_still(requests)),
     ]
@@ -64,4 +65,5 @@ def _any(now: datetime) -> Q:
         | Q(state="blocked")
         | Q(acknowledged_at=None, acknowledge_by__lt=now + dues.SOON)
     )
-    return Q(pk__in=urgent.values("pk"))
+    untold = dues.to_tell_extended(ErasureRequest.objects.all())
+    return Q(pk__in=urgent.values("pk")) | Q(pk__in=untold.values("pk"))

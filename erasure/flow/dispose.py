@@ -33,11 +33,14 @@ def approve_expired(
     because: str = "",
     four_eyes: bool = True,
 ) -> Expiry:
-    """Approve exactly these rows and steps. Raises StalePlan for another digest, and UsageError
-    for a plan of one's own, or where ``accept`` does not name the findings.
+    """Approve exactly these rows and steps. Raises StalePlan for another digest, WrongState for a
+    plan that does not wait for it, and UsageError for a plan of one's own, or where ``accept`` does
+    not name the findings.
 
     ``four_eyes``: False for the console alone, which is recorded as such.
     """
+    if expiry.state != "planned":
+        raise WrongState(f"{expiry.dataset}: its plan is {expiry.state}; nothing is to be approved")
     if four_eyes and needs_another(expiry, by=by):
         raise UsageError(
             f"{expiry.dataset}: who made a plan cannot approve it; let another officer approve it"
@@ -56,7 +59,8 @@ def approve_expired(
     with transaction.atomic():
         move(expiry, "approved", by=by, because=because, also=also)
         told = {"expiry": str(expiry.id), "digest": digest, "accepted": sorted(codes)}
-        ledger.record("expiry_approved", {**told, "by": by})
+        alone = {"four_eyes": "off"} if by == expiry.made_by else {}
+        ledger.record("expiry_approved", {**told, **alone, "by": by})
     return expiry
 
 
@@ -137,6 +141,8 @@ def decline_expired(
 @deed("retry")
 def retry_expired(expiry: Expiry, *, by: Actor) -> Expiry:
     """Go on with a blocked plan. Raises WrongState where it is not blocked."""
+    if expiry.state != "blocked":  # what waits for its approval can be moved there, too
+        raise WrongState(f"{expiry.dataset}: is {expiry.state}, not blocked; nothing to retry")
     to = "executing" if expiry.run_id else "approved"
     return move(expiry, to, by=by, because="tried again", also={"blocked_because": ""})
 

@@ -54,7 +54,8 @@ def gather(export_id: UUID) -> None:
     with export_lease(export_id) as fence:
         export = Export.objects.select_related("request").get(pk=export_id)
         plan = export.request.plans.filter(state__in=("draft", "approved")).first()
-        if export.state != "ordered" or plan is None:
+        known = export.request.state in exporting.PLANNED
+        if export.state != "ordered" or plan is None or not known:
             return
         archive.remove(export.id)  # of attempts that died
         key, passphrase = vault.make_key(export.id, "export"), _passphrase()
@@ -102,9 +103,11 @@ def cancel_export(export: Export, *, by: Actor) -> Export:
 
 @deed("see_export")
 def show_passphrase(export: Export, *, by: Actor) -> str:
-    """What opens the archive, once and never again. Raises WrongState the second time."""
+    """What opens the archive, once and never again. Raises WrongState the second time, and where
+    it is in doubt who asks."""
     with transaction.atomic():
         export = Export.objects.select_for_update().get(pk=export.pk)
+        exporting.refuse_doubted(export)
         if export.sealed_passphrase is None:
             raise WrongState(
                 f"export {export.id}: its passphrase was shown; cancel it and order another"
@@ -119,7 +122,8 @@ def show_passphrase(export: Export, *, by: Actor) -> str:
 @deed("see_export")
 def read_export(export: Export, *, by: Actor) -> Iterator[bytes]:
     """The encrypted archive, streamed; who has taken it is on record. Raises WrongState where
-    there is none."""
+    there is none, or it is in doubt who asks."""
+    exporting.refuse_doubted(export)
     if export.state not in ("ready", "handed_over"):
         raise WrongState(f"export {export.id}: is {export.state}; there is nothing to read")
     key = vault.open_key(export.id, "export")
@@ -132,10 +136,11 @@ def read_export(export: Export, *, by: Actor) -> Iterator[bytes]:
 @deed("export")
 def hand_over(export: Export, *, by: Actor) -> Export:
     """The person has it: the erasure goes on, or the case that asked for no more is answered.
-    Raises WrongState where it is not ready."""
+    Raises WrongState where it is not ready, or it is in doubt who asks."""
     now = timezone.now()
     with transaction.atomic():
         request = ErasureRequest.objects.select_for_update().get(pk=export.request_id)
+        exporting.refuse_doubted(export)
         move(export, "handed_over", by=by, also={"handed_by": by, "handed_at": now})
         _note("export_handed_over", export, by)
         if request.right in GATHERED:

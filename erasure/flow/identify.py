@@ -14,16 +14,15 @@ from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.errors import UsageError, WrongState
-from erasure.domain.identity import Proof, proved_kinds, refuse_without_mandate
+from erasure.domain.identity import UNPROVED, Proof, proved_kinds, refuse_without_mandate
 from erasure.domain.roles import Actor, deed
 from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier
-from erasure.runs import case, clock, given, reasoning, tokens
+from erasure.runs import case, clock, exporting, given, reasoning, tokens
 from erasure.transitions import move
 
 _WORDS = 200
-_UNPROVED = frozenset({"received", "confirmed", "identity_required", "reopened"})
 
 
 @deed("identify")
@@ -34,8 +33,10 @@ def ask_identity(
 
     The clock waits where the law lets it. Raises UsageError without a doubt.
     """
+    case.refuse_begun(request)
+    asked, also = "asked for what proves who asks", {"blocked_because": ""}
     with ledger.together():
-        move(request, "identity_required", by=by, because="asked for what proves who asks")
+        move(request, "identity_required", by=by, because=asked, also=also)
         reasoning.write_down(request, "identity_doubt", doubt, by=by)
         request.identifiers.exclude(proved_by="mailbox").update(proved_by="")
         clock.pause(request, "identity", at=at or timezone.now())
@@ -83,7 +84,7 @@ def confirm_by_login(
 
 def _refuse_proved(request: ErasureRequest) -> None:
     # A plan and a run go back to ``identified`` too: the table of moves does not tell them apart.
-    if request.state not in _UNPROVED:
+    if request.state not in UNPROVED:
         raise WrongState(
             f"request {request.id}: is {request.state}, its identity is not to be checked now; "
             "where that is in doubt, ask for a proof first"
@@ -110,6 +111,7 @@ def _identified(
         also = {"identity_check": method, "mandate": mandate}
         move(request, "identified", by=by, because=method, also=also)
         proved.update(proved_by=proof)
+        exporting.begin_anew(request, by=by, now=at)
         clock.resume(request, "identity", at=at)
     return request
 
@@ -118,14 +120,16 @@ def confirm_mailbox(token: str, *, now: datetime | None = None) -> ErasureReques
     """Somebody who reads that mailbox has followed the link: the address is theirs, nothing else.
 
     The request waits for an officer, unless LETHE_MAILBOX_SUFFICES says that this address may be
-    searched by. Raises UsageError, alike for whatever is wrong with a token.
+    searched by, and no officer has asked for a proof. Raises UsageError, alike for whatever is
+    wrong with a token.
     """
     with ledger.together():
         request = tokens.redeem(token, now=now or timezone.now())
+        doubted = request.state != "received"  # an officer decides on what an officer has asked
         move(request, "confirmed", by="the person", because="mailbox confirmed")
         emails = request.identifiers.filter(kind="email")
         emails.update(proved_by="mailbox")
-        if settings.LETHE_MAILBOX_SUFFICES and request.asked_by == "self":
+        if settings.LETHE_MAILBOX_SUFFICES and request.asked_by == "self" and not doubted:
             at = now or timezone.now()
             _identified(request, emails, "mailbox", "the person", "mailbox confirmed", "", at)
     return request

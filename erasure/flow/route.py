@@ -28,7 +28,10 @@ def link_duplicate(request: ErasureRequest, *, of: ErasureRequest, by: Actor) ->
     shared &= set(of.identifiers.values_list("keyed_hash", flat=True))
     if of.pk == request.pk or of.right != request.right or not shared:
         raise UsageError("of: is not another case of the same person about the same right")
-    closing = {"closed_at": timezone.now(), "duplicate_of": of.pk}
+    if of.only_store != request.only_store:
+        raise UsageError("of: looks in other stores; answer both by themselves")
+    case.refuse_begun(request)
+    closing = {"closed_at": timezone.now(), "duplicate_of": of.pk, "blocked_because": ""}
     with ledger.together():
         case.hold_still([request.pk, of.pk])
         of.refresh_from_db(fields=("state",))  # each may be linked to the other just now
@@ -61,9 +64,11 @@ def forward_request(request: ErasureRequest, *, to: str, because: str, by: Actor
             raise UsageError(f"{field}: say it in one line of at most {_LONGEST} characters")
         if case.repeats_identifier(request, text):
             raise UsageError(f"{field}: repeats what the person is known by; leave that out")
+    case.refuse_begun(request)
     told = f"to {to.strip()}: {because.strip()}"
+    closing = {"closed_at": timezone.now(), "blocked_because": ""}
     with ledger.together():
-        move(request, "forwarded", by=by, because=told, also={"closed_at": timezone.now()})
+        move(request, "forwarded", by=by, because=told, also=closing)
         ledger.record("forwarded", {"request": str(request.id), "right": request.right, "by": by})
     case.forget_identifiers(request)
     return request

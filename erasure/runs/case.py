@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from erasure import vault
-from erasure.domain.errors import KeyDestroyed, StoreError
+from erasure.domain.errors import KeyDestroyed, StoreError, WrongState
 from erasure.domain.finding import Person, Seed, Wanted, add_wanted
 from erasure.domain.needles import Needle, value_needles
 from erasure.domain.states import SETTLED
@@ -58,6 +58,20 @@ def hold_still(cases: Collection[UUID]) -> None:
     from here on is as it stays. On SQLite the transaction itself is the only writer."""
     if connection.features.has_select_for_update:
         _LOCKED.all(pks=list(cases))
+
+
+def begun(request: ErasureRequest) -> bool:
+    """Whether a run has taken it up: something of the person may be erased already."""
+    return request.run is not None and request.run.state != "abandoned"
+
+
+def refuse_begun(request: ErasureRequest) -> None:
+    """Whatever would end or halt a case as if nothing had been erased. Raises WrongState."""
+    if begun(request):
+        raise WrongState(
+            f"request {request.id}: is {request.state}, and its erasure has begun; it can only be "
+            "gone on with"
+        )
 
 
 def alone(subject: str) -> None:

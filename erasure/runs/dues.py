@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erasure.domain.identity import HANDLED
 from erasure.domain.states import SETTLED
-from erasure.models import Complaint, ErasureRequest
+from erasure.models import Complaint, ErasureRequest, Letter
 
 SOON = timedelta(days=7)
 # An officer has to say who asks; while proof was asked for, the person has to act.
@@ -55,6 +55,19 @@ def unacknowledged(requests: Requests, now: datetime) -> Requests:
     """Those whose receipt the law wants confirmed within a week, or wanted already."""
     waiting = unanswered(requests).filter(acknowledged_at=None)
     return waiting.filter(acknowledge_by__lt=now + SOON)
+
+
+def to_tell_extended(requests: Requests) -> Requests:
+    """Those whose time was extended, of which the person was not told yet (Art. 12(3): within the
+    first period, with the reasons)."""
+    told = Letter.objects.filter(
+        request=OuterRef("pk"),
+        code="extension",
+        state__in=("sent", "by_hand"),
+        made_at__gte=OuterRef("extended_at"),
+    )
+    extended = unanswered(requests).exclude(extended_at=None)
+    return extended.exclude(Exists(told))
 
 
 def open_complaints() -> QuerySet[Complaint]:

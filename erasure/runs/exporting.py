@@ -11,6 +11,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from erasure import vault
+from erasure.domain.errors import WrongState
+from erasure.domain.identity import UNPROVED
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Export, Run
 from erasure.runs import archive
@@ -45,7 +47,7 @@ _LEFT = Prepared(
         .values_list("pk")[:1]
     )
 )
-_PLANNED = ("planned", "gathering", "approved")
+PLANNED = ("planned", "gathering", "approved")
 
 
 def waits(request: ErasureRequest) -> str:
@@ -95,6 +97,23 @@ def destroy(export: Export, *, by: str, because: str, now: datetime) -> None:
         ledger.record("export_destroyed", told)
 
 
+def begin_anew(request: ErasureRequest, *, by: str, now: datetime) -> None:
+    """Whoever asks has been identified, perhaps as somebody else than before: what was gathered
+    until then goes, and is gathered again where the person is still to have it."""
+    for export in request.exports.filter(state__in=("blocked", "ready")):
+        destroy(export, by=by, because="identity was checked again", now=now)
+        request.exports.create(ordered_by=export.ordered_by, ordered_at=now)
+
+
+def refuse_doubted(export: Export) -> None:
+    """Nobody is given what may be another person's. Raises WrongState."""
+    state = ErasureRequest.objects.values_list("state", flat=True).get(pk=export.request_id)
+    if state in UNPROVED:
+        raise WrongState(
+            f"export {export.id}: nobody knows yet who asks; record identity, and it is made again"
+        )
+
+
 def clear_left() -> None:
     """Files that no export knows, as a crash or a deleted case leaves them."""
     there = archive.files()  # first: what is ordered after this is not among them
@@ -106,5 +125,5 @@ def clear_left() -> None:
 
 def due() -> list[UUID]:
     """Exports that were ordered and can be gathered: the plan says where."""
-    found = Export.objects.filter(state="ordered", request__state__in=_PLANNED)
+    found = Export.objects.filter(state="ordered", request__state__in=PLANNED)
     return list(found.order_by("ordered_at").values_list("id", flat=True))

@@ -19,6 +19,8 @@ from erasure.models import ErasureRequest, Token
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")  # 32 bytes
 _WRONG = "this link is not valid any more; ask for a new one"
+# Whoever is in one of these may follow a link.
+LINKED = ("received", "identity_required", "reopened")
 _FRESH = timedelta(minutes=10)  # between the controller's login and here
 
 
@@ -27,7 +29,7 @@ def issue(request: ErasureRequest, *, now: datetime | None = None) -> str:
     expires, and older ones of the request do not work any more. Raises UsageError where there is
     nothing to confirm."""
     emails = request.identifiers.filter(kind="email").count()
-    if request.state != "received" or emails != 1:
+    if request.state not in LINKED or emails != 1:
         raise UsageError(f"request {request.id}: has no one mailbox to be confirmed")
     token = secrets.token_urlsafe(32)
     expires_at = (now or timezone.now()) + timedelta(hours=settings.LETHE_LINK_HOURS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -74,6 +75,23 @@ def test_the_unions_clock_stands_still_while_identity_is_unproved() -> None:
         RULES["gdpr"], noon("2026-02-02"), [proved], zone=BERLIN, is_holiday=GERMANY, extended=True
     )
     assert extended.answer_by == date(2026, 5, 12)  # 2 May and ten days, before it is rolled
+
+
+@pytest.mark.parametrize(("law", "why"), [("gdpr", "identity"), ("uk", "identity"), ("uk", "fee")])
+def test_what_is_asked_after_the_last_day_stops_no_clock(
+    law: str, why: Literal["identity"]
+) -> None:
+    def last_day(*pauses: Pause) -> date | None:
+        found = clock(RULES[law], noon("2026-02-02"), pauses, zone=BERLIN, is_holiday=NONE)
+        return found.answer_by
+
+    late = noon("2026-03-03")
+    assert last_day() == date(2026, 3, 2)
+    assert last_day(Pause(why=why, since=late)) == date(2026, 3, 2)
+    assert last_day(Pause(why=why, since=late, until=noon("2026-04-01"))) == date(2026, 3, 2)
+    assert last_day(Pause(why=why, since=noon("2026-03-02"))) is None
+    first = Pause(why=why, since=noon("2026-02-12"), until=noon("2026-03-10"))
+    assert last_day(first, Pause(why=why, since=late)) is None  # the first has moved the end
 
 
 def test_days_that_two_pauses_share_count_once() -> None:

@@ -25,7 +25,14 @@ def test_there_are_the_sixteen_letters_of_the_law_and_two_about_complaints() -> 
         ("received", {"confirm_email", "acknowledgment", "clarification", "fee"}),
         (
             "identity_required",
-            {"acknowledgment", "identity_request", "clarification", "fee", "restriction_lifted"},
+            {
+                "confirm_email",
+                "acknowledgment",
+                "identity_request",
+                "clarification",
+                "fee",
+                "restriction_lifted",
+            },
         ),
         ("refused", {"refusal", "restriction_lifted"}),
         ("unidentifiable", {"unidentifiable", "restriction_lifted"}),

@@ -160,3 +160,14 @@ def test_a_hundred_thousand_lines_are_checked_in_few_queries_and_faults_are_coun
     told = capsys.readouterr()
     assert "100000 new" in told.out
     assert len(told.err.splitlines()) == 50
+
+
+@pytest.mark.parametrize("method", ["x" * 201, "", f"written by {SUBJECT.upper()}"])
+def test_how_identity_was_checked_is_looked_at_before_the_first_line(
+    tmp_path: Path, method: str
+) -> None:
+    path = file(tmp_path, f"email\n{NEIGHBOUR}\n{SUBJECT}\n")
+    with pytest.raises(CommandError, match="--identified") as refused:
+        call_command("import_requests", str(path), "--identified", method)
+    assert SUBJECT not in str(refused.value).casefold()
+    assert not ErasureRequest.objects.exists()

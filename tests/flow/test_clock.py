@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from erasure.advance import finish_keys
 from erasure.domain.errors import KeyDestroyed, UsageError, WrongState
-from erasure.flow import decide, digest, extend, identify, intake
+from erasure.flow import decide, digest, extend, identify, intake, letters
 from erasure.models import DataKey, ErasureRequest, Event, LedgerLeaf, Reasoning
 from erasure.runs import dues, reasoning
 from erasure.tasks import digest_of_the_day
@@ -232,6 +232,19 @@ def test_the_digest_tells_officers_what_is_due_and_nothing_about_anybody(officer
         assert part in mail
     for private in (SUBJECT, NEIGHBOUR, DOUBT, overdue.subject):
         assert private not in mail
+
+
+def test_an_extension_that_the_person_was_not_told_of_is_listed(inbox: Inbox) -> None:
+    request = received(at=timezone.now() - timedelta(days=20))
+    extend.extend_deadline(request, by=OFFICER, because="many stores")
+    text, told = digest.compose(timezone.now())
+    assert (told, "Extended, and the person not told yet: 1" in text) == (1, True)
+    letter = letters.draft_letter(
+        request, code="extension", language="en", blocks={}, to=None, by=OFFICER
+    )
+    assert list(dues.to_tell_extended(ErasureRequest.objects.all())) == [request]
+    letters.send_letter(letter, by=OFFICER)
+    assert digest.compose(timezone.now())[1] == 0
 
 
 def test_a_day_with_nothing_due_sends_no_digest(officers: Inbox) -> None:

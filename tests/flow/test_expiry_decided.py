@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from erasure.domain.errors import Denied, StalePlan, StoreError, UsageError, WrongState
 from erasure.flow import dispose, expire
-from erasure.models import Expiry, RetentionLook, StandingApproval
+from erasure.models import Expiry, LedgerLeaf, RetentionLook, StandingApproval
 from tests.flow.aging import OLD, RULE, aging, approve, catalogue, orders, plan
 from tests.flow.cast import APPROVER, AUDITOR, CONSOLE, OFFICER, OLGA, SqliteShop
 from tests.flow.deeds import sweep
@@ -46,6 +46,38 @@ def test_a_plan_is_approved_by_its_digest_by_somebody_else(aged: SqliteShop) -> 
     with pytest.raises(WrongState):
         approve(made)
     assert orders(aged) == [1, 2, 3]
+
+
+def test_nobody_tries_again_what_waits_for_its_approval(aged: SqliteShop) -> None:
+    made = plan()
+    with pytest.raises(WrongState, match="is planned, not blocked"):
+        dispose.retry_expired(made, by=OFFICER)
+    sweep()
+    made.refresh_from_db()
+    assert (made.state, made.approved_by) == ("planned", "")
+    assert orders(aged) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("state", ["approved", "blocked", "executing", "declined"])
+def test_only_a_plan_that_waits_for_it_is_approved(aged: SqliteShop, state: str) -> None:
+    made = plan()
+    Expiry.objects.update(state=state)
+    made.refresh_from_db()
+    with pytest.raises(WrongState, match=f"its plan is {state}"):
+        approve(made)
+    made.refresh_from_db()
+    assert (made.state, made.approved_by) == (state, "")
+
+
+def test_that_whoever_made_a_plan_has_approved_it_is_on_record(
+    aged: SqliteShop, settings: LazySettings
+) -> None:
+    approve(plan(by=OLGA))
+    settings.LETHE_FOUR_EYES = False
+    Expiry.objects.update(state="stale")
+    approve(plan(by=CONSOLE), by=CONSOLE)
+    told = LedgerLeaf.objects.filter(kind="expiry_approved").order_by("pk")
+    assert ["four_eyes" in leaf.payload for leaf in told] == [False, True]
 
 
 def test_a_plan_is_stale_when_the_catalogue_says_something_else_by_then(aged: SqliteShop) -> None:

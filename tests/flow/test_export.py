@@ -18,7 +18,7 @@ from django.utils import timezone
 from erasure import vault
 from erasure.advance import Job, due_jobs, finish_keys, give_up, perform
 from erasure.domain.errors import Denied, KeyDestroyed, StoreError, UsageError, WrongState
-from erasure.flow import decide, execute, export
+from erasure.flow import decide, execute, export, identify
 from erasure.models import DataKey, ErasureRequest, Export, LedgerLeaf, Run
 from erasure.runs import archive, gathering
 from lineage import catalog
@@ -217,6 +217,35 @@ def test_one_ordered_before_there_is_a_plan_is_gathered_with_it() -> None:
     perform(follows[0])
     ordered.refresh_from_db()
     assert ordered.state == "ready"
+
+
+def test_while_it_is_in_doubt_who_asks_nothing_is_gathered_shown_or_handed_over() -> None:
+    request = planned(SUBJECT)
+    made = ready(request)
+    identify.ask_identity(request, by=OFFICER, doubt="another name")
+    for deed in (export.show_passphrase, export.read_export, export.hand_over):
+        with pytest.raises(WrongState, match="nobody knows yet who asks"):
+            deed(made, by=OFFICER)
+    made.refresh_from_db()
+    assert (made.state, made.sealed_passphrase is None) == ("ready", False)
+    identify.confirm_identity(request, by=OFFICER, method="rang back")
+    made.refresh_from_db()
+    again = request.exports.get(state="ordered")
+    assert made.state == "destroyed"
+    assert files() == []
+    perform(Job("advance", request.id))
+    perform(Job("gather", again.id))
+    again.refresh_from_db()
+    assert (again.state, again.rows > 0) == ("ready", True)
+
+
+def test_what_is_ordered_while_it_is_in_doubt_who_asks_waits_for_the_next_plan() -> None:
+    request = planned(SUBJECT)
+    identify.ask_identity(request, by=OFFICER, doubt="another name")
+    ordered = export.order_export(request, by=OFFICER)
+    perform(Job("gather", ordered.id))
+    ordered.refresh_from_db()
+    assert ordered.state == "ordered"
 
 
 def test_one_that_was_killed_in_the_middle_is_done_again_wholly() -> None:

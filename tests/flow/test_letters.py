@@ -336,6 +336,7 @@ def test_the_command_lists_shows_and_sends(
     assert "acknowledgment: greeting (needed), more" in capsys.readouterr().out
     call_command("letters", case, "acknowledgment", "--language", "fr")
     assert "Nous avons reçu votre demande" in capsys.readouterr().out
+    assert LedgerLeaf.objects.filter(kind="letter_previewed").count() == 1  # a look like any other
     assert not Letter.objects.exists()
     (tmp_path / "more.txt").write_text("Une phrase de plus, tirée d’un fichier.")
     block = f"more=@{tmp_path / 'more.txt'}"

@@ -186,6 +186,10 @@ def test_a_ground_that_is_not_met_refuses_only_after_the_interests_were_balanced
     with pytest.raises(UsageError, match="balanced"):
         decide.refuse_request(request, **refusing)
     weigh.record_balance(request, whose="controller", **told)
+    weigh.record_balance(request, whose="person", **{**told, "dataset": "shop.customer"})
+    with pytest.raises(UsageError, match="erase there"):  # the newest of each dataset counts
+        decide.refuse_request(request, **refusing)
+    weigh.record_balance(request, whose="controller", **{**told, "dataset": "shop.customer"})
     decide.refuse_request(request, **refusing)
     assert request.refused_for == "ground_not_met"
     with pytest.raises(WrongState, match="nothing is weighed"):

@@ -71,6 +71,17 @@ def test_a_refusal_is_kept_with_its_reason(officer: Person, planned: ErasureRequ
     assert "not this customer" in officer.reasons(planned)
 
 
+def test_a_refusal_says_as_what(officer: Person, planned: ErasureRequest) -> None:
+    assert '<option value="excessive">' in officer.case(planned)
+    officer.post(page(planned, "refuse"), because="nothing is owed", code="fee_unpaid")
+    planned.refresh_from_db()
+    assert planned.state == "planned"
+    assert "no fee is waited for" in officer.told(planned)
+    officer.post(page(planned, "refuse"), because="the tenth this week", code="excessive")
+    planned.refresh_from_db()
+    assert (planned.state, planned.refused_for) == ("refused", "excessive")
+
+
 @pytest.mark.parametrize("because", ["", "   "])
 def test_a_refusal_without_a_reason_is_none(
     officer: Person, planned: ErasureRequest, because: str

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from erasure.advance import due_jobs, finish_keys, perform
-from erasure.models import ApiToken, ErasureRequest, Letter
+from erasure.models import ApiToken, ErasureRequest, LedgerLeaf, Letter
 from lineage.models import Dataset
 from tests.scenarios.small_shop import EMAIL, dump
 from tests.web.api_cast import Caller, caller
@@ -199,6 +199,17 @@ def test_a_ground_that_is_not_met(desk: Desk, shop: Path) -> None:
     assert "balanced" in desk.refused("refuse", **refusal)
     dataset = Dataset.objects.filter(address__endswith=".orders").get().address
     desk.does("balance", dataset=dataset, whose="controller", because="a fraud")
+    met = {
+        one["dataset"]: one["finding"] for one in desk.olga.get(f"{desk.case}/ground/met").json()
+    }
+    assert met[dataset] == "to_decide"
+    reasons = desk.olga.get(f"{desk.case}/reasons").json()
+    assert [(r["about"], r["place"], r["because"]) for r in reasons] == [
+        ("balancing", dataset, "a fraud")
+    ]
+    assert LedgerLeaf.objects.filter(kind="reasons_seen").count() == 1
+    assert desk.arne.get(f"{desk.case}/reasons").status_code == 200
+    assert caller("auditor").get(f"{desk.case}/reasons").status_code == 403
     assert desk.does("refuse", **refusal)["refused_for"] == "ground_not_met"
 
 

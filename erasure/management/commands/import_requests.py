@@ -10,11 +10,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from erasure.domain.errors import UsageError
+from erasure.domain.saying import said
+from erasure.domain.values import repeats
 from erasure.flow import identify, intake
 from erasure.management import bulk
 from erasure.management.console import FAILED, Progress, one_line_errors, operator
 
 _AT_ONCE = 500
+_WORDS = 200
 
 
 class Command(BaseCommand):
@@ -38,8 +42,11 @@ class Command(BaseCommand):
         """Exit 1 when a line has a fault, 2 when the file cannot be used."""
         read = (options["file"], options["encoding"])
         progress = Progress(quiet=not self.stderr.isatty())
+        method = options["identified"]
         with one_line_errors(), progress.showing("checking"):
-            counts = self._checked(bulk.lines(*read))
+            if method is not None:
+                said(method, f"--identified: say how, in at most {_WORDS} characters", _WORDS)
+            counts = self._checked(bulk.lines(*read), method or "")
             self.stdout.write(
                 f"{counts['new']} new, {counts['open']} with an open case, "
                 f"{counts['again']} twice in the file"
@@ -54,11 +61,13 @@ class Command(BaseCommand):
                 opened = self._recorded(bulk.lines(*read), options["identified"], progress)
                 self.stdout.write(f"{opened} requests recorded")
 
-    def _checked(self, lines: Iterator[bulk.Line | bulk.Fault]) -> Counter[str]:
+    def _checked(self, lines: Iterator[bulk.Line | bulk.Fault], method: str) -> Counter[str]:
         counts: Counter[str] = Counter()
         seen: set[int] = set()
         while some := list(islice(lines, _AT_ONCE)):
             good = [line for line in some if isinstance(line, bulk.Line)]
+            if any(repeats(value, method) for line in good for _, value in line.identifiers):
+                raise UsageError("--identified: repeats what somebody is known by; leave that out")
             for fault in (line for line in some if isinstance(line, bulk.Fault)):
                 counts["fault"] += 1
                 if counts["fault"] <= bulk.FAULTS:

@@ -53,8 +53,11 @@ class Command(BaseCommand):
             blocks = _blocks(options["block"])
             code: str = options["code"]
             if not options["send"] and not options["by_hand"]:
-                written = letters.write(request, code, language, blocks, notice, whole=False)
-                self.stdout.write(written.text)
+                looked = flow.preview_letter(
+                    request, code=code, language=language, blocks=blocks, notice=notice,
+                    by=operator(),
+                )  # fmt: skip
+                self.stdout.write(looked.text)
                 return
             letter = flow.draft_letter(
                 request,
