@@ -355,13 +355,13 @@ def led_on(edge: Edge, carry: Mapping[str, Scalar]) -> Value:
 
 
 def add_wanted(wanted: Wanted, value: Value, people: People, kind: str | None = None) -> None:
-    """Note that ``people`` are looked for by ``value``, or by each of several; NULL leads nowhere,
-    0 does."""
+    """Note that ``people`` are looked for by ``value``, or by each of several. NULL leads nowhere,
+    nor does a blank text: whoever has not said a number has no more of it than others. 0 does."""
     if isinstance(value, Many):
         for item in value.items:
             add_wanted(wanted, item, people, kind)
         return
-    if value is None:
+    if value is None or (isinstance(value, str) and not value.strip()):
         return
     text = canonical(value, kind)
     known = wanted.get(text)

@@ -283,6 +283,7 @@ def _reason(step: Step) -> str:
 def refuse_contradictions(drafts: Sequence[Draft], reach: Reach, world: World) -> None:
     """A row kept untouched cannot refer to a row that goes, nor have a key that changes."""
     _refuse_moving_keys(drafts, world)
+    _refuse_uncounted(drafts, world)
     action = {d.step.dataset.address: d.step.action for d in drafts if d.step.via == "deep"}
     for edge in reach.edges:
         gone = edge.effect == "deep" and action.get(edge.origin) == "delete"
@@ -291,6 +292,23 @@ def refuse_contradictions(drafts: Sequence[Draft], reach: Reach, world: World) -
                 f"{edge.destination}: is retained and refers to {edge.origin}, which is deleted; "
                 f"let {edge.origin} be anonymized, or kept as well"
             )
+
+
+def _refuse_uncounted(drafts: Sequence[Draft], world: World) -> None:
+    """A shared row goes with the last that refers to it. Who does from another store is not
+    counted where it goes."""
+    for draft in drafts:
+        dataset = draft.step.dataset
+        if draft.step.via != "refcount" or draft.step.action != "delete":
+            continue
+        for reference in world.aimed.get(dataset.address, ()):
+            if world.datasets[reference.holder].store != dataset.store:
+                raise UsageError(
+                    f"{dataset.address}: is shared, and {reference.holder}."
+                    f"{reference.holder_field} refers to it from another store, where nobody "
+                    "counts who still needs it; let it be anonymized or kept, or take that "
+                    "reference out of the catalogue"
+                )
 
 
 def _refuse_moving_keys(drafts: Sequence[Draft], world: World) -> None:

@@ -229,10 +229,10 @@ def _by_needle(needles: Mapping[Person, set[Needle]]) -> dict[Needle, list[Perso
 
 
 def _fate(step: Step, entry: Entry) -> Fate:
-    if step.action == "retain":
+    if step.action in ("retain", "restrict"):
         return "retained"
     if entry.became == "kept":
         return "kept"
     if step.via in ("shallow", "mention"):
         return "others"
-    return "stays" if step.action in ("anonymize", "redact", "restrict") else "gone"
+    return "stays" if step.action in ("anonymize", "redact") else "gone"

@@ -88,6 +88,7 @@ def typed(harness: PostgresqlHarness) -> Iterator[SqlStore]:
         ("feel", "glad"),
         ("fixed", "AB"),
         ("plain", "CD"),
+        ("host", "192.0.2.7"),
         ("host", "192.0.2.7/32"),
         ("raw", b"\x00\x01"),
         ("raw", "0001"),

@@ -68,7 +68,7 @@ def compared(shape: Shape, name: str) -> sa.ColumnElement[Any]:
     column, kind = shape.clause.c[name], shape.kinds[name]
     if isinstance(underlying(kind.native), sa.ARRAY):
         return sa.cast(sa.func.to_json(column), sa.Text())
-    return sa.cast(column, kind.bind) if kind.as_text else column
+    return kind.text(column) if kind.as_text else column
 
 
 def address_of(store: str, schema: Schema, dataset: Dataset, needed: Iterable[str] = ()) -> Address:

@@ -268,7 +268,7 @@ def _in_array(
 ) -> sa.ColumnElement[bool]:
     kind = kind_of(shape, asked.inside)
     item: sa.ColumnElement[Any] = sa.literal_column("inside.item", kind.bind)
-    item = sa.cast(item, sa.Text()) if kind.as_text else item
+    item = kind.text(item) if kind.as_text else item
     if asked.email:
         text = item if isinstance(kind.native, sa.String) else sa.cast(item, sa.Text())
         return _Some(_Unnested(column), mailbox_in(connection, text, asked.values))

@@ -114,6 +114,10 @@ _HIDDEN_BY = re.compile(r".*row-level security.* \"(.+)\"")
 # Messages that hold names only, or in which a name stands where no value can: whole, and in
 # English, or nothing of them is taken.
 _NAME = r"((?:[^`]|``)*)"
+# A trigger's own words may hold anything, also where the server's would have a name: in PostgreSQL
+# it is told where they come from, in MariaDB only what looks like a plain name is one.
+_RAISED = "exec_stmt_raise"
+_PLAIN = re.compile(r"[\w$ `-]{1,64}")
 _MYSQL_SUBJECTS: dict[int, re.Pattern[str]] = {
     1048: re.compile(r"Column '([^']*)' cannot be null"),
     1062: re.compile(r"Duplicate entry '.*' for key '([^']*)'", re.DOTALL),
@@ -168,6 +172,8 @@ def _standard(original: Any, lost: bool) -> Diagnosis:
         return Diagnosis("", _LOST if connecting or lost else _UNKNOWN)
     problem = _SQLSTATES.get(code) or _SQLSTATES.get(code[:2]) or _UNKNOWN
     diagnostics = getattr(original, "diag", None)
+    if getattr(diagnostics, "source_function", None) == _RAISED:
+        return Diagnosis(code, problem)
     subject = [getattr(diagnostics, name, None) for name in ("table_name", "constraint_name")]
     if problem is _DENIED:
         problem, name = _denied(getattr(diagnostics, "message_primary", None) or "")
@@ -193,6 +199,8 @@ def _mysql(original: Any) -> Diagnosis:
     if match is None:
         return Diagnosis(str(code), problem)
     names = [name.replace("``", "`") for name in match.groups() if name is not None]
+    if not all(_PLAIN.fullmatch(part) for name in names for part in name.split(".")):
+        return Diagnosis(str(code), problem)
     if code == 4025:
         names = [names[2], names[0]]
     return Diagnosis(str(code), problem, names[-1] if code == 1142 else ".".join(names[-2:]))

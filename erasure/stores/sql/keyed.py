@@ -119,7 +119,7 @@ class Lists:
         """One prepared UPDATE per set of columns."""
         for names, group in grouped(rows):
             values = {
-                address.shape.clause.c[n]: sa.bindparam(f"v{i}", type_=address.kind(n).bind)
+                address.shape.clause.c[n]: sa.bindparam(f"_v_{i}", type_=address.kind(n).bind)
                 for i, n in enumerate(names)
             }
             where = self._where(address, guard)
@@ -128,22 +128,22 @@ class Lists:
                 statement,
                 [
                     self._bound(r.key, r.guard)
-                    | {f"v{i}": self._plain(r.changes[n]) for i, n in enumerate(names)}
+                    | {f"_v_{i}": self._plain(r.changes[n]) for i, n in enumerate(names)}
                     for r in group
                 ],
             )
 
     def _where(self, address: Address, guard: Sequence[str]) -> list[sa.ColumnElement[bool]]:
         columns = address.shape.clause.c
-        keys = [columns[n] == sa.bindparam(f"k{i}") for i, n in enumerate(address.key)]
+        keys = [columns[n] == sa.bindparam(f"_k_{i}") for i, n in enumerate(address.key)]
         guards = [
-            columns[n].is_not_distinct_from(sa.bindparam(f"g{i}")) for i, n in enumerate(guard)
+            columns[n].is_not_distinct_from(sa.bindparam(f"_g_{i}")) for i, n in enumerate(guard)
         ]
         return [*keys, *guards]
 
     def _bound(self, key: KeyValues, guard: tuple[Scalar, ...]) -> dict[str, Any]:
-        return {f"k{i}": self._plain(v) for i, v in enumerate(key)} | {
-            f"g{i}": self._plain(v) for i, v in enumerate(guard)
+        return {f"_k_{i}": self._plain(v) for i, v in enumerate(key)} | {
+            f"_g_{i}": self._plain(v) for i, v in enumerate(guard)
         }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN
+from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, INET
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import UnsupportedCompilationError
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
@@ -169,6 +169,13 @@ class Kind:
     both: bool = False
     column: TypeEngine[Any] | None = None
 
+    def text(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column that is read as text, as its values are written: a cast of PostgreSQL's to text
+        adds the mask to an address that has none."""
+        if isinstance(underlying(self.native), INET):
+            return sa.func.abbrev(column, type_=self.bind)
+        return sa.cast(column, self.bind)
+
     @property
     def folds(self) -> bool:
         """True where the column's collation holds different texts equal."""
@@ -244,7 +251,14 @@ def strict(native: TypeEngine[Any], *, folds: bool = False) -> Kind:
         if isinstance(native, types) and not isinstance(native, sa.Enum):
             column = Exact() if folds else None
             return Kind(bind=bind or native, native=native, normal=normal, column=column)
-    return Kind(bind=sa.Text(), native=native, normal=comparable, as_text=True)
+    normal = _address if isinstance(native, INET) else comparable
+    return Kind(bind=sa.Text(), native=native, normal=normal, as_text=True)
+
+
+def _address(value: object) -> Hashable:
+    """One address may be written with the mask of one."""
+    text = comparable(value)
+    return text and text.removesuffix("/128" if ":" in text else "/32")
 
 
 # First match wins. No length in the bound types: a cast that cuts would make values equal.

@@ -62,10 +62,10 @@ def rewrite_keys(
 def _move_one_by_one(connection: sa.Connection, moves: Sequence[_Move]) -> None:
     for move in moves:
         columns = [move.shape.clause.c[name] for name in move.columns]
-        where = [column == sa.bindparam(f"o{i}") for i, column in enumerate(columns)]
-        values: dict[Any, Any] = {c: sa.bindparam(f"n{i}") for i, c in enumerate(columns)}
+        where = [column == sa.bindparam(f"_o_{i}") for i, column in enumerate(columns)]
+        values: dict[Any, Any] = {c: sa.bindparam(f"_n_{i}") for i, c in enumerate(columns)}
         rows = [
-            {f"o{i}": v for i, v in enumerate(old)} | {f"n{i}": v for i, v in enumerate(new)}
+            {f"_o_{i}": v for i, v in enumerate(old)} | {f"_n_{i}": v for i, v in enumerate(new)}
             for old, new in zip(move.old, move.new, strict=True)
         ]
         connection.execute(sa.update(move.shape.clause).where(*where).values(values), rows)
