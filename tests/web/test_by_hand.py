@@ -88,6 +88,11 @@ def test_what_nothing_here_carries_out_is_answered_with_what_was_done(
     read = officer.post(page(case, "reasons"), read="1").content.decode()
     assert "the street was corrected" in read
     assert "What was done, as the person is told" in read
+    assert '<option value="answer">Answer<' in shown
+    assert '<option value="completion">' not in shown
+    letter = officer.get(f"{LIST}{case.pk}/letters/?code=answer&language=en").content.decode()
+    assert "you asked us to correct your personal data" in letter
+    assert "the street was corrected" in letter
 
 
 def test_a_case_that_is_carried_out_here_offers_no_answer_by_hand(

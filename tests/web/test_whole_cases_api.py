@@ -277,6 +277,11 @@ def test_another_right_is_answered_with_what_was_done(desk: Desk, shop: Path, ri
         assert said.status_code == 403
     assert desk.does("answer", because="the street was corrected")["state"] == "answered"
     desk.refused("answer", because="twice")
+    letter: dict[str, Any] = {"to": "", "language": "en", "blocks": {}}
+    assert "does not fit" in desk.refused("letters", code="completion", **letter)
+    assert desk.olga.post(f"{desk.case}/letters", {"code": "answer", **letter}).status_code == 201
+    said = desk.olga.get(f"/letters/{Letter.objects.get().pk}/text").json()
+    assert "the street was corrected" in str(said)
     assert dump(shop) == before
 
 
