@@ -181,7 +181,7 @@ def _block(request: ErasureRequest, why: str) -> None:
 
 def _plan(request: ErasureRequest) -> list[Job]:
     if request.right not in HANDLED:
-        return []  # somebody hands it on
+        return []  # somebody answers it
     planning.make_plan(request, by=_BY)
     return _gather(request)
 

@@ -91,7 +91,7 @@ class Care(Doing):
         context = {
             **self.admin_site.each_context(request),
             "form": form,
-            "found": None if found is None else [(c, words.badge(c.state)) for c in found],
+            "found": None if found is None else [(c, words.badge(c.state, c.right)) for c in found],
             "title": "Find somebody's cases",
         }
         return TemplateResponse(request, f"{_FOLDER}/find.html", context)

@@ -205,7 +205,7 @@ def progress(case: ErasureRequest, now: datetime) -> Progress | None:
 
 
 def waits_for_hand(case: ErasureRequest) -> bool:
-    """Whether it asks for what nothing here carries out, so that somebody has to hand it on."""
+    """Whether it asks for what nothing here carries out, so that somebody has to answer it."""
     return case.state == "identified" and case.right not in HANDLED
 
 

@@ -33,6 +33,7 @@ _ABOUT = {
     "opinion": "Opinion of the data protection officer",
     "fee": "Why a fee is asked",
     "reopening": "Why the case was reopened",
+    "answer": "What was done, as the person is told",
     "approved": "What was said with the approval",
     "refused": "Why the request was refused",
     "withdrawn": "Why the request was withdrawn",

@@ -101,7 +101,7 @@ class DueFilter(SimpleListFilter):
             ("confirm", "Receipt to be confirmed"),
             ("identify", "Identity to be checked"),
             ("hand_over", "Copy to be handed over"),
-            ("hand_on", "To be handed on"),
+            ("hand_on", "To be answered by hand"),
             ("extended", "To be told of more time"),
             ("still", "Waiting for the person"),
             ("running", "Running now"),

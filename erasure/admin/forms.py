@@ -32,7 +32,7 @@ class NewRequest(forms.Form):
         required=False,
         choices=[(code, words.right(code)) for code in RIGHTS],
         help_text="For access and portability a copy is gathered here; rectification, restriction "
-        "and objection are recorded with their deadline and handed on.",
+        "and objection are recorded with their deadline, and answered by hand.",
     )
     law = forms.ChoiceField(choices=[(law, words.law(law)) for law in LAWS])
     channel = forms.ChoiceField(

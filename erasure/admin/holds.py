@@ -192,7 +192,7 @@ def stops(one: Hold) -> dict[str, Any]:
         live = Q(plans__state__in=("draft", "approved"), plans__steps__dataset__in=one.datasets)
         cases = cases.filter(live)
     cases = cases.distinct().order_by("due_at", "received_at")
-    listed = [(case, words.badge(case.state)) for case in cases[:_LISTED]]
+    listed = [(case, words.badge(case.state, case.right)) for case in cases[:_LISTED]]
     return {"stopped": cases.count(), "stopped_cases": listed}
 
 
@@ -236,6 +236,7 @@ class Holds(Doing):
                 ("fee", "fee", self.fee),
                 ("paid", "paid", self.paid),
                 ("forward", "forward", self.forward),
+                ("answer", "answer", self.answer),
             )
         ]
 
@@ -317,6 +318,16 @@ class Holds(Doing):
             pk,
             lambda case, by: route.forward_request(case, by=by, **told),
             "Handed on. What was given here has been destroyed.",
+        )
+
+    def answer(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Answer it by hand."""
+        told = _typed(request, "because")
+        return self._deed(
+            request,
+            pk,
+            lambda case, by: route.answer_request(case, by=by, **told),
+            "Answered. Write the letter now; what was given here has been destroyed.",
         )
 
 

@@ -120,13 +120,8 @@ def _by_hand(requests: QuerySet[ErasureRequest], listed: str) -> list[Waiting]:
     parts = (
         (dues.to_identify(requests), "identities to check", "identity to check", "identify"),
         (dues.to_hand_over(requests), "copies to hand over", "copy to hand over", "hand_over"),
-        (dues.to_hand_on(requests), "to hand on", "", "hand_on"),
-        (
-            dues.to_tell_extended(requests),
-            "to be told of more time",
-            "",
-            "extended",
-        ),
+        (dues.to_hand_on(requests), "to answer by hand", "", "hand_on"),
+        (dues.to_tell_extended(requests), "to be told of more time", "", "extended"),
     )
     return [
         Waiting(

@@ -46,6 +46,7 @@ TITLES: Mapping[str, str] = {
     "restore_alert": "Restore alert, for the house",
     "complaint_receipt": "Complaint received",
     "complaint_answer": "Answer to a complaint",
+    "answer": "Answer",
 }
 _LABELS: Mapping[str, str] = {
     "more": "Anything else, if you like",

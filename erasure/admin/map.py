@@ -46,7 +46,7 @@ class Maps:
             **self.admin_site.each_context(request),
             "title": "Map of the plan",
             "case": case,
-            "badge": words.badge(case.state),
+            "badge": words.badge(case.state, case.right),
             "carried_out": any(step.rows is not None for step in steps),
             **views.mapped(_reach(case, ground), question, ground, marks=marks(steps)),
         }

@@ -58,7 +58,7 @@ _NEXT = {
     "access": _COPIED,
     "portability": _COPIED,
 }
-_BY_HAND = "Nothing here carries it out: hand it on, and say to whom."
+_BY_HAND = "Nothing here carries it out: record what was done, or hand it on and say to whom."
 # A search goes into the address, where no identifier may stand: only the beginning of a case's
 # number or of a pseudonym is searched for. Digits alone could be somebody's telephone number.
 _NUMBER = re.compile(r"(?=.*[a-f])[0-9a-f-]{4,64}", re.IGNORECASE)

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from erasure.domain.errors import UsageError
-from erasure.domain.identity import HANDLED
+from erasure.domain.identity import GATHERED, HANDLED
 from erasure.domain.keeping import REASONS
 from erasure.domain.retention import parse_until, period_words
 from erasure.domain.roles import SYSTEM
@@ -37,7 +37,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "partly_granted": ("Erased, except what the law keeps", "done"),
     "awaiting_copies": ("Erased, copies still expire", "done"),
     "awaiting_rescan": ("Erased, deep re-scan is due", "done"),
-    "answered": ("Copy handed over", "done"),
+    "answered": ("Answered", "done"),
     "no_data": ("Nothing known of this person", "ended"),
     "refused": ("Refused", "ended"),
     "unidentifiable": ("Cannot be identified", "ended"),
@@ -46,7 +46,8 @@ STATES: Mapping[str, tuple[str, str]] = {
     "forwarded": ("Forwarded to whom it concerns", "ended"),
     "reopened": ("Reopened", "decide"),
 }
-_BY_HAND = ("To be handed on", "decide")
+_BY_HAND = ("To be answered by hand", "decide")
+_COPIED = ("Copy handed over", "done")
 # What a move to a state means in the history, where that is not the name of the state.
 _MOVES: Mapping[str, str] = {
     "reopened": "Reopened",
@@ -191,6 +192,8 @@ def badge(state: str, right: str = "erasure") -> SafeString:
     words, tone = STATES.get(state, (state.replace("_", " "), "ended"))
     if state == "identified" and right not in HANDLED:
         words, tone = _BY_HAND
+    if state == "answered" and right in GATHERED:
+        words, tone = _COPIED
     return format_html('<span class="badge badge-{}">{}</span>', tone, words)
 
 
@@ -203,6 +206,8 @@ def happened(before: str, after: str) -> str:
     """A move of a request's state in words."""
     if after == "identified" and before in ("received", "confirmed"):
         return "Identity checked"
+    if (before, after) == ("gathering", "answered"):
+        return _COPIED[0]
     return _MOVES.get(after) or state(after)
 
 

@@ -211,6 +211,8 @@ WAYS = (
         words="Take a closed request up again; identity is checked anew."),
     Way(name="forward", body=bodies.Forwarding, deed="route", does=route.forward_request,
         words="Handed on to whom it concerns."),
+    Way(name="answer", body=bodies.Because, deed="route", does=route.answer_request,
+        words="Answer what nothing here carries out, with what was done, as the person is told."),
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from erasure.domain.errors import UsageError
 Proof = Literal["officer", "mailbox", "account"]
 Asker = Literal["self", "agent", "guardian"]
 # Arts. 15 to 18, 20 and 21. Erasure is carried out here, copies are gathered and handed over, the
-# others are handed on.
+# others are answered by hand, or handed on.
 RIGHTS = (
     "erasure", "access", "rectification", "restriction", "portability", "objection",
 )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from erasure.domain.errors import UsageError
+from erasure.domain.identity import HANDLED, RIGHTS
 from erasure.domain.states import REQUEST, SETTLED
 
 Addressee = Literal["person", "recipient", "controller", "staff"]
@@ -54,12 +55,13 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What decides which letters fit. ``to_tell``: this recipient has not been told;
-    ``to_remind``: they were, and have not answered; both False where no recipient is meant.
-    ``complaint``: one about the case is open; ``answered``: one was answered; ``ended``: the record
-    of the case, under whose key its letters were sealed."""
+    """What decides which letters fit. ``right``: what was asked for. ``to_tell``: this recipient
+    has not been told; ``to_remind``: they were, and have not answered; both False where no
+    recipient is meant. ``complaint``: one about the case is open; ``answered``: one was answered;
+    ``ended``: the record of the case, under whose key its letters were sealed."""
 
     state: str
+    right: str = "erasure"
     extended: bool = False
     replay: bool = False
     to_tell: bool = False
@@ -71,8 +73,8 @@ class Situation:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One letter. ``number``: as in the law's list, and beyond it for those about complaints;
-    ``states``: of a request, in which it fits."""
+    """One letter. ``number``: as in the law's list, and beyond it for those about complaints and
+    the answer to another right than erasure; ``states``: of a request, in which it fits."""
 
     number: int
     code: str
@@ -143,10 +145,21 @@ KINDS: Mapping[str, Kind] = {
         _kind(16, "restore_alert", _EVERY, to="staff"),
         _kind(17, "complaint_receipt", _EVERY),
         _kind(18, "complaint_answer", _EVERY, _text("answer")),
+        _kind(19, "answer", frozenset({"answered"}), _text("answer")),
     )
 }
 
-
+_ALL = frozenset(RIGHTS)
+# code → the rights that a letter speaks of; every other letter names what was asked for, or none
+_RIGHTS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("partial", "completion", "recipient_notice", "controller_notice", "reminder"),
+        frozenset({"erasure"}),
+    ),
+    "no_data": HANDLED,
+    "restriction_lifted": frozenset({"erasure", "restriction"}),
+    "answer": _ALL - {"erasure"},
+}
 # code → the fact of a situation without which a letter does not fit, and what is said then
 _NEEDS: Mapping[str, tuple[str, str]] = {
     "extension": ("extended", "fits only once the time to answer was extended"),
@@ -168,6 +181,8 @@ def why_not(kind: Kind, situation: Situation) -> str:
         return "does not fit a case that a restore has opened; nobody has asked for it"
     if alert and not situation.replay:
         return "fits only a case that a restore has opened"
+    if situation.right not in _RIGHTS.get(kind.code, _ALL):
+        return f"does not fit a case about {situation.right}"
     if situation.state not in kind.states:
         return f"does not fit a case that is {situation.state}"
     return words if fact and not getattr(situation, fact) else ""

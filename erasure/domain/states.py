@@ -19,7 +19,7 @@ REQUEST = _table(
     confirmed="identity_required identified refused withdrawn duplicate forwarded",
     identity_required="confirmed identified unidentifiable refused withdrawn duplicate forwarded",
     identified="planned gathering no_data blocked awaiting_rescan identity_required refused "
-    "withdrawn duplicate forwarded",
+    "withdrawn duplicate forwarded answered",
     planned="approved identified no_data identity_required refused withdrawn duplicate forwarded",
     gathering="answered identified no_data identity_required refused withdrawn duplicate forwarded",
     approved="executing identified blocked withdrawn",

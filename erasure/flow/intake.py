@@ -38,8 +38,8 @@ def open_request(
     ``identifiers``: (identity kind, value) pairs of one person; ``received_at``: now, unless it
     came by phone, by post or in person before; ``asked_by``: who asks for the person; ``child``:
     whether the data were collected from one; ``right``: another than erasure is recorded, clocked,
-    and waits to be handed on. Nothing is searched by these identifiers before they
-    are proved. Raises UsageError and UnknownIdentity; then nothing was recorded.
+    and waits to be answered by hand. Nothing is searched by these identifiers before they are
+    proved. Raises UsageError and UnknownIdentity; then nothing was recorded.
     """
     cleaned, now = given.checked(identifiers), timezone.now()
     if asked_by not in ASKERS:

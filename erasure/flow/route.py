@@ -1,4 +1,5 @@
-"""A request goes on elsewhere: in another case of the same person, or with whom it concerns."""
+"""A request goes on elsewhere: in another case of the same person, or with whom it concerns; or it
+was carried out there, and is answered here."""
 
 from __future__ import annotations
 
@@ -8,11 +9,12 @@ from uuid import UUID
 from django.utils import timezone
 
 from erasure.domain.errors import UsageError
+from erasure.domain.identity import HANDLED
 from erasure.domain.roles import Actor, deed
 from erasure.domain.states import CLOSED
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Identifier, SuppressionEntry
-from erasure.runs import case, given
+from erasure.runs import case, given, reasoning
 from erasure.transitions import move
 
 _LONGEST = 500
@@ -70,6 +72,23 @@ def forward_request(request: ErasureRequest, *, to: str, because: str, by: Actor
     with ledger.together():
         move(request, "forwarded", by=by, because=told, also=closing)
         ledger.record("forwarded", {"request": str(request.id), "right": request.right, "by": by})
+    case.forget_identifiers(request)
+    return request
+
+
+@deed("route")
+def answer_request(request: ErasureRequest, *, by: Actor, because: str) -> ErasureRequest:
+    """What nothing here carries out was done, or decided, where the data are looked after.
+    ``because``: what was done, as the person is told; it is kept sealed. Raises UsageError without
+    it and for a right that is carried out here, and WrongState before it is known who asks."""
+    if request.right in HANDLED:
+        how = "its plan" if request.right == "erasure" else "its copy, handed over"
+        raise UsageError(f"request {request.id}: asks for {request.right}; it is answered by {how}")
+    with ledger.together():
+        reasoning.write_down(request, "answer", because, by=by)
+        closing = {"closed_at": timezone.now()}
+        move(request, "answered", by=by, because="what was done is on record", also=closing)
+        ledger.record("answered", {"request": str(request.id), "right": request.right, "by": by})
     case.forget_identifiers(request)
     return request
 

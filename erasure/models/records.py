@@ -55,6 +55,7 @@ class Reasoning(models.Model):
         OPINION = "opinion"
         FEE = "fee"
         REOPENING = "reopening"
+        ANSWER = "answer"
 
     request = models.ForeignKey(ErasureRequest, models.CASCADE, related_name="reasoning")
     about = models.CharField(max_length=20, choices=About.choices)

@@ -47,6 +47,7 @@ def situation_of(request: ErasureRequest, notice: Notice | None = None) -> lette
     complained = set(request.complaints.values_list("state", flat=True))
     return letters.Situation(
         state=request.state,
+        right=request.right,
         extended=request.extended_at is not None,
         replay=request.replay_of is not None,
         to_tell=notice is not None and not told,

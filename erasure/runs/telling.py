@@ -32,6 +32,7 @@ def facts_of(request: ErasureRequest, notice: Notice | None = None) -> dict[str,
     return {
         "number": str(request.pk)[:8],
         "law": request.law,
+        "right": request.right,
         **house(),
         "received": _day(request.received_at),
         "first_day": found.first,
@@ -67,13 +68,13 @@ def _reasons(request: ErasureRequest) -> dict[str, str]:
     """Reasons that were recorded to be told to the person. A doubt about who asks is none of
     them: it may tell an impostor what is known of the person."""
     refused = Event.objects.filter(subject_id=str(request.pk), to_state="refused").last()
-    extension = request.reasoning.filter(about="extension").last()
-    told = {"refusal": refused.because if refused else "", "extension": ""}
+    told = {"refusal": refused.because if refused else "", "extension": "", "answer": ""}
     if request.record_ended_at:
         told["refusal"] = ""
-    if extension:
-        with suppress(KeyDestroyed):
-            told["extension"] = reasoning.read(extension)
+    for about in ("extension", "answer"):
+        if given := request.reasoning.filter(about=about).last():
+            with suppress(KeyDestroyed):
+                told[about] = reasoning.read(given)
     return told
 
 

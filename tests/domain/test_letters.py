@@ -6,15 +6,16 @@ import pytest
 
 from erasure.domain import letters, states
 from erasure.domain.errors import UsageError
+from erasure.domain.identity import RIGHTS
 from erasure.domain.letters import KINDS, Situation, fitting
 
 
-def codes(state: str, **more: bool) -> set[str]:
-    return {kind.code for kind in fitting(Situation(state=state, **more))}
+def codes(state: str, right: str = "erasure", **more: bool) -> set[str]:
+    return {kind.code for kind in fitting(Situation(state=state, right=right, **more))}
 
 
-def test_there_are_the_sixteen_letters_of_the_law_and_two_about_complaints() -> None:
-    assert [kind.number for kind in KINDS.values()] == list(range(1, 19))
+def test_there_are_the_sixteen_of_the_law_two_about_complaints_and_an_answer() -> None:
+    assert [kind.number for kind in KINDS.values()] == list(range(1, 20))
     for kind in KINDS.values():
         assert kind.states <= states.REQUEST.keys(), kind.code
 
@@ -50,6 +51,37 @@ def test_a_state_has_its_letters(state: str, fit: set[str]) -> None:
 def test_nothing_is_called_erased_before_it_was_verified(state: str) -> None:
     claims = {"completion", "partial", "recipient_notice", "reminder"}
     assert not claims & codes(state, to_tell=True, to_remind=True, extended=True)
+
+
+OTHERS = [right for right in RIGHTS if right != "erasure"]
+
+
+@pytest.mark.parametrize("right", OTHERS)
+def test_nothing_is_called_erased_where_nobody_asked_for_it(right: str) -> None:
+    erasing = {"partial", "completion", "recipient_notice", "controller_notice", "reminder"}
+    for state in states.REQUEST:
+        everything = codes(state, right, to_tell=True, to_remind=True, extended=True)
+        assert not erasing & everything, state
+        assert ("answer" in everything) == (state == "answered")
+        assert "answer" not in codes(state)
+
+
+@pytest.mark.parametrize(
+    ("code", "rights"),
+    [
+        ("no_data", {"erasure", "access", "portability"}),
+        ("restriction_lifted", {"erasure", "restriction"}),
+        ("refusal", set(RIGHTS)),
+    ],
+)
+def test_a_letter_fits_only_the_rights_it_speaks_of(code: str, rights: set[str]) -> None:
+    (state, *_) = KINDS[code].states
+    assert {right for right in RIGHTS if code in codes(state, right)} == rights
+
+
+def test_why_a_letter_does_not_fit_another_right_is_said() -> None:
+    said = letters.why_not(KINDS["no_data"], Situation(state="no_data", right="objection"))
+    assert said == "does not fit a case about objection"
 
 
 def test_an_extension_is_told_only_once_there_is_one() -> None:

@@ -318,7 +318,7 @@ def test_the_certificate_names_the_letters_that_went_out(inbox: Inbox) -> None:
     assert body_of(request)["letters"] == [
         {
             "template": "acknowledgment",
-            "version": "1",
+            "version": "2",
             "sent_at": sent.sent_at.isoformat(),
             "hash": sent.sha256,
         }

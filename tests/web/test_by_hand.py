@@ -51,16 +51,58 @@ def test_what_nothing_here_carries_out_is_handed_on_and_not_called_planned(
     home, shown = officer.get("/admin/").content.decode(), officer.case(case)
     assert "?due=hand_on" in home
     assert "<strong>0</strong> running now" in home
-    for part in ("To be handed on", "<strong>Rectification</strong>", "Nothing here carries out"):
+    for part in (
+        "To be answered by hand",
+        "<strong>Rectification</strong>",
+        "Nothing here carries out",
+    ):
         assert part in shown
     for wrong in ("Being planned", "Is a worker running", 'http-equiv="refresh"'):
         assert wrong not in shown
-    assert "To be handed on" in listed(officer, "due=hand_on")
+    assert "To be answered by hand" in listed(officer, "due=hand_on")
     assert str(case.pk)[:8] not in listed(officer, "due=running")
     officer.post(page(case, "forward"), to="the shop team", because="they correct addresses")
     case.refresh_from_db()
     assert case.state == "forwarded"
     assert "?due=hand_on" not in officer.get("/admin/").content.decode()
+
+
+def test_what_nothing_here_carries_out_is_answered_with_what_was_done(
+    officer: Person, auditor: Person, shop: Path
+) -> None:
+    case = identify.confirm_identity(came_in("rectification"), by=OLGA, method="rang back")
+    assert "What was done, as the person is told" in officer.case(case)
+    before = everything_written()
+    assert auditor.post(page(case, "answer"), because="x").status_code == 403
+    assert officer.get(page(case, "answer")).status_code == 405
+    assert everything_written() == before
+    officer.post(page(case, "answer"), because=" ")
+    assert "Give the reason" in officer.case(case)
+    officer.post(page(case, "answer"), because="the street was corrected")
+    case.refresh_from_db()
+    assert case.state == "answered"
+    shown = officer.case(case)
+    assert 'badge-done">Answered<' in shown
+    for wrong in ("Copy handed over", "the street was corrected", "Nothing here carries out"):
+        assert wrong not in shown
+    read = officer.post(page(case, "reasons"), read="1").content.decode()
+    assert "the street was corrected" in read
+    assert "What was done, as the person is told" in read
+    assert '<option value="answer">Answer<' in shown
+    assert '<option value="completion">' not in shown
+    letter = officer.get(f"{LIST}{case.pk}/letters/?code=answer&language=en").content.decode()
+    assert "you asked us to correct your personal data" in letter
+    assert "the street was corrected" in letter
+
+
+def test_a_case_that_is_carried_out_here_offers_no_answer_by_hand(
+    officer: Person, planned: ErasureRequest
+) -> None:
+    assert page(planned, "answer") not in officer.case(planned)
+    officer.post(page(planned, "answer"), because="done")
+    assert "is answered by its plan" in officer.told(planned)
+    planned.refresh_from_db()
+    assert planned.state == "planned"
 
 
 def test_the_list_says_what_each_asks_for_and_is_narrowed_by_it(

@@ -275,6 +275,32 @@ def test_nobody_approves_their_own_plan_or_a_stale_one(desk: Desk, shop: Path) -
     assert "changed" in desk.refused("approve", desk.arne, digest="0" * 64)
 
 
+@pytest.mark.parametrize("right", ["rectification", "restriction", "objection"])
+def test_another_right_is_answered_with_what_was_done(desk: Desk, shop: Path, right: str) -> None:
+    before = dump(shop)
+    desk.opens(right=right)
+    desk.refused("answer", because="the street was corrected")
+    assert desk.does("identify", method="rang back")["state"] == "identified"
+    assert "because" in desk.refused("answer")
+    assert "because" in desk.refused("answer", because=" ")
+    for nobody in ("approver", "auditor", "dpo"):
+        said = caller(nobody).post(f"{desk.case}/answer", {"because": "x"})
+        assert said.status_code == 403
+    assert desk.does("answer", because="the street was corrected")["state"] == "answered"
+    desk.refused("answer", because="twice")
+    letter: dict[str, Any] = {"to": "", "language": "en", "blocks": {}}
+    assert "does not fit" in desk.refused("letters", code="completion", **letter)
+    assert desk.olga.post(f"{desk.case}/letters", {"code": "answer", **letter}).status_code == 201
+    said = desk.olga.get(f"/letters/{Letter.objects.get().pk}/text").json()
+    assert "the street was corrected" in str(said)
+    assert dump(shop) == before
+
+
+def test_what_is_carried_out_here_is_not_answered_by_hand(desk: Desk, shop: Path) -> None:
+    desk.planned()
+    assert "answered by its plan" in desk.refused("answer", because="done")
+
+
 def test_a_letter_with_a_header_in_a_line_is_refused(desk: Desk, shop: Path) -> None:
     desk.planned()
     desk.does("refuse", because="unfounded", code="unfounded")

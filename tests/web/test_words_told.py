@@ -29,7 +29,10 @@ def told(text: str) -> list[str]:
         ("erasure", "The plan is being made."),
         ("access", "Its places are being looked for; then the copy is gathered."),
         ("portability", "Its places are being looked for; then the copy is gathered."),
-        ("objection", "Nothing here carries it out: hand it on, and say to whom."),
+        (
+            "objection",
+            "Nothing here carries it out: record what was done, or hand it on and say to whom.",
+        ),
     ],
 )
 def test_what_comes_next_is_said_by_what_is_asked_for(
