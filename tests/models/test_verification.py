@@ -11,13 +11,18 @@ from django.core.mail import EmailMessage
 from django.utils import timezone
 
 from erasure.domain.models import ModelPolicy
+from erasure.domain.roles import SYSTEM, Actor
+from erasure.flow import training
+from erasure.flow.overrule import overrule
 from erasure.models import ModelJob
 from erasure.stores.model_registry import replacing
 from erasure.unlearning import audit, lira
-from tests.models.cast import NEIGHBOUR, SUBJECT, World
+from tests.flow.deeds import approved, work_off
+from tests.models.cast import NEIGHBOUR, SUBJECT, World, email
 from tests.models.test_end_to_end import _dataset, audit_of, forget, same_as_independent
 
 OWNER = "owner@example.com"
+OWNER_OF_MODELS = Actor("olga", roles=["model_owner"])
 
 
 def test_an_empirical_method_is_used_where_the_policy_accepts_it_and_is_time_boxed(
@@ -57,6 +62,23 @@ def test_the_recipe_with_the_wrong_sign_is_refused_and_the_owner_is_told(
     (mail,) = mailoutbox
     assert mail.to == [OWNER]
     assert "leads away" in str(mail.body)
+
+
+@pytest.mark.parametrize("way", ["approximate", "unlearn", "retrain_shards"])
+def test_a_way_to_forget_that_the_model_does_not_have_gives_way_to_a_training(
+    world: World, way: str
+) -> None:
+    world.train("plain")
+    world.describe(batch={"every": "4w", "people": 9})
+    request = approved(email(SUBJECT))
+    work_off(request)
+    job = ModelJob.objects.get()
+    overrule(job, version="1", action=way, by=OWNER_OF_MODELS, because="it is quicker")
+    training.train(training.begin_now(job, by=SYSTEM).id)
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 1), job.error
+    assert "no way of its own to forget" in job.report["fell_back"]
+    assert job.report["method"] == "batched exact retrain"
 
 
 def test_a_model_that_the_attack_recognises_them_in_is_not_promoted(
