@@ -16,7 +16,7 @@ from erasure.advance import due_jobs
 from erasure.domain.errors import StoreError
 from erasure.flow import decide, training
 from erasure.models import ModelJob
-from erasure.stores.model_registry import artifact
+from erasure.stores.model_registry import artifact, checking
 from erasure.unlearning.manifest import lethe_training
 from tests.flow.cast import OFFICER
 from tests.flow.deeds import approved, work_off
@@ -133,6 +133,38 @@ def test_a_pipeline_that_never_ends_blocks_the_job(away: Any, world: World) -> N
     assert "not done after 3600 seconds" in job.error
     assert (job.pipeline, list(due_jobs())) == ({}, [])
     assert world.versions() == ["1"]
+
+
+def test_a_worker_that_dies_each_time_it_verifies_what_a_pipeline_made_ends_somewhere(
+    away: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = away("running", *["done"] * 9)
+    request = approved(email(SUBJECT))
+    work_off(request)
+
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(checking, "check", dies)
+    monkeypatch.setattr(pipeline, "_train", lambda folder: None)
+    Elsewhere._train(pipeline, pipeline.shared / training_of(ModelJob.objects.get()))
+    for attempts in range(2, 7):
+        with pytest.raises(Killed):
+            asked_again()
+        assert ModelJob.objects.get().attempts == attempts
+    asked_again()
+    job = ModelJob.objects.get()
+    assert job.state == "blocked"
+    assert "given up after 5 attempts" in job.error
+    assert world.versions() == ["1"]
+
+
+def training_of(job: ModelJob) -> str:
+    """The name under which a pipeline knows the job."""
+    return f"{job.id}.{job.round}"
 
 
 def test_a_pipeline_that_failed_is_begun_anew_by_a_person(away: Any, world: World) -> None:
