@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from erasure.evidence import keys, ledger, signing
@@ -39,17 +40,31 @@ def promoted(
     job: ModelJob, dataset: Dataset, store: TrainsModels, report: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Once for each new version: what is added to the job's report. Nothing where none took a
-    place, or it has been done."""
+    place. On record first, in ledger and report together; the mark beside the version comes last
+    and with the same signature, so that whoever dies in between leaves nothing out."""
     new = str(report.get("new", ""))
     known = {str(r["version"]): r for r in store.records(dataset)}
+    recorded = {k: job.report[k] for k in ("provenance", "endpoints") if k in job.report}
     if new not in known or known[new]["signed"]:
-        return {k: job.report[k] for k in ("provenance", "endpoints") if k in job.report}
+        return recorded
+    if recorded.get("provenance", {}).get("value", {}).get("new") != new:
+        recorded = _recorded(job, dataset, report)
+    store.provenance(dataset, new, recorded["provenance"])
+    return recorded
+
+
+def _recorded(job: ModelJob, dataset: Dataset, report: Mapping[str, Any]) -> dict[str, Any]:
+    new = str(report["new"])
     signed = signed_provenance(job, report)
     told = {"model": job.dataset, "version": new, "replaces": report.get("old", ""),
             "at": signed["value"]["at"]}  # fmt: skip
     endpoints = pipelines.tell_endpoints(dataset, told, f"{job.id}.{new}")
-    store.provenance(dataset, new, signed)
-    ledger.record("model_promoted", {"job": str(job.id), **told, "signature": signed["signature"]})
+    added = {"provenance": signed, **({"endpoints": endpoints} if endpoints else {})}
+    signature = {"signature": signed["signature"]}
+    with transaction.atomic():
+        ledger.record("model_promoted", {"job": str(job.id), **told, **signature})
+        job.report = {**job.report, **added}
+        job.save(update_fields=["report"])
     if missed := [host for host, outcome in endpoints.items() if outcome != "told"]:
         owners.tell(dataset, "is served in a new version", f"not told: {', '.join(missed)}")
-    return {"provenance": signed, **({"endpoints": endpoints} if endpoints else {})}
+    return added

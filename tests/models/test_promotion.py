@@ -110,6 +110,37 @@ def test_a_promoted_version_is_signed_where_it_came_from(world: World) -> None:
     assert job.report["provenance"] == signed
 
 
+@pytest.mark.parametrize("where", ["before the marker", "after it"])
+def test_killed_while_a_promotion_is_put_on_record_it_is_on_record_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    sign = ModelRegistryStore.provenance
+
+    def dies(*arguments: Any) -> None:
+        if where == "after it":
+            sign(*arguments)
+        raise Killed
+
+    world.train("bayes")
+    world.describe()
+    request = approved(email(SUBJECT))
+    monkeypatch.setattr(ModelRegistryStore, "provenance", dies)
+    with pytest.raises(Killed):
+        work_off(request)
+    monkeypatch.setattr(ModelRegistryStore, "provenance", sign)
+    swept()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    (leaf,) = LedgerLeaf.objects.filter(kind="model_promoted")
+    (path,) = (world.models / "forecast").glob("*/provenance.json")
+    signed = json.loads(path.read_text())
+    assert ModelJob.objects.get().report["provenance"] == signed
+    assert json.loads(leaf.payload)["signature"] == signed["signature"]
+
+
 def test_endpoints_are_told_signed_and_an_absent_one_stops_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
