@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +20,9 @@ from erasure.evidence import keys, signing
 from erasure.flow import digest, promote
 from erasure.flow.release import release
 from erasure.models import ErasureRequest, LedgerLeaf, ModelJob
-from erasure.runs import modelling, pipelines
+from erasure.runs import modelling, pipelines, quarantining
 from erasure.stores.model_registry import ModelRegistryStore
+from lineage import selectors
 from tests.flow.cast import INTRUDER, OFFICER
 from tests.flow.deeds import approved, work_off
 from tests.models.cast import NEIGHBOUR, SUBJECT, World, email
@@ -282,6 +285,26 @@ def test_data_without_a_lawful_basis_quarantine_the_model_and_what_derives_from_
         with pytest.raises(StoreError):
             world.store().load(model, "1")
     assert email(NEIGHBOUR) not in json.dumps(job.report)
+
+
+def test_an_old_version_that_is_out_of_service_and_knows_nobody_of_them_blocks_nobody(
+    world: World,
+) -> None:
+    world.train("plain")
+    with closing(sqlite3.connect(world.shop)) as db:
+        db.execute("INSERT INTO customer VALUES (61, ?)", (email(61),))
+        db.execute("INSERT INTO visit (customer_id, a, b, c) VALUES (61, 1, 2, 3)")
+        db.commit()
+    world.train("plain")
+    world.describe()
+    with open_store("models") as store:
+        assert isinstance(store, ModelRegistryStore)
+        dataset = selectors.dataset("models.forecast")
+        quarantining.out_of_service(store, dataset, ["1"], "odd answers")
+    request = erased(61)
+    assert request.state == "completed", request.blocked_because
+    assert (served(world), world.versions()) == ("3", ["1", "3"])
+    assert world.store()._model(dataset).quarantined() == {"1": "odd answers"}
 
 
 def test_a_version_out_of_service_comes_back_when_nobody_waits_and_an_officer_says_why(

@@ -138,7 +138,7 @@ class ModelRegistryStore:
         """See :class:`erasure.stores.trained.TrainsModels`."""
         folder = self._model(order.dataset)
         replacing.carry_out(folder, order, Hasher(self._secret, folder.model))
-        out = {v: why for v, why in folder.quarantined().items() if v in order.actions}
+        out = [v for v in folder.quarantined() if order.actions.get(v) == "quarantine"]
         waits = replacing.proposed(folder, order.people) if order.propose else None
         if waits is not None:
             told = folder.manifest(waits).replaces
