@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pytest
 from django.core.mail import EmailMessage
 from django.utils import timezone
@@ -40,6 +42,20 @@ def test_an_empirical_method_is_used_where_the_policy_accepts_it_and_is_time_box
     made = world.store()._model(_dataset(world)).manifest("2")
     assert not replacing.is_over(made, ModelPolicy(every=timedelta(days=28)))
     assert replacing.is_over(made, ModelPolicy(every=timedelta(microseconds=1)))
+
+
+def test_a_training_that_a_spent_budget_forces_draws_noise_of_its_own(world: World) -> None:
+    world.train("removal")
+    world.describe(guarantee="(ε,δ)")
+    old: Any = world.store().load("forecast")
+    told = audit_of(forget(SUBJECT))
+    assert "ε spent by all removals" in told["fell_back"]
+    new: Any = world.store().load("forecast")
+    assert (told["guarantee"], old.training, new.training) == ("bit-exact", "1", "2")
+    key = world.hasher().key
+    features, second = np.zeros((2, 2)), np.array([True, False])
+    drawn = [model._loss(features, second, key).tilt for model in (old, new)]
+    assert np.abs(drawn[0] - drawn[1]).min() > 0
 
 
 def test_without_that_consent_the_same_model_is_trained_again(world: World) -> None:
