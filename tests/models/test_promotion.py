@@ -287,6 +287,26 @@ def test_data_without_a_lawful_basis_quarantine_the_model_and_what_derives_from_
     assert email(NEIGHBOUR) not in json.dumps(job.report)
 
 
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(30, ""), (14, "counts as anonymous until"), (-1, "its day is over and whoever")],
+)
+def test_the_end_of_an_assessment_as_anonymous_is_an_alarm_before_and_after_it(
+    world: World, days: int, said: str
+) -> None:
+    world.train("plain")
+    far = {"assessment": "DPIA 7", "until": str(timezone.now().date() + timedelta(days=60))}
+    world.describe(anonymous=far)
+    assert erased().state == "completed"
+    until = timezone.now().date() + timedelta(days=days)
+    (world.models / "forecast" / "exempt.json").write_text(json.dumps({"1": str(until)}))
+    assert modelling.alarmed() == []  # the assessment that stands goes on longer
+    world.describe(anonymous={"assessment": "DPIA 7", "until": str(until)})
+    told = modelling.alarmed()
+    assert len(told) == bool(said)
+    assert all(said in words and str(until) in words for words in told)
+
+
 def test_an_old_version_that_is_out_of_service_and_knows_nobody_of_them_blocks_nobody(
     world: World,
 ) -> None:

@@ -20,7 +20,7 @@ from erasure.models import ModelJob
 from erasure.stores.model_registry import replacing
 from erasure.unlearning import audit, lira
 from tests.flow.deeds import approved, work_off
-from tests.models.cast import NEIGHBOUR, SUBJECT, World, email
+from tests.models.cast import NEIGHBOUR, OTHER, SUBJECT, World, email
 from tests.models.test_end_to_end import _dataset, audit_of, forget, same_as_independent
 
 OWNER = "owner@example.com"
@@ -42,6 +42,39 @@ def test_an_empirical_method_is_used_where_the_policy_accepts_it_and_is_time_box
     made = world.store()._model(_dataset(world)).manifest("2")
     assert not replacing.is_over(made, ModelPolicy(every=timedelta(days=28)))
     assert replacing.is_over(made, ModelPolicy(every=timedelta(microseconds=1)))
+
+
+def aged(world: World, version: str, days: int) -> str:
+    """The version as it would be had its first approximate step been so many days ago; when."""
+    path = world.models / "forecast" / version / "manifest.json"
+    plain = json.loads(path.read_text())
+    since = (timezone.now() - timedelta(days=days)).isoformat(timespec="seconds")
+    plain["replaces"]["empirical_since"] = since
+    path.write_text(json.dumps(plain))
+    return since
+
+
+def test_an_approximate_step_does_not_renew_the_time_of_those_before_it(world: World) -> None:
+    """Its end is told by the first of them; past that the next who comes has it trained again."""
+    world.train("influence")
+    world.describe(guarantee="empirical", batch={"every": "4w", "people": 1})
+    assert audit_of(forget(SUBJECT))["action"] == "approximate"
+    since = aged(world, "2", days=20)
+    told = audit_of(forget(NEIGHBOUR))
+    assert told["action"] == "approximate"
+    (decision,) = told["decisions"]
+    assert decision["until"] == (timezone.now() + timedelta(days=8)).date().isoformat()
+    made = world.store()._model(_dataset(world)).manifest("3")
+    assert made.replaces is not None
+    assert made.replaces.empirical_since == since
+    aged(world, "3", days=29)
+    assert world.store().alarms(_dataset(world)) == [
+        "version 3: forgot approximately, and its time is over"
+    ]
+    told = audit_of(forget(OTHER))
+    assert (told["action"], told["guarantee"]) == ("retrain", "bit-exact")
+    assert "empirical_since" not in told
+    assert world.store().alarms(_dataset(world)) == []
 
 
 def test_a_training_that_a_spent_budget_forces_draws_noise_of_its_own(world: World) -> None:

@@ -169,6 +169,7 @@ class ModelRegistryStore:
                 recipe=bool(dataset.model.get("recipe")),
                 seconds=found.seconds,
                 root=found.people_root,
+                empirical_since=replacing.empirical_since(found),
             )
             for version, found in folder.manifests().items()
         ]
@@ -214,15 +215,16 @@ class ModelRegistryStore:
     def alarms(self, dataset: Dataset) -> list[str]:
         """See :class:`erasure.stores.trained.TrainsModels`."""
         folder = self._model(dataset)
-        gone = folder.forgotten().keys()
-        told = [f"version {v} is out of service: {why}" for v, why in folder.quarantined().items()]
+        gone, policy = folder.forgotten().keys(), policy_of(dataset.model)
+        told = [*replacing.ending(folder, policy)]
+        told += [f"version {v} is out of service: {why}" for v, why in folder.quarantined().items()]
         for version, found in folder.manifests().items():
             path = folder.path / version / ARTIFACT
             if found.inferred:
                 told.append(f"version {version} has no manifest: anybody may be in it")
             if not path.is_file() or artifact.sha256(path) != found.artifact:
                 told.append(f"version {version}: its artifact was altered or is gone")
-            if replacing.is_over(found, policy_of(dataset.model)):
+            if replacing.is_over(found, policy):
                 told.append(f"version {version}: forgot approximately, and its time is over")
             if again := len(gone & found.people.keys()):
                 told.append(f"version {version} was trained on {again} people who were forgotten")
