@@ -28,7 +28,7 @@ from erasure.stores.base import (
     Work,
 )
 from erasure.stores.matching import single_values
-from erasure.stores.model_registry import artifact, replacing, retiring
+from erasure.stores.model_registry import artifact, external, replacing, retiring
 from erasure.stores.model_registry.folder import ARTIFACT, ROWS, ModelFolder
 from erasure.stores.model_registry.manifest import Hasher, Manifest
 from erasure.stores.model_registry.recovery import still_there
@@ -62,7 +62,8 @@ class ModelRegistryStore:
         self._secret = str(options["hash_key"])
 
     def _model(self, dataset: Dataset) -> ModelFolder:
-        folder = ModelFolder(self._root, dataset.name, self.name)
+        shared = external.delivers(dataset.model.get("recipe"))
+        folder = ModelFolder(self._root, dataset.name, self.name, shared)
         if not folder.path.is_dir():
             raise StoreError(folder.place, "there is no such model; correct the collection's name")
         return folder

@@ -71,6 +71,8 @@ def carry_out(folder: ModelFolder, order: Order, hasher: Hasher) -> Mapping[str,
                 heir = _heir(folder, current, order.people) or _replacement(
                     folder, gone[current], order, hasher
                 )
+            if heir is not None:
+                external.clear(order.dataset.model.get("recipe"), order.job)
             if heir is not None and order.propose:
                 return {}
             if heir is not None and order.keep_until is not None:
