@@ -261,16 +261,21 @@ def _settle(
     if waits := report.get("proposed"):
         owners.tell(dataset, "has a version that waits for you", f"{job.dataset}: version {waits}")
         return _wait(job, report, fence, "proposed")
+    if job.window_until is None:  # served from now on; once the window is over it is too late
+        _tell_doubts(job, dataset, report)
     if kept := report.get("kept"):
         assert isinstance(kept, dict)  # noqa: S101 - version → until when
         return _wait(job, report, fence, "window", until=min(kept.values()))
+    if not any(f.known for f in facts):
+        report = {**report, "closed": "no version knows them: a newer one took their place"}
+    return _done(job, report, fence)
+
+
+def _tell_doubts(job: ModelJob, dataset: Dataset, report: Mapping[str, object]) -> None:
     if fell := report.get("fell_back"):
         owners.tell(dataset, "was trained again", f"{job.dataset}: {fell}")
     if doubts := report.get("doubts"):
         owners.tell(dataset, "was trained again and answers otherwise", f"{job.dataset}: {doubts}")
-    if not any(f.known for f in facts):
-        report = {**report, "closed": "no version knows them: a newer one took their place"}
-    return _done(job, report, fence)
 
 
 def _wait(

@@ -197,6 +197,24 @@ def test_in_the_rollback_window_the_old_version_is_kept_and_not_served(windowed:
     assert LedgerLeaf.objects.filter(kind="model_promoted").count() == 1
 
 
+def test_what_gave_way_to_a_training_is_told_when_it_is_served_not_when_the_window_closes(
+    world: World, mailoutbox: list[Any]
+) -> None:
+    """While the window is open the owner can still go back."""
+    world.train("wrong_sign")
+    world.describe(guarantee="empirical", rollback="7d", tell=["owner@example.com"])
+    request = erased()
+    assert ModelJob.objects.get().state == "window"
+    (mail,) = mailoutbox
+    assert "was trained again" in mail.subject
+    assert "leads away" in mail.body
+    ModelJob.objects.update(window_until=timezone.now() - timedelta(seconds=1))
+    swept()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    assert len(mailoutbox) == 1
+
+
 def test_the_window_ends_before_the_deadline_at_the_latest(world: World) -> None:
     world.train("plain")
     world.describe(rollback="1y")
