@@ -19,7 +19,7 @@ from erasure.domain.roles import deed
 from erasure.domain.saying import said
 from erasure.evidence import ledger
 from erasure.models import LedgerLeaf, ModelJob
-from erasure.runs import copies, owners, quarantining
+from erasure.runs import copies, owners, promoting, quarantining
 from erasure.stores.trained import TrainsModels
 from lineage import selectors
 from lineage.graph import Dataset
@@ -150,6 +150,7 @@ def retire_model(
         assert isinstance(store, TrainsModels)  # noqa: S101 - it was when it was assessed
         left = [v for v in found.versions if v not in found.begun]
         done = store.retire(found.dataset, left)
+        done |= promoting.withdrawn(store, found.dataset, f"is retired ({reason}): {because}")
     proof = {
         **said_of,
         "derived": list(found.derived),
@@ -197,6 +198,7 @@ def _derivative(of: str, model: str, way: str, why: str) -> dict[str, Any]:
         versions = [str(r["version"]) for r in store.records(dataset)]
         if way == "retire" and versions:
             done |= store.retire(dataset, versions)
+            done |= promoting.withdrawn(store, dataset, said)
         elif way == "retrain" and versions:
             out = quarantining.out_of_service(store, dataset, versions, said)
             done |= {"out_of_service": versions, **({"loads": out} if out else {})}

@@ -12,9 +12,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from erasure import calling
 from erasure.connect import open_store
-from erasure.domain.errors import CallFailed, Denied, StoreError, UsageError, WrongState
+from erasure.domain.errors import Denied, StoreError, UsageError, WrongState
 from erasure.domain.roles import Actor
 from erasure.evidence import keys, signing
 from erasure.flow import digest, promote
@@ -142,34 +141,6 @@ def test_killed_while_a_promotion_is_put_on_record_it_is_on_record_once(
     signed = json.loads(path.read_text())
     assert ModelJob.objects.get().report["provenance"] == signed
     assert json.loads(leaf.payload)["signature"] == signed["signature"]
-
-
-def test_endpoints_are_told_signed_and_an_absent_one_stops_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[tuple[str, bytes, dict[str, str]]] = []
-
-    def post(url: str, body: bytes, *, headers: dict[str, str], timeout: float) -> Any:
-        if "away" in url:
-            raise CallFailed("away.example.com", "cannot be reached", permanent=False)
-        sent.append((url, body, headers))
-        return calling.Answer(204, {}, b"")
-
-    monkeypatch.setattr(calling, "post", post)
-    monkeypatch.setenv("HOOK", "hush")
-    world.train("plain")
-    hooks = ["https://serving.example.com/models", "https://away.example.com/models"]
-    world.describe(webhooks=hooks, webhook_secret="${HOOK}")
-    request = erased()
-    assert request.state == "completed", request.blocked_because
-    ((url, body, headers),) = sent
-    assert url == hooks[0]
-    assert calling.is_signed(b"hush", body, headers, now=timezone.now())
-    told = json.loads(body)
-    assert (told["version"], told["replaces"]) == ("2", "1")
-    endpoints = ModelJob.objects.get().report["endpoints"]
-    assert endpoints["serving.example.com"] == "told"
-    assert endpoints["away.example.com"].startswith("not told")
 
 
 @pytest.fixture
