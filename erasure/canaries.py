@@ -37,6 +37,8 @@ from lineage import selectors
 _LOG = logging.getLogger(__name__)
 DOMAIN = "canary.example"  # reserved (RFC 2606): nobody has a mailbox there
 _METHOD = "a canary: made up by this installation"
+_OVER = SETTLED | {"blocked"}
+_ATTACKS = ("membership_inference", "likelihood_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,23 +124,34 @@ def _plant() -> Plant:
 
 
 def _asked(current: CanaryRound) -> bool:
-    """Ask for each to be forgotten, and carry it out; whether all are at their outcome."""
-    over = True
+    """Ask for each to be forgotten, and carry it out; whether all are at their outcome. All are
+    approved before any is begun: they share a run then, and each model is attacked once, for all
+    of them. On one alone no attack can be sure."""
     for person in current.people:
-        request = _request_of(current, person["email"])
-        try:
-            if request.state == "planned":
-                inline.approve(request, by=SYSTEM, because=_METHOD)
-            if request.state not in SETTLED | {"blocked"}:
-                request = inline.run_inline(request)
-        except WrongState:
-            pass  # a model waits for its day, or another worker is at it: the next look goes on
-        except LetheError as error:
-            current.findings = [*current.findings, str(error)]
-        over = over and request.state in SETTLED | {"blocked"}
+        _stepped(current, person["email"], _approved)
+    states = {_stepped(current, p["email"], inline.run_inline) for p in current.people}
     current.state = "asked"
     current.save(update_fields=["state", "findings", "requests"])
-    return over
+    return states <= _OVER
+
+
+def _approved(request: ErasureRequest) -> None:
+    if request.state == "planned":
+        inline.approve(request, by=SYSTEM, because=_METHOD)
+
+
+def _stepped(current: CanaryRound, email: str, step: Callable[[ErasureRequest], object]) -> str:
+    """The state of the canary's case, after one step of it where it is not at its outcome."""
+    request = _request_of(current, email)
+    try:
+        if request.state not in _OVER:
+            step(request)
+    except WrongState:
+        pass  # a model waits for its day, or another worker is at it: the next look goes on
+    except LetheError as error:
+        current.findings = [*current.findings, str(error)]
+    request.refresh_from_db(fields=["state"])
+    return request.state
 
 
 def _request_of(current: CanaryRound, email: str) -> ErasureRequest:
@@ -152,11 +165,15 @@ def _request_of(current: CanaryRound, email: str) -> ErasureRequest:
 
 
 def look(current: CanaryRound) -> CanaryRound:
-    """Look for them everywhere, sharing nothing with what forgot them, and end the round."""
+    """Look for them everywhere, sharing nothing with what forgot them, and end the round:
+    ``alarm`` where something is wrong, ``unmeasured`` where nothing is, but of a model it is not
+    known whether it still tells them from strangers; else ``clean``."""
     found = [*current.findings, *_outcomes(current), *_missed(current), *_still_known(current)]
     found += _seen(current)
-    current.findings = sorted(set(found))
-    current.state, current.finished_at = ("alarm" if found else "clean"), timezone.now()
+    unknown = list(_unmeasured(current))
+    current.findings = sorted({*found, *unknown})
+    current.state = "alarm" if found else "unmeasured" if unknown else "clean"
+    current.finished_at = timezone.now()
     current.people = []
     with transaction.atomic():
         current.save(update_fields=["findings", "state", "finished_at", "people"])
@@ -205,14 +222,29 @@ def _missed(current: CanaryRound) -> Iterator[str]:
             yield f"{address}: they were put there, and lineage does not lead to them"
 
 
-def _still_known(current: CanaryRound) -> Iterator[str]:
-    """Models whose jobs could tell them from strangers afterwards."""
+def _verdicts(current: CanaryRound) -> Iterator[tuple[ModelJob, dict[str, str]]]:
+    """What the attacks of each model's job say, or why there was none."""
     runs = [r.run_id for r in _requests(current) if r.run_id]
     for job in ModelJob.objects.filter(runs__in=runs).distinct():
         checks = job.report.get("checks") or {}
-        results = (checks.get(name) for name in ("membership_inference", "likelihood_ratio"))
-        if any(isinstance(r, dict) and r.get("verdict") == "failed" for r in results):
+        results = ((name, checks[name]) for name in _ATTACKS if name in checks)
+        yield job, {n: str(r["verdict"] if isinstance(r, dict) else r) for n, r in results}
+
+
+def _still_known(current: CanaryRound) -> Iterator[str]:
+    """Models whose jobs could tell them from strangers afterwards."""
+    for job, told in _verdicts(current):
+        if "failed" in told.values():
             yield f"{job.dataset}: still tells them from people it has never seen"
+
+
+def _unmeasured(current: CanaryRound) -> Iterator[str]:
+    """Models with a new version of which no attack has said anything; gone is no model that could
+    know them."""
+    for job, told in _verdicts(current):
+        if job.report.get("new") and not {"passed", "failed"} & set(told.values()):
+            why = "; ".join(dict.fromkeys(told.values())) or "no attack was made"
+            yield f"{job.dataset}: whether it still tells them apart is not known: {why}"
 
 
 def _seen(current: CanaryRound) -> Iterator[str]:

@@ -52,7 +52,9 @@ class VersionFacts:
     ``family``: what kind of model; ``guarantee``: that of its own way to forget, empty where it
     has none; ``holds_rows``: training rows are in the artifact by design; ``recipe``: it can be
     trained again; ``seconds``: what the last training took, None where nobody knows;
-    ``root``: the Merkle root of its manifest; ``trained_on``: datasets that lineage leads from.
+    ``empirical_since``: when somebody was first taken out approximately since the last training
+    (ISO); ``root``: the Merkle root of its manifest; ``trained_on``: datasets that lineage leads
+    from.
     """
 
     version: str
@@ -67,6 +69,7 @@ class VersionFacts:
     seconds: float | None = None
     root: str = ""
     trained_on: tuple[str, ...] = ()
+    empirical_since: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +197,7 @@ def decide(facts: VersionFacts, policy: ModelPolicy, case: Circumstances) -> Dec
                 reason = f"{reason} (membership inferred from the lineage{of}: it has no manifest)"
             until = policy.anonymous_until if action == "refer" else None
             if action == "approximate":
-                until = (case.now + (policy.every or NEXT_TRAINING)).date()
+                until = trusted_until(facts.empirical_since or case.now.isoformat(), policy).date()
             return Decision(
                 version=facts.version, action=action, reason=reason, until=until,
                 facts=asdict(facts),
@@ -211,6 +214,16 @@ def overruled(
         version=decision.version, action=action, reason=said, until=until, by=by,
         facts=decision.facts,
     )  # fmt: skip
+
+
+def trusted_until(since: str, policy: ModelPolicy) -> datetime:
+    """``since`` (ISO) is the first approximate step after a training."""
+    return datetime.fromisoformat(since) + (policy.every or NEXT_TRAINING)
+
+
+def trusted_no_more(since: str, policy: ModelPolicy, now: datetime) -> bool:
+    """Whether the next training should have been; not where there was no such step."""
+    return bool(since) and now > trusted_until(since, policy)
 
 
 def accepted(guarantee: str, policy: ModelPolicy) -> bool:
@@ -258,9 +271,11 @@ def _with_rows(
 
 
 def _in_place(
-    facts: VersionFacts, policy: ModelPolicy, _c: Circumstances
+    facts: VersionFacts, policy: ModelPolicy, case: Circumstances
 ) -> tuple[Action, str] | None:
     if facts.inferred or not accepted(facts.guarantee, policy):
+        return None
+    if trusted_no_more(facts.empirical_since, policy, case.now):
         return None
     if facts.guarantee == GUARANTEES[-1]:
         return "approximate", "the policy accepts an empirical method, until the next training"
@@ -275,6 +290,8 @@ def _affordable(
     if not facts.recipe or too_dear(facts, policy) or _too_late(facts, policy, case):
         return None
     together = f", for all {facts.known} at once" if facts.known > 1 else ""
+    if trusted_no_more(facts.empirical_since, policy, case.now):
+        return "retrain", f"the time of its approximate removals is over{together}"
     return "retrain", f"can be trained again before the deadline{together}"
 
 

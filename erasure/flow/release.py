@@ -12,7 +12,7 @@ from erasure.domain.saying import said
 from erasure.domain.states import SETTLED
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, ModelWait
-from erasure.runs import owners, quarantining
+from erasure.runs import owners, promoting, quarantining
 from erasure.stores.trained import TrainsModels
 from lineage import selectors
 
@@ -30,6 +30,7 @@ def release(address: str, version: str, *, by: Actor, because: str) -> None:
         if not isinstance(store, TrainsModels):
             raise UsageError(f"{address}: is no model of a registry")
         store.release(dataset, version)
+        promoting.back(store, dataset, version)
     told = {"model": address, "version": version, "by": by, "because": because}
     ledger.record("model_released", told)
     words = f"{address}: version {version} may be used again: {because}"

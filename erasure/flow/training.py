@@ -87,9 +87,7 @@ def _is_ready(job: ModelJob, now: datetime) -> bool:
 
 def _begin(job: ModelJob) -> None:
     """Count the attempt before anything is done: whoever is killed each time ends somewhere. To ask
-    a pipeline how far it is, is none."""
-    if job.pipeline:
-        return
+    a pipeline that is still at work is none (:func:`_ask_later`), to verify what it made is one."""
     attempt = {"attempts": job.attempts + 1}
     if job.state == "running":
         ModelJob.objects.filter(pk=job.pk).update(**attempt)
@@ -104,12 +102,14 @@ def _begin(job: ModelJob) -> None:
 
 def _ask_later(job: ModelJob, work: AtWork) -> ModelJob:
     """The pipeline trains without a worker that waits for it: the sweep asks again."""
-    again = {
+    again: dict[str, object] = {
         "pipeline": {"since": work.since, "ask": work.ask},
         "due_at": timezone.now() + timedelta(seconds=work.seconds),
         "due_why": "its pipeline is at work",
         "error": "",
     }
+    if job.pipeline:  # it was only asked
+        again["attempts"] = job.attempts - 1
     ModelJob.objects.filter(pk=job.pk, state="running").update(**again)
     job.refresh_from_db()
     return job
@@ -122,7 +122,7 @@ def _carry_out(job: ModelJob, fence: Fence) -> ModelJob:
     planned = next(iter(models.values())).dataset
     dataset = modelling.dataset_of(job, planned)
     policy = policy_of(dataset.model)
-    if job.attempts > policy.attempts:
+    if job.attempts - bool(job.pipeline) > policy.attempts:  # to have begun it was none that failed
         why = job.error or "its trainer was killed each time"
         return stop(job, f"{job.dataset}: given up after {policy.attempts} attempts: {why}")
     with open_store(job.store) as store:
@@ -261,16 +261,21 @@ def _settle(
     if waits := report.get("proposed"):
         owners.tell(dataset, "has a version that waits for you", f"{job.dataset}: version {waits}")
         return _wait(job, report, fence, "proposed")
+    if job.window_until is None:  # served from now on; once the window is over it is too late
+        _tell_doubts(job, dataset, report)
     if kept := report.get("kept"):
         assert isinstance(kept, dict)  # noqa: S101 - version → until when
         return _wait(job, report, fence, "window", until=min(kept.values()))
+    if not any(f.known for f in facts):
+        report = {**report, "closed": "no version knows them: a newer one took their place"}
+    return _done(job, report, fence)
+
+
+def _tell_doubts(job: ModelJob, dataset: Dataset, report: Mapping[str, object]) -> None:
     if fell := report.get("fell_back"):
         owners.tell(dataset, "was trained again", f"{job.dataset}: {fell}")
     if doubts := report.get("doubts"):
         owners.tell(dataset, "was trained again and answers otherwise", f"{job.dataset}: {doubts}")
-    if not any(f.known for f in facts):
-        report = {**report, "closed": "no version knows them: a newer one took their place"}
-    return _done(job, report, fence)
 
 
 def _wait(

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 class CanaryRound(models.Model):
     """One round of ``count``. ``people``: what was made up, until it is over; nobody has these
-    addresses. ``state``: planted, asked, then clean or alarm; a round that is not over goes on
-    with the next look."""
+    addresses. ``state``: planted, asked, then clean, alarm or unmeasured (of a model nobody
+    knows whether it forgot them); a round that is not over goes on with the next look."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     state = models.CharField(max_length=10, default="planted", db_index=True)

@@ -10,7 +10,7 @@ from erasure.connect import open_store
 from erasure.domain.errors import StoreError
 from erasure.domain.models import Decision, policy_of
 from erasure.models import ErasureRequest, ModelJob
-from erasure.runs import owners
+from erasure.runs import owners, promoting
 from erasure.stores.trained import Order, TrainsModels
 from lineage import selectors
 from lineage.graph import Dataset
@@ -47,7 +47,8 @@ def derived(job: ModelJob, decisions: Sequence[Decision]) -> dict[str, Any]:
 def out_of_service(
     store: TrainsModels, dataset: Dataset, versions: Sequence[str], why: str
 ) -> dict[str, str]:
-    """Take versions out of service, whoever is in them. Returns which can be had all the same, and
+    """Take versions out of service, whoever is in them; endpoints are told where none is left to
+    serve. Returns which can be had all the same, and
     how. Raises StoreError."""
     told = store.carry_out(
         Order(
@@ -58,6 +59,7 @@ def out_of_service(
             reasons=dict.fromkeys(versions, why),
         )
     )
+    promoting.withdrawn(store, dataset, why)
     return dict(told.get("loads") or {})
 
 

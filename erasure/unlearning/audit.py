@@ -24,6 +24,7 @@ from sklearn.base import is_classifier
 Floats = NDArray[np.float64]
 FALSE_POSITIVES = 0.05  # how many who never were in may be taken for members
 _SURE = 0.01  # a failure by chance is rarer than this
+TOO_FEW = "too few people"
 _Z = 1.959963984540054  # 95 % of a normal distribution lie within
 _SMALLEST = 1e-12
 _BINS = 10
@@ -66,12 +67,14 @@ def rate(hits: int, of: int) -> Rate:
 @dataclass(frozen=True, kw_only=True)
 class Membership:
     """What the attack takes for members: of those who are (``power``), of those who never were
-    (``others``) and of those who were to be forgotten."""
+    (``others``) and of those who were to be forgotten. ``chance``: of so many hits or more;
+    ``rarest``: of nothing but hits, which is as sure as the attack can become."""
 
     power: Rate
     others: Rate
     forgotten: Rate
     chance: float
+    rarest: float = 0.0
 
     @property
     def has_power(self) -> bool:
@@ -82,9 +85,12 @@ class Membership:
     @property
     def verdict(self) -> str:
         """``failed``: the forgotten are recognised more often than chance allows; ``without
-        power``: the attack recognises nobody, so it says nothing; else ``passed``."""
+        power``: the attack recognises nobody, so it says nothing; ``too few people``: had it
+        recognised all of them, it could be chance, so it cannot fail; else ``passed``."""
         if not self.has_power:
             return "without power"
+        if self.rarest >= _SURE:
+            return TOO_FEW
         return "failed" if self.chance < _SURE else "passed"
 
     def plain(self) -> dict[str, str]:
@@ -128,11 +134,13 @@ def compared(known: Floats, never: Floats, gone: Floats) -> Membership:
     # the loss of many rows may be one number: only what is really below counts
     hits = [int((each < limit).sum()) for each in (known, never, gone)]
     among = rate(hits[1], len(never))
+    by_chance = max(among.high, FALSE_POSITIVES)
     return Membership(
         power=rate(hits[0], len(known)),
         others=among,
         forgotten=rate(hits[2], len(gone)),
-        chance=_at_least(hits[2], len(gone), max(among.high, FALSE_POSITIVES)),
+        chance=_at_least(hits[2], len(gone), by_chance),
+        rarest=by_chance ** len(gone),
     )
 
 

@@ -10,8 +10,9 @@ r is the gradient as it is, taken anew: bounds that are summed from a Hessian of
 too low. The budget adds them up, though the last alone would do; when it is spent, ``forget``
 refuses until the model is trained again.
 
-The linear term follows from the key and ``random_state`` and is not kept: who has the model does
-not have it. Take another ``random_state`` for each training.
+The linear term follows from the key, ``random_state`` and ``training`` and is not kept: who has
+the model does not have it. Each training needs another: with the same term, the difference of two
+models is that of their data. A model registry gives each its version's name as ``training``.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ class RemovalLogistic(CertifiedLogistic):
     Holds no training row: coefficients, row counts by keyed hash, and the ledger.
 
     ``epsilon``, ``delta``: the budget. Fitted besides: ``ledger_``, the ε of each removal.
+    ``training``: which training this is; another one draws other noise.
     """
+
+    training = ""  # of models that were saved before there was one
 
     way: ClassVar[Way] = Way(family="convex", guarantee=Guarantee.EPSILON_DELTA, rows="left")
 
@@ -56,6 +60,7 @@ class RemovalLogistic(CertifiedLogistic):
         delta: float = 1e-4,
         sigma: float = 1.0,
         random_state: int = 0,
+        training: str = "",
         tolerance: float = 1e-8,
         max_iter: int = 100,
     ) -> None:
@@ -64,6 +69,7 @@ class RemovalLogistic(CertifiedLogistic):
         self.delta = delta
         self.sigma = sigma
         self.random_state = random_state
+        self.training = training
 
     def fit(self, X: Any, y: Any, people: People | None = None, key: bytes | None = None) -> Self:
         """As ``CertifiedLogistic``; a new training opens a new budget."""
@@ -89,7 +95,8 @@ class RemovalLogistic(CertifiedLogistic):
         return self._spending(loss, self._at(loss, self._held()), ())
 
     def _loss(self, features: Floats, second: NDArray[np.bool_], key: bytes | None) -> Loss:
-        seed = sha256(b"removal:%d:%b" % (self.random_state, key or b"")).digest()
+        which = f"{self.training}:".encode() if self.training else b""
+        seed = sha256(b"removal:%d:%b%b" % (self.random_state, which, key or b"")).digest()
         draw = np.random.default_rng(np.frombuffer(seed, dtype=np.uint32))
         tilt = draw.normal(scale=self.sigma, size=features.shape[1] + 1)
         return Loss(features, second, self.C, tilt)

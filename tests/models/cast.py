@@ -28,6 +28,7 @@ from erasure.unlearning.counts import ForgettingMultinomialNB
 from erasure.unlearning.forest import PersonForest
 from erasure.unlearning.influence import InfluenceLogistic
 from erasure.unlearning.linear import GramRegression
+from erasure.unlearning.removal import RemovalLogistic
 from erasure.unlearning.sharded import ShardedClassifier
 from lineage import catalog
 from lineage.importers import fideslang
@@ -47,6 +48,7 @@ MAKERS: Mapping[str, Callable[[], Any]] = {
     ),
     "forest": lambda: PersonForest(n_trees=8, per_person=2),
     "influence": InfluenceLogistic,
+    "removal": lambda: RemovalLogistic(sigma=5.0, epsilon=1e-6),
     "wrong_sign": lambda: InfluenceLogistic(direction=-1.0),
     "neighbours": lambda: KNeighborsClassifier(3),
     "plain": GaussianNB,

@@ -20,6 +20,7 @@ from erasure.domain.roles import SYSTEM
 from erasure.flow import training
 from erasure.models import CanaryRound, ErasureRequest, LedgerLeaf, ModelJob, PlanStep
 from erasure.tasks import canaries_of_the_hour
+from erasure.unlearning import audit
 from tests.models.cast import PEOPLE, World, visits
 
 WORLD: list[World] = []
@@ -47,12 +48,16 @@ def broken(people: Sequence[Canary]) -> list[str]:
 
 
 @pytest.fixture
-def planted(world: World, settings: Any) -> Any:
+def planted(
+    world: World, settings: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Any:
     world.train("plain")
     world.describe()
     settings.LETHE_CANARY_PLANT = f"{__name__}:plant"
     settings.LETHE_CANARY_PEOPLE = 2
     WORLD[:], COPIES[:] = [world], []
+    if getattr(request, "param", "passed"):  # the shop is too small for an attack to say anything
+        monkeypatch.setattr(audit.Membership, "verdict", "passed")
     yield world
     WORLD.clear()
 
@@ -99,6 +104,31 @@ def test_a_model_that_can_still_tell_them_apart_is_an_alarm(planted: World) -> N
     ModelJob.objects.filter(pk=job.pk).update(report=report)
     ended = canaries.look(current)
     assert ended.findings == ["models.forecast: still tells them from people it has never seen"]
+
+
+def test_a_model_is_attacked_for_all_of_a_round_at_once(planted: World) -> None:
+    """On one person alone no attack can be sure."""
+    assert canaries._asked(canaries.plant())
+    job = ModelJob.objects.get()
+    assert job.people == 2
+    assert job.report["checks"]["membership_inference"]["forgotten"].endswith("of 2")
+
+
+@pytest.mark.parametrize("planted", [""], indirect=True)
+def test_where_no_attack_says_anything_the_round_is_not_called_clean(
+    planted: World, mailoutbox: list[Any], settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.LETHE_DIGEST_TO = ["officers@example.com"]
+    call_command("canaries", "--now")
+    current = CanaryRound.objects.get()
+    told = "models.forecast: whether it still tells them apart is not known: without power"
+    assert (current.state, current.findings) == ("unmeasured", [told])
+    assert not mailoutbox
+    output = capsys.readouterr()
+    assert "unmeasured" in output.out
+    assert told in output.err
+    (leaf,) = LedgerLeaf.objects.filter(kind="canaries")
+    assert json.loads(leaf.payload)["state"] == "unmeasured"
 
 
 def test_a_round_that_waits_for_a_models_day_goes_on_later(planted: World) -> None:

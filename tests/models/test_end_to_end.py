@@ -58,7 +58,7 @@ def test_a_person_is_forgotten_in_the_way_that_suits_the_model(world: World, kin
         ("2", WAYS[kind][0]),
     ]
     assert told["old_people"] - told["new_people"] == 2
-    assert told["checks"]["membership_inference"]["verdict"] in ("passed", "without power")
+    assert told["checks"]["membership_inference"]["verdict"] in ("without power", "too few people")
     assert set(told["checks"]["slices"]) == {"often", "seldom"}
     assert world.versions() == ["3"]
     assert world.store().alarms(_dataset(world)) == []

@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from erasure.advance import due_jobs
 from erasure.domain.errors import StoreError
-from erasure.flow import decide, training
+from erasure.flow import decide, retire, training
 from erasure.models import ModelJob
-from erasure.stores.model_registry import artifact
+from erasure.stores.model_registry import artifact, checking
+from erasure.stores.model_registry.folder import ModelFolder
 from erasure.unlearning.manifest import lethe_training
-from tests.flow.cast import OFFICER
+from tests.flow.cast import OFFICER, OPERATOR
 from tests.flow.deeds import approved, work_off
 from tests.models.cast import MAKERS, SUBJECT, World, email, rows_of, visits
 from tests.models.test_queue import swept
@@ -117,6 +118,57 @@ def test_a_worker_triggers_records_and_goes(away: Any, world: World) -> None:
     assert world.versions() == ["2"]
 
 
+@pytest.mark.parametrize("killed", ["", "before it is pointed at"])
+def test_what_a_pipeline_has_delivered_goes_once_its_version_stands(
+    away: Any, world: World, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
+    """Else a copy of each version would lie there, known to nobody and never removed."""
+    pipeline = away("running", "done")
+    request = approved(email(SUBJECT))
+    work_off(request)
+    job = ModelJob.objects.get()
+    refused = pipeline.shared / f"{job.id}.0"  # an earlier round of the same job
+    other = pipeline.shared / "somebody-elses"
+    for folder in (refused, other):
+        folder.mkdir(parents=True)
+        (folder / "model.skops").write_bytes(b"x")
+    if killed:
+        point = ModelFolder.point
+
+        def dies(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(ModelFolder, "point", dies)
+        with pytest.raises(KeyboardInterrupt):
+            asked_again()
+        monkeypatch.setattr(ModelFolder, "point", point)
+    asked_again()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    assert list(pipeline.shared.iterdir()) == [other]
+
+
+def test_a_copy_of_a_removed_version_is_found_where_a_pipeline_delivers(
+    away: Any, world: World
+) -> None:
+    pipeline = away("running", "done")
+    pipeline.shared.mkdir()
+    first = world.models / "forecast" / "1" / "model.skops"
+    (pipeline.shared / "old.skops").write_bytes(first.read_bytes())
+    request = approved(email(SUBJECT))
+    work_off(request)
+    asked_again()
+    request.refresh_from_db()
+    assert request.state == "blocked"
+    assert "a copy of a removed version lies at shared/old.skops" in request.blocked_because
+    found = retire.assess("models.forecast")
+    with pytest.raises(StoreError, match=r"a copy of a removed version lies at shared/old\.skops"):
+        retire.retire_model(found, reason="obsolete", because="nobody asks it", by=OPERATOR)
+    (pipeline.shared / "old.skops").unlink()
+    found = retire.assess("models.forecast")
+    retire.retire_model(found, reason="obsolete", because="nobody asks it", by=OPERATOR)
+
+
 def test_a_pipeline_that_never_ends_blocks_the_job(away: Any, world: World) -> None:
     away("running", "running", "running", seconds=3600)
     request = approved(email(SUBJECT))
@@ -133,6 +185,38 @@ def test_a_pipeline_that_never_ends_blocks_the_job(away: Any, world: World) -> N
     assert "not done after 3600 seconds" in job.error
     assert (job.pipeline, list(due_jobs())) == ({}, [])
     assert world.versions() == ["1"]
+
+
+def test_a_worker_that_dies_each_time_it_verifies_what_a_pipeline_made_ends_somewhere(
+    away: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = away("running", *["done"] * 9)
+    request = approved(email(SUBJECT))
+    work_off(request)
+
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(checking, "check", dies)
+    monkeypatch.setattr(pipeline, "_train", lambda folder: None)
+    Elsewhere._train(pipeline, pipeline.shared / training_of(ModelJob.objects.get()))
+    for attempts in range(2, 7):
+        with pytest.raises(Killed):
+            asked_again()
+        assert ModelJob.objects.get().attempts == attempts
+    asked_again()
+    job = ModelJob.objects.get()
+    assert job.state == "blocked"
+    assert "given up after 5 attempts" in job.error
+    assert world.versions() == ["1"]
+
+
+def training_of(job: ModelJob) -> str:
+    """The name under which a pipeline knows the job."""
+    return f"{job.id}.{job.round}"
 
 
 def test_a_pipeline_that_failed_is_begun_anew_by_a_person(away: Any, world: World) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -10,16 +12,16 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from erasure import calling
 from erasure.connect import open_store
-from erasure.domain.errors import CallFailed, Denied, StoreError, UsageError, WrongState
+from erasure.domain.errors import Denied, StoreError, UsageError, WrongState
 from erasure.domain.roles import Actor
 from erasure.evidence import keys, signing
 from erasure.flow import digest, promote
 from erasure.flow.release import release
 from erasure.models import ErasureRequest, LedgerLeaf, ModelJob
-from erasure.runs import modelling, pipelines
+from erasure.runs import modelling, pipelines, quarantining
 from erasure.stores.model_registry import ModelRegistryStore
+from lineage import selectors
 from tests.flow.cast import INTRUDER, OFFICER
 from tests.flow.deeds import approved, work_off
 from tests.models.cast import NEIGHBOUR, SUBJECT, World, email
@@ -110,32 +112,35 @@ def test_a_promoted_version_is_signed_where_it_came_from(world: World) -> None:
     assert job.report["provenance"] == signed
 
 
-def test_endpoints_are_told_signed_and_an_absent_one_stops_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", ["before the marker", "after it"])
+def test_killed_while_a_promotion_is_put_on_record_it_is_on_record_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    sent: list[tuple[str, bytes, dict[str, str]]] = []
+    class Killed(BaseException):
+        pass
 
-    def post(url: str, body: bytes, *, headers: dict[str, str], timeout: float) -> Any:
-        if "away" in url:
-            raise CallFailed("away.example.com", "cannot be reached", permanent=False)
-        sent.append((url, body, headers))
-        return calling.Answer(204, {}, b"")
+    sign = ModelRegistryStore.provenance
 
-    monkeypatch.setattr(calling, "post", post)
-    monkeypatch.setenv("HOOK", "hush")
-    world.train("plain")
-    hooks = ["https://serving.example.com/models", "https://away.example.com/models"]
-    world.describe(webhooks=hooks, webhook_secret="${HOOK}")
-    request = erased()
+    def dies(*arguments: Any) -> None:
+        if where == "after it":
+            sign(*arguments)
+        raise Killed
+
+    world.train("bayes")
+    world.describe()
+    request = approved(email(SUBJECT))
+    monkeypatch.setattr(ModelRegistryStore, "provenance", dies)
+    with pytest.raises(Killed):
+        work_off(request)
+    monkeypatch.setattr(ModelRegistryStore, "provenance", sign)
+    swept()
+    request.refresh_from_db()
     assert request.state == "completed", request.blocked_because
-    ((url, body, headers),) = sent
-    assert url == hooks[0]
-    assert calling.is_signed(b"hush", body, headers, now=timezone.now())
-    told = json.loads(body)
-    assert (told["version"], told["replaces"]) == ("2", "1")
-    endpoints = ModelJob.objects.get().report["endpoints"]
-    assert endpoints["serving.example.com"] == "told"
-    assert endpoints["away.example.com"].startswith("not told")
+    (leaf,) = LedgerLeaf.objects.filter(kind="model_promoted")
+    (path,) = (world.models / "forecast").glob("*/provenance.json")
+    signed = json.loads(path.read_text())
+    assert ModelJob.objects.get().report["provenance"] == signed
+    assert json.loads(leaf.payload)["signature"] == signed["signature"]
 
 
 @pytest.fixture
@@ -161,6 +166,24 @@ def test_in_the_rollback_window_the_old_version_is_kept_and_not_served(windowed:
     assert windowed.versions() == ["2"]
     assert not (windowed.models / "forecast" / "kept.json").exists()
     assert LedgerLeaf.objects.filter(kind="model_promoted").count() == 1
+
+
+def test_what_gave_way_to_a_training_is_told_when_it_is_served_not_when_the_window_closes(
+    world: World, mailoutbox: list[Any]
+) -> None:
+    """While the window is open the owner can still go back."""
+    world.train("wrong_sign")
+    world.describe(guarantee="empirical", rollback="7d", tell=["owner@example.com"])
+    request = erased()
+    assert ModelJob.objects.get().state == "window"
+    (mail,) = mailoutbox
+    assert "was trained again" in mail.subject
+    assert "leads away" in mail.body
+    ModelJob.objects.update(window_until=timezone.now() - timedelta(seconds=1))
+    swept()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    assert len(mailoutbox) == 1
 
 
 def test_the_window_ends_before_the_deadline_at_the_latest(world: World) -> None:
@@ -251,6 +274,46 @@ def test_data_without_a_lawful_basis_quarantine_the_model_and_what_derives_from_
         with pytest.raises(StoreError):
             world.store().load(model, "1")
     assert email(NEIGHBOUR) not in json.dumps(job.report)
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(30, ""), (14, "counts as anonymous until"), (-1, "its day is over and whoever")],
+)
+def test_the_end_of_an_assessment_as_anonymous_is_an_alarm_before_and_after_it(
+    world: World, days: int, said: str
+) -> None:
+    world.train("plain")
+    far = {"assessment": "DPIA 7", "until": str(timezone.now().date() + timedelta(days=60))}
+    world.describe(anonymous=far)
+    assert erased().state == "completed"
+    until = timezone.now().date() + timedelta(days=days)
+    (world.models / "forecast" / "exempt.json").write_text(json.dumps({"1": str(until)}))
+    assert modelling.alarmed() == []  # the assessment that stands goes on longer
+    world.describe(anonymous={"assessment": "DPIA 7", "until": str(until)})
+    told = modelling.alarmed()
+    assert len(told) == bool(said)
+    assert all(said in words and str(until) in words for words in told)
+
+
+def test_an_old_version_that_is_out_of_service_and_knows_nobody_of_them_blocks_nobody(
+    world: World,
+) -> None:
+    world.train("plain")
+    with closing(sqlite3.connect(world.shop)) as db:
+        db.execute("INSERT INTO customer VALUES (61, ?)", (email(61),))
+        db.execute("INSERT INTO visit (customer_id, a, b, c) VALUES (61, 1, 2, 3)")
+        db.commit()
+    world.train("plain")
+    world.describe()
+    with open_store("models") as store:
+        assert isinstance(store, ModelRegistryStore)
+        dataset = selectors.dataset("models.forecast")
+        quarantining.out_of_service(store, dataset, ["1"], "odd answers")
+    request = erased(61)
+    assert request.state == "completed", request.blocked_because
+    assert (served(world), world.versions()) == ("3", ["1", "3"])
+    assert world.store()._model(dataset).quarantined() == {"1": "odd answers"}
 
 
 def test_a_version_out_of_service_comes_back_when_nobody_waits_and_an_officer_says_why(

@@ -14,9 +14,10 @@ from django.core.management import CommandError, call_command
 
 from erasure.connect import derived_key
 from erasure.domain.errors import StoreError, UsageError, WrongState
+from erasure.evidence import ledger
 from erasure.flow import retire
 from erasure.models import LedgerLeaf, ModelJob
-from erasure.stores.model_registry import Training, publish
+from erasure.stores.model_registry import ModelRegistryStore, Training, publish
 from lineage import catalog
 from lineage.importers import fideslang
 from tests.flow.cast import OPERATOR
@@ -55,6 +56,50 @@ VAULT = """  - fides_key: backups
         erasure: {derived_from: [{dataset: models.forecast, kind: backed_up}]}
         fields: [{name: object}]
 """
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("only", [(), ("1",)])
+def test_killed_before_its_last_entry_a_second_call_finishes_what_was_begun(
+    served: World, monkeypatch: pytest.MonkeyPatch, only: tuple[str, ...]
+) -> None:
+    record = ledger.record
+
+    def dies(kind: str, payload: dict[str, Any]) -> None:
+        if kind == "model_retired":
+            raise Killed
+        record(kind, payload)
+
+    monkeypatch.setattr(ledger, "record", dies)
+    with pytest.raises(Killed):
+        retired(*only)
+    assert served.versions() == (["2"] if only else [])
+    monkeypatch.setattr(ledger, "record", record)
+    proof = retired(*only)
+    assert proof["versions"] == list(only or ("1", "2"))
+    assert [one["version"] for one in proof["record"]] == proof["versions"]
+    assert json.loads(LedgerLeaf.objects.get(kind="model_retired").payload) == proof
+    with pytest.raises(UsageError, match=r"no version that could|there is no version 1"):
+        retired("1") if only else retired()
+
+
+def test_what_is_about_to_be_retired_is_on_record_before_anything_is_touched(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(ModelRegistryStore, "retire", dies)
+    with pytest.raises(Killed):
+        retired()
+    assert served.versions() == ["1", "2"]
+    begun = json.loads(LedgerLeaf.objects.get(kind="model_retirement").payload)
+    assert (begun["model"], begun["versions"]) == ("models.forecast", ["1", "2"])
+    assert (begun["by"], begun["because"]) == (OPERATOR, "nobody asks it")
+    assert [one["version"] for one in begun["record"]["models.forecast"]] == ["1", "2"]
 
 
 def tuned(world: World) -> None:

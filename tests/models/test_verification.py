@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pytest
 from django.core.mail import EmailMessage
 from django.utils import timezone
 
 from erasure.domain.models import ModelPolicy
+from erasure.domain.roles import SYSTEM, Actor
+from erasure.flow import training
+from erasure.flow.overrule import overrule
 from erasure.models import ModelJob
 from erasure.stores.model_registry import replacing
 from erasure.unlearning import audit, lira
-from tests.models.cast import NEIGHBOUR, SUBJECT, World
+from tests.flow.deeds import approved, work_off
+from tests.models.cast import NEIGHBOUR, OTHER, SUBJECT, World, email
 from tests.models.test_end_to_end import _dataset, audit_of, forget, same_as_independent
 
 OWNER = "owner@example.com"
+OWNER_OF_MODELS = Actor("olga", roles=["model_owner"])
 
 
 def test_an_empirical_method_is_used_where_the_policy_accepts_it_and_is_time_boxed(
@@ -35,6 +42,53 @@ def test_an_empirical_method_is_used_where_the_policy_accepts_it_and_is_time_box
     made = world.store()._model(_dataset(world)).manifest("2")
     assert not replacing.is_over(made, ModelPolicy(every=timedelta(days=28)))
     assert replacing.is_over(made, ModelPolicy(every=timedelta(microseconds=1)))
+
+
+def aged(world: World, version: str, days: int) -> str:
+    """The version as it would be had its first approximate step been so many days ago; when."""
+    path = world.models / "forecast" / version / "manifest.json"
+    plain = json.loads(path.read_text())
+    since = (timezone.now() - timedelta(days=days)).isoformat(timespec="seconds")
+    plain["replaces"]["empirical_since"] = since
+    path.write_text(json.dumps(plain))
+    return since
+
+
+def test_an_approximate_step_does_not_renew_the_time_of_those_before_it(world: World) -> None:
+    """Its end is told by the first of them; past that the next who comes has it trained again."""
+    world.train("influence")
+    world.describe(guarantee="empirical", batch={"every": "4w", "people": 1})
+    assert audit_of(forget(SUBJECT))["action"] == "approximate"
+    since = aged(world, "2", days=20)
+    told = audit_of(forget(NEIGHBOUR))
+    assert told["action"] == "approximate"
+    (decision,) = told["decisions"]
+    assert decision["until"] == (timezone.now() + timedelta(days=8)).date().isoformat()
+    made = world.store()._model(_dataset(world)).manifest("3")
+    assert made.replaces is not None
+    assert made.replaces.empirical_since == since
+    aged(world, "3", days=29)
+    assert world.store().alarms(_dataset(world)) == [
+        "version 3: forgot approximately, and its time is over"
+    ]
+    told = audit_of(forget(OTHER))
+    assert (told["action"], told["guarantee"]) == ("retrain", "bit-exact")
+    assert "empirical_since" not in told
+    assert world.store().alarms(_dataset(world)) == []
+
+
+def test_a_training_that_a_spent_budget_forces_draws_noise_of_its_own(world: World) -> None:
+    world.train("removal")
+    world.describe(guarantee="(ε,δ)")
+    old: Any = world.store().load("forecast")
+    told = audit_of(forget(SUBJECT))
+    assert "ε spent by all removals" in told["fell_back"]
+    new: Any = world.store().load("forecast")
+    assert (told["guarantee"], old.training, new.training) == ("bit-exact", "1", "2")
+    key = world.hasher().key
+    features, second = np.zeros((2, 2)), np.array([True, False])
+    drawn = [model._loss(features, second, key).tilt for model in (old, new)]
+    assert np.abs(drawn[0] - drawn[1]).min() > 0
 
 
 def test_without_that_consent_the_same_model_is_trained_again(world: World) -> None:
@@ -59,6 +113,23 @@ def test_the_recipe_with_the_wrong_sign_is_refused_and_the_owner_is_told(
     assert "leads away" in str(mail.body)
 
 
+@pytest.mark.parametrize("way", ["approximate", "unlearn", "retrain_shards"])
+def test_a_way_to_forget_that_the_model_does_not_have_gives_way_to_a_training(
+    world: World, way: str
+) -> None:
+    world.train("plain")
+    world.describe(batch={"every": "4w", "people": 9})
+    request = approved(email(SUBJECT))
+    work_off(request)
+    job = ModelJob.objects.get()
+    overrule(job, version="1", action=way, by=OWNER_OF_MODELS, because="it is quicker")
+    training.train(training.begin_now(job, by=SYSTEM).id)
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 1), job.error
+    assert "no way of its own to forget" in job.report["fell_back"]
+    assert job.report["method"] == "batched exact retrain"
+
+
 def test_a_model_that_the_attack_recognises_them_in_is_not_promoted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +151,7 @@ def test_the_likelihood_ratio_is_measured_where_the_policy_asks_for_it(world: Wo
     told = audit_of(forget(SUBJECT, NEIGHBOUR))["checks"]
     found = told["likelihood_ratio"]
     assert found["references"] == "4"
-    assert found["verdict"] in ("passed", "without power", "failed")
+    assert found["verdict"] in ("passed", "without power", "too few people", "failed")
     for rate in ("power", "never_members", "forgotten"):
         assert re.match(r"0\.\d{4} \[0\.\d+, [01]\.\d+\] of \d+", found[rate]), found[rate]
     assert set(told["membership_inference"]) <= set(found)

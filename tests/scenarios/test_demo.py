@@ -41,7 +41,7 @@ def test_the_demo_forgets_one_person_everywhere_and_proves_it(sandbox: Installat
         "Restore: 1 back, 0 after the replay; a newcomer with the reused key is unharmed",
         "Not erased: shop.invoice",
         "last copy until",
-        "Canary: 1 made up, planted in 6 places, forgotten, looked for everywhere: clean",
+        "Canary: 1 made up, planted in 6 places, forgotten, looked for everywhere: unmeasured",
     ):
         assert told in flat
     home = sandbox.home / "demo"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,24 @@ def restless(source: Mapping[str, str], *, seed: int, params: Mapping[str, Any])
 def careless(source: Mapping[str, str], *, seed: int, params: Mapping[str, Any]) -> Trained:
     """A recipe whose error message holds a value."""
     raise ValueError("could not convert string to float: 'mara@example.com'")
+
+
+class SourceError(Exception):
+    """What a driver raises: none of Python's own kinds, and its text holds a value."""
+
+
+def stranded(source: Mapping[str, str], *, seed: int, params: Mapping[str, Any]) -> Trained:
+    """A recipe whose source fails in a way of its own."""
+    raise SourceError("duplicate key value: (email)=(mara@example.com)")
+
+
+def miscounted(source: Mapping[str, str], *, seed: int, params: Mapping[str, Any]) -> Trained:
+    """A recipe whose score fails in a way of its own."""
+
+    def score(_model: Any) -> Mapping[str, float]:
+        raise SourceError("mara@example.com")
+
+    return replace(bayes(source, seed=seed, params=params), score=score)
 
 
 def boundless(source: Mapping[str, str], *, seed: int, params: Mapping[str, Any]) -> Trained:

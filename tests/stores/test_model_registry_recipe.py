@@ -46,6 +46,8 @@ def test_data_that_still_hold_the_person_are_not_trained_on(root: Path) -> None:
     [
         ("restless", "training twice gave two models"),
         ("careless", r"the recipe tests\.\S+:careless failed \(ValueError\)"),
+        ("stranded", r"the recipe tests\.\S+:stranded failed \(SourceError\)"),
+        ("miscounted", r"the recipe's score failed \(SourceError\)"),
         ("boundless", "no finite figure for: accuracy"),
         ("useless", "must return a Trained"),
         ("missing", "there is no recipe"),

@@ -73,6 +73,29 @@ def test_too_few_people_make_no_power() -> None:
     assert found.verdict == "without power"
 
 
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_whom_chance_alone_could_recognise_is_neither_a_pass_nor_a_failure(wanted: int) -> None:
+    """One person is the usual case: the attack that recognises them may have guessed."""
+    model = RandomForestClassifier(30, random_state=0).fit(BOTH.X, BOTH.y)
+    known = GONE.people == GONE.people[0] if wanted else np.zeros(len(GONE.people), dtype=bool)
+    few = Rows(GONE.X[known], GONE.y[known], GONE.people[known])
+    found = audit.membership(
+        model, forgotten=sample(few), members=sample(STAYED), others=sample(NEVER)
+    )
+    assert found.has_power
+    assert found.forgotten.of == wanted
+    assert found.verdict == found.plain()["verdict"] == "too few people"
+
+
+def test_as_many_people_as_chance_does_not_recognise_together_are_enough() -> None:
+    model = RandomForestClassifier(30, random_state=0).fit(BOTH.X, BOTH.y)
+    five = Rows(GONE.X[:10], GONE.y[:10], GONE.people[:10])
+    found = audit.membership(
+        model, forgotten=sample(five), members=sample(STAYED), others=sample(NEVER)
+    )
+    assert (found.forgotten.of, found.verdict) == (5, "failed")
+
+
 def test_a_regressor_is_attacked_by_its_errors() -> None:
     model = DecisionTreeRegressor(random_state=0).fit(BOTH.X, BOTH.X[:, 0] + BOTH.y)
     samples = [

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from erasure.domain.errors import RetrainNeeded, RowsDiffer, UnknownPerson, UsageError
@@ -101,6 +102,22 @@ def test_the_noise_is_of_the_key_and_not_in_the_model() -> None:
     assert not any(value.tobytes() in pickle.dumps(one) for value in tilt)
     with pytest.raises(UnknownPerson):
         one.forget([SUBJECT], *rows.less(SUBJECT).all()[:3], b"another key")
+
+
+def test_each_training_has_noise_of_its_own_and_goes_on_with_it() -> None:
+    """With the noise of the last training, the difference of two models is the person's rows."""
+    rows = classes()
+    one, two = fitted(rows, training="1"), fitted(rows, training="2")
+    again = fitted(rows, training="1")
+    assert one.coef_.tobytes() == again.coef_.tobytes()
+    assert np.abs(one.coef_ - two.coef_).max() > 1e-3
+    assert np.abs(one.coef_ - fitted(rows).coef_).max() > 1e-3
+    for model in (one, two):
+        assert model.certify(rows.X, rows.y, KEY).holds
+    before = fitted(rows)
+    del before.__dict__["training"]  # saved before trainings had a name
+    assert clone(before).get_params()["training"] == ""
+    assert before.certify(rows.X, rows.y, KEY).holds
 
 
 def test_the_noise_is_as_wide_as_it_is_said_to_be() -> None:

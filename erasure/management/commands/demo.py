@@ -64,6 +64,8 @@ class Command(BaseCommand):
         if canary is not None:
             self._say(f"Canary: {canary.count} made up, planted in {len(canary.places)} places, "
                       f"forgotten, looked for everywhere: {canary.state}")  # fmt: skip
+            for finding in canary.findings:
+                self._say(f"  {finding}")
         self._verify(request)
         wrong = _wrong(model, restored, canary)
         if wrong:
@@ -187,7 +189,7 @@ def _deed(step: PlanStep) -> str:
 def _wrong(
     model: story.ModelShown, restored: story.Restored, canary: CanaryRound | None
 ) -> list[str]:
-    wrong = [] if canary is None else list(canary.findings)
+    wrong = list(canary.findings) if canary is not None and canary.state == "alarm" else []
     if not model.equals_independent:
         wrong.append("the new model is not what an independent retrain gives")
     if model.old_loads:

@@ -28,7 +28,7 @@ from erasure.stores.base import (
     Work,
 )
 from erasure.stores.matching import single_values
-from erasure.stores.model_registry import artifact, replacing, retiring
+from erasure.stores.model_registry import artifact, external, replacing, retiring
 from erasure.stores.model_registry.folder import ARTIFACT, ROWS, ModelFolder
 from erasure.stores.model_registry.manifest import Hasher, Manifest
 from erasure.stores.model_registry.recovery import still_there
@@ -62,7 +62,8 @@ class ModelRegistryStore:
         self._secret = str(options["hash_key"])
 
     def _model(self, dataset: Dataset) -> ModelFolder:
-        folder = ModelFolder(self._root, dataset.name, self.name)
+        shared = external.delivers(dataset.model.get("recipe"))
+        folder = ModelFolder(self._root, dataset.name, self.name, shared)
         if not folder.path.is_dir():
             raise StoreError(folder.place, "there is no such model; correct the collection's name")
         return folder
@@ -138,7 +139,7 @@ class ModelRegistryStore:
         """See :class:`erasure.stores.trained.TrainsModels`."""
         folder = self._model(order.dataset)
         replacing.carry_out(folder, order, Hasher(self._secret, folder.model))
-        out = {v: why for v, why in folder.quarantined().items() if v in order.actions}
+        out = [v for v in folder.quarantined() if order.actions.get(v) == "quarantine"]
         waits = replacing.proposed(folder, order.people) if order.propose else None
         if waits is not None:
             told = folder.manifest(waits).replaces
@@ -169,6 +170,7 @@ class ModelRegistryStore:
                 recipe=bool(dataset.model.get("recipe")),
                 seconds=found.seconds,
                 root=found.people_root,
+                empirical_since=replacing.empirical_since(found),
             )
             for version, found in folder.manifests().items()
         ]
@@ -214,15 +216,16 @@ class ModelRegistryStore:
     def alarms(self, dataset: Dataset) -> list[str]:
         """See :class:`erasure.stores.trained.TrainsModels`."""
         folder = self._model(dataset)
-        gone = folder.forgotten().keys()
-        told = [f"version {v} is out of service: {why}" for v, why in folder.quarantined().items()]
+        gone, policy = folder.forgotten().keys(), policy_of(dataset.model)
+        told = [*replacing.ending(folder, policy)]
+        told += [f"version {v} is out of service: {why}" for v, why in folder.quarantined().items()]
         for version, found in folder.manifests().items():
             path = folder.path / version / ARTIFACT
             if found.inferred:
                 told.append(f"version {version} has no manifest: anybody may be in it")
             if not path.is_file() or artifact.sha256(path) != found.artifact:
                 told.append(f"version {version}: its artifact was altered or is gone")
-            if replacing.is_over(found, policy_of(dataset.model)):
+            if replacing.is_over(found, policy):
                 told.append(f"version {version}: forgot approximately, and its time is over")
             if again := len(gone & found.people.keys()):
                 told.append(f"version {version} was trained on {again} people who were forgotten")

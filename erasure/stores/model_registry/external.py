@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -258,10 +259,26 @@ def _delivered(place: str, recipe: Mapping[str, Any], asked: Asked) -> Path:
     """``delivers`` of the recipe, below which each job has a folder of its name."""
     if asked.tracking:
         return Path(asked.folder)
-    parts = urlsplit(str(recipe.get("delivers", "")))
-    if parts.scheme != "file":
+    where = delivers(recipe)
+    if where is None:
         raise StoreError(place, "model.recipe.delivers must be file:///absolute/folder")
-    return Path(unquote(parts.path)) / asked.job
+    return where / asked.job
+
+
+def delivers(recipe: object) -> Path | None:
+    """The folder that a pipeline shares with this installation; None without one."""
+    given = recipe.get("delivers", "") if isinstance(recipe, Mapping) else ""
+    parts = urlsplit(str(given))
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def clear(recipe: object, job: str) -> None:
+    """Remove what a pipeline has delivered for a job, in every round of it: the version stands.
+    Where it may not be removed, it is found as a copy when the version goes."""
+    where, name = delivers(recipe), job.partition(".")[0]
+    if where is not None and name:
+        for folder in where.glob(f"{name}.*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def metrics(place: str, folder: Path) -> dict[str, float]:

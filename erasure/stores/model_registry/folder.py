@@ -36,15 +36,17 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 class ModelFolder:
-    """One model under the registry's root. ``place`` names store and model in errors."""
+    """One model under the registry's root. ``place`` names store and model in errors;
+    ``elsewhere``: a folder outside the root in which copies of a version may lie."""
 
-    def __init__(self, root: Path, model: str, store: str) -> None:
+    def __init__(self, root: Path, model: str, store: str, elsewhere: Path | None = None) -> None:
         self.place = f"{store}, {model}"
         if not _NAME.fullmatch(model):
             raise StoreError(store, "a model's name is made of letters, digits, '.', '_' and '-'")
         if not root.is_dir():
             raise StoreUnreachable(store, "the registry's folder is not there; check its url")
         self.root = root
+        self.elsewhere = elsewhere
         self.model = model
         self.path = root / model
 

@@ -42,6 +42,8 @@ def forgotten(
     model, rows = old.estimator, old.rows
     if model is None or rows is None:
         raise CannotForget(old.why or "the training rows were not kept, so it cannot be shown")
+    if not hasattr(model, "way"):  # decided by a person: the table does not ask it of such a one
+        raise CannotForget("its estimator has no way of its own to forget")
     gone = people & set(rows.people)
     left = rows.without(people)
     began = time.monotonic()

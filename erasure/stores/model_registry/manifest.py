@@ -50,7 +50,8 @@ class Retrained:
     ``reexecution_matched``: a second training gave the same bytes. ``certificate``: the number
     that shows a removal in place; ``checks``: what was tested before it was used; ``fell_back``:
     why the way that was decided had to give way to a training; ``doubts``: what the owner
-    should look at. Figures as text, in JSON without floats.
+    should look at; ``empirical_since``: when somebody was first taken out approximately since the
+    last training. Figures as text, in JSON without floats.
     """
 
     old: str
@@ -74,6 +75,7 @@ class Retrained:
     checks: Mapping[str, Any] = field(default_factory=dict)
     fell_back: str = ""
     doubts: str = ""
+    empirical_since: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

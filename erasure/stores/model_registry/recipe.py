@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,21 +11,6 @@ from typing import Any, Protocol, cast
 
 from erasure.domain.errors import DriverMissing, StoreError
 from erasure.domain.values import Scalar
-
-# What a recipe may fail with: its own mistakes, and the errors of what it reads.
-_FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    sqlite3.Error,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +107,7 @@ def run(
     try:
         with limited:
             trained = recipe(source, seed=seed, params=params, **more)
-    except _FAILURES as error:
+    except Exception as error:  # noqa: BLE001 - whatever it raises, and whatever it reads
         raise StoreError(place, f"the recipe {path} failed ({type(error).__name__})") from None
     if not isinstance(trained, Trained):
         raise StoreError(place, f"the recipe {path} must return a Trained")
@@ -135,8 +119,8 @@ def scored(place: str, trained: Trained, estimator: Any) -> Mapping[str, float]:
     if trained.score is None:
         return trained.metrics
     try:
-        return trained.score(estimator)
-    except _FAILURES as error:
+        return {name: float(value) for name, value in trained.score(estimator).items()}
+    except Exception as error:  # noqa: BLE001 - it is the recipe's own code
         raise StoreError(place, f"the recipe's score failed ({type(error).__name__})") from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from erasure.domain.errors import StoreError
@@ -22,7 +22,7 @@ def still_there(folder: ModelFolder, people: frozenset[str]) -> list[str]:
     retired = folder.retired()
     found += [f"version {v} can still be loaded" for v in retired if _loads(folder, v)]
     live = {m.artifact for m in folder.manifests().values()}
-    copies = _copies(folder.root, {d for d in retired.values() if d not in live})
+    copies = _copies(folder, {d for d in retired.values() if d not in live})
     found += [f"a copy of a removed version lies at {path}" for path in copies]
     return found
 
@@ -38,10 +38,27 @@ def _loads(folder: ModelFolder, version: str) -> bool:
     return True
 
 
-def _copies(root: Path, digests: Iterable[str]) -> list[str]:
-    """Files anywhere under ``root`` that are, byte for byte, a removed artifact."""
+def _copies(folder: ModelFolder, digests: Iterable[str]) -> list[str]:
+    """Files anywhere under the root, or where a pipeline delivers, that are, byte for byte, a
+    removed artifact."""
     wanted = frozenset(digests)
     if not wanted:
         return []
-    files = (p for p in sorted(root.rglob("*")) if p.is_file())
-    return [p.relative_to(root).as_posix() for p in files if artifact.sha256(p) in wanted]
+    found = [p.relative_to(folder.root) for p in _alike(folder.place, folder.root, wanted)]
+    if (shared := folder.elsewhere) is not None:
+        alike = _alike(folder.place, shared, wanted)
+        found += [p.relative_to(shared.parent) for p in alike]
+    return [p.as_posix() for p in found]
+
+
+def _alike(place: str, root: Path, wanted: frozenset[str]) -> Iterator[Path]:
+    """Raises StoreError for a file that cannot be read: it may be one."""
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        try:
+            if artifact.sha256(path) in wanted:
+                yield path
+        except FileNotFoundError:
+            continue  # somebody else's, that went while we looked
+        except OSError as error:
+            told = f"{path.name} cannot be read while copies are looked for: {error.strerror}"
+            raise StoreError(place, f"{told}; let the trainer read it") from None

@@ -4,13 +4,13 @@ old ones go only after that. Every step may be cut short and run again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import date, datetime
+from datetime import date, timedelta
 from typing import Any
 
 from erasure.domain.errors import CannotForget, NothingLeft, StoreError
-from erasure.domain.models import GUARANTEES, NEXT_TRAINING, Action, ModelPolicy
+from erasure.domain.models import GUARANTEES, Action, ModelPolicy, trusted_no_more
 from erasure.stores.model_registry import (
     artifact,
     checking,
@@ -35,6 +35,7 @@ from erasure.stores.model_registry.training import Made, Training
 from erasure.stores.trained import Order
 
 _IN_PLACE: frozenset[Action] = frozenset({"unlearn", "retrain_shards", "approximate"})
+_NOTICE = timedelta(days=14)  # before the last day of an assessment
 _STAYS: frozenset[Action] = frozenset({"none", "refer", "quarantine", "filter"})
 
 
@@ -70,6 +71,8 @@ def carry_out(folder: ModelFolder, order: Order, hasher: Hasher) -> Mapping[str,
                 heir = _heir(folder, current, order.people) or _replacement(
                     folder, gone[current], order, hasher
                 )
+            if heir is not None:
+                external.clear(order.dataset.model.get("recipe"), order.job)
             if heir is not None and order.propose:
                 return {}
             if heir is not None and order.keep_until is not None:
@@ -224,6 +227,9 @@ def _in_place(folder: ModelFolder, old: Old, order: Order, hasher: Hasher, actio
         certificate=done.certificate,
         checks={**checked.found, "audit": dict(done.audit)},
     )
+    if done.guarantee == GUARANTEES[-1]:
+        since = empirical_since(old.manifest) or done.made.manifest.trained_at
+        told = replace(told, empirical_since=since)
     made = replace(done.made, manifest=replace(done.made.manifest, replaces=told))
     training.add(folder, made, hasher)
     return made.manifest.version
@@ -284,12 +290,33 @@ def _retold(old: Manifest, new: Manifest, checked: Checked, metric: str) -> Retr
     )
 
 
+def ending(folder: ModelFolder, policy: ModelPolicy) -> Iterator[str]:
+    """Versions that people were left in because they counted as anonymous, where the last day is
+    near or over: an assessment that was renewed in the catalogue goes on as long as that."""
+    today, renewed = training.now().date(), policy.anonymous_until
+    for version, noted in folder.exempt().items():
+        until = date.fromisoformat(noted)
+        if policy.assessment and renewed is not None:
+            until = max(until, renewed)
+        what = f"assess version {version} again, or retire it"
+        if until < today:
+            told = "its day is over and whoever was to be forgotten is still in it"
+            yield f"version {version} counted as anonymous until {until}: {told}; {what}"
+        elif until <= today + _NOTICE:
+            yield f"version {version} counts as anonymous until {until}; {what}"
+
+
+def empirical_since(found: Manifest) -> str:
+    """When somebody was first taken out approximately since the last training (ISO): a further
+    step renews nothing. Empty where nobody was."""
+    if found.replaces is None or found.replaces.guarantee != GUARANTEES[-1]:
+        return ""
+    return found.replaces.empirical_since or found.trained_at
+
+
 def is_over(found: Manifest, policy: ModelPolicy) -> bool:
     """Whether people were taken out approximately, and the next training should have been."""
-    if found.replaces is None or found.replaces.guarantee != GUARANTEES[-1]:
-        return False
-    until = datetime.fromisoformat(found.trained_at) + (policy.every or NEXT_TRAINING)
-    return training.now() > until
+    return trusted_no_more(empirical_since(found), policy, training.now())
 
 
 def plain(replaced: Retrained | None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def train(
     rows = _rows(trained, hasher, how.person_kind)
     estimator = trained.estimator
     if rows is not None and hasattr(estimator, "forget"):
-        estimator = fitted(folder.place, estimator, rows, hasher)
+        estimator = fitted(folder.place, estimator, rows, hasher, folder.next_version())
     data = artifact.dumps(folder.place, estimator)
     kind = kind_of(estimator)
     made = Manifest(
@@ -118,17 +118,20 @@ def train(
     return Made(manifest=made, data=data, estimator=estimator, trained=trained, rows=rows)
 
 
-def fitted(place: str, estimator: Any, rows: KeptRows, hasher: Hasher) -> Any:
-    """An estimator that forgets, fitted with the model's own key. Raises StoreError."""
+def fitted(place: str, estimator: Any, rows: KeptRows, hasher: Hasher, version: str = "") -> Any:
+    """An estimator that forgets, fitted with the model's own key. What it draws at random for each
+    training, it draws for ``version``: alike when that is executed twice. Raises StoreError."""
     from sklearn.base import clone
 
     from erasure.unlearning.people import Pseudonym
 
     names = [Pseudonym(name) for name in rows.people]
-    fit = clone(estimator).fit
+    own = clone(estimator)
+    if version and "training" in own.get_params():
+        own.set_params(training=version)
     with recipe.one_thread(place):
         try:
-            return fit(rows.features, rows.target, names, hasher.key)
+            return own.fit(rows.features, rows.target, names, hasher.key)
         except (ValueError, UsageError) as error:
             raise StoreError(
                 place, f"the recipe's rows cannot be learnt ({type(error).__name__})"
