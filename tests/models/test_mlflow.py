@@ -59,6 +59,22 @@ def test_membership_is_answered_from_the_manifest_logged_with_the_run(registry: 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"person_key": "email"}, "version 3: the manifest knows people by email, the model by cu"),
+        ({"person_key": ""}, "version 3: the manifest knows people by no named key"),
+        ({"whose": [None]}, "version 3: the manifest holds nobody, so it proves nothing"),
+    ],
+)
+def test_of_a_manifest_of_nobody_or_by_another_key_it_is_not_said_that_they_are_not_in_it(
+    registry: Registry, said: dict[str, Any], why: str
+) -> None:
+    registry.train([SUBJECT], **said)
+    with pytest.raises(StoreError, match=why):
+        members(registry.store(), SUBJECT)
+
+
 def test_a_retired_version_leaves_nothing_in_the_database_nor_on_the_disk(
     registry: Registry,
 ) -> None:

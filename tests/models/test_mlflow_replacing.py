@@ -113,6 +113,33 @@ def test_a_version_that_arrived_by_the_ordinary_way_is_taken_without_training(
     assert (told["new"], champion(registry), inside) == ("2", "2", [])
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"whose": [None]}, {"whose": ["mara@example.com"], "person_key": "email"}, {"person_key": ""}],
+)
+def test_a_version_whose_manifest_proves_nothing_is_not_taken(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(external, "deliver", lambda *_: registry.train([NEIGHBOUR], **said))
+    with pytest.raises(StoreError, match="lacks the people, and holds others, by 'customer_id'"):
+        retrain(registry, COMMAND)
+    assert champion(registry) == "1"
+
+
+def test_a_pipeline_is_told_by_which_key_and_kind_a_version_without_a_manifest_is_asked(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[external.Asked] = []
+    monkeypatch.setattr(external, "deliver", lambda *words: asked.append(words[2]))
+    registry.client.delete_model_version(MODEL, "1")
+    registry.train([SUBJECT], said=False)
+    registry.client.set_registered_model_alias(MODEL, "champion", "2")
+    wanted = order(registry.hashed(SUBJECT), {"2": "retrain"}, dataset(recipe=COMMAND))
+    with pytest.raises(StoreError, match="by 'customer_id'"):
+        registry.store().carry_out(wanted)
+    assert [a.person_key for a in asked] == ["customer_id"]
+
+
 def test_a_proposed_version_waits_without_alias_and_is_then_taken(
     registry: Registry, inside: list[int]
 ) -> None:

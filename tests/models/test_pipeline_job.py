@@ -32,6 +32,7 @@ class Elsewhere:
     def __init__(self, world: World, says: list[str]) -> None:
         self.world, self.says = world, says
         self.calls: Counter[str] = Counter()
+        self.person_key = "customer_id"
 
     def __call__(self, _place: str) -> Elsewhere:
         return self
@@ -64,9 +65,11 @@ class Elsewhere:
         (folder / "model.skops").write_bytes(data)
         key = self.world.hasher().key
         with lethe_training(
-            folder / "training.manifest", model="forecast", key=key, person_key="customer_id"
+            folder / "training.manifest", model="forecast", key=key, person_key=self.person_key
         ) as run:
-            run.rows(rows.people, range(len(rows.people)), rows.features)
+            by_email = self.person_key == "email"
+            people = [f"{p!r}@example.com" if by_email else p for p in rows.people]
+            run.rows(people, range(len(rows.people)), rows.features)
             run.artifact(data)
 
 
@@ -115,6 +118,17 @@ def test_a_worker_triggers_records_and_goes(away: Any, world: World) -> None:
     assert (job.state, job.pipeline, request.state) == ("done", {}, "completed")
     assert (str(job.cost), pipeline.calls["post"]) == ("2.00", 1)
     assert world.versions() == ["2"]
+
+
+def test_a_pipeline_whose_manifest_knows_people_by_another_key_blocks_the_job(
+    away: Any, world: World
+) -> None:
+    away("done").person_key = "email"
+    work_off(approved(email(SUBJECT)))
+    job = ModelJob.objects.get()
+    assert job.state == "blocked"
+    assert "knows people by email, the model by customer_id" in job.error
+    assert world.versions() == ["1"]
 
 
 def test_a_pipeline_that_never_ends_blocks_the_job(away: Any, world: World) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from erasure.domain.errors import StoreError
 from erasure.domain.models import ModelPolicy
 from erasure.stores.model_registry import external
+from erasure.stores.model_registry.manifest import fault
 from erasure.stores.model_registry.mlflow import aside, ladder, recovery, rows
 from erasure.stores.model_registry.mlflow.client import translated
 from erasure.stores.model_registry.mlflow.versions import (
@@ -136,15 +137,19 @@ def release(of: Registered, version: str) -> None:
 def _replaced(of: Registered, old: Known, known: list[Known], order: Order) -> dict[str, Any]:
     """A version that does not know them: one that arrived meanwhile, else one that the recipe
     makes now. The alias moves to it."""
-    new = _heir(old, known, order.people)
+    new = _heir(old, known, order)
     recipe = order.dataset.model.get("recipe")
     if new is None:
         with TemporaryDirectory() as folder:
             external.deliver(of.place, recipe, _asked(of, old, order, folder), order.call)
-        new = _heir(old, of.all(), order.people)
+        new = _heir(old, of.all(), order)
     if new is None:
+        key, kind = _keyed(old, order)
+        by = f"'{key}'" + (f" of kind {kind}" if kind else "")
         raise StoreError(
-            of.place, "the recipe registered no version whose manifest lacks the people"
+            of.place,
+            "the recipe registered no version whose manifest lacks the people, and holds others, "
+            f"by {by}",
         )
     told = _compared(of.place, old, new, order.policy)
     if order.propose:
@@ -183,15 +188,24 @@ def sign(of: Registered, version: str, signed: Mapping[str, Any]) -> None:
 
 def _asked(of: Registered, old: Known, order: Order, folder: str) -> external.Asked:
     said = old.said.head if old.said else {}
+    key, kind = _keyed(old, order)
     return external.Asked(
         job=order.job, model=of.model, folder=folder, key=of.hasher().key, people=order.people,
         source=order.dataset.model.get("source") or {}, seed=int(said.get("seed", 0)),
-        params=dict(old.params), person_key=str(said.get("person_key", "")),
-        tracking=of.at.uri, begun=order.begun,
+        params=dict(old.params), person_key=key, person_kind=kind, tracking=of.at.uri,
+        begun=order.begun,
     )  # fmt: skip
 
 
-def _heir(old: Known, known: Iterable[Known], people: frozenset[str]) -> Known | None:
+def _keyed(old: Known, order: Order) -> tuple[str, str]:
+    """The key, and its kind, by which the people of ``order`` were looked for in ``old``."""
+    if old.said is not None:
+        return str(old.said.head["person_key"]), str(old.said.head["person_kind"])
+    said = order.dataset.model
+    return str(said.get("person_key", "")), str(said.get("person_kind", ""))
+
+
+def _heir(old: Known, known: Iterable[Known], order: Order) -> Known | None:
     """The latest version after ``old`` that shows by its manifest that they are not in it."""
     later = [
         k
@@ -199,7 +213,8 @@ def _heir(old: Known, known: Iterable[Known], people: frozenset[str]) -> Known |
         if k.place.version.isdecimal()
         and (not old.place.version.isdecimal() or int(k.place.version) > int(old.place.version))
         and k.said is not None
-        and people.isdisjoint(k.people)
+        and not fault(k.said.head, *_keyed(old, order))
+        and order.people.isdisjoint(k.people)
         and not k.quarantined
     ]
     return later[-1] if later else None
