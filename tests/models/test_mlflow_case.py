@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from erasure.connect import derived_key
+from erasure.flow import decide
 from erasure.models import ErasureRequest, ModelJob
 from erasure.runs import statement
 from erasure.stores.model_registry import external
 from lineage import catalog
 from lineage.importers import fideslang
+from tests.flow.cast import OFFICER
 from tests.flow.deeds import approved, work_off
 from tests.models import mlflow_script
 from tests.models.cast import CATALOGUE, NEIGHBOUR, SUBJECT, World, email
@@ -69,6 +71,41 @@ def test_a_person_is_forgotten_in_a_model_of_mlflow_and_the_certificate_says_how
     (told,) = statement.models_of(request)
     assert (told["old_version"], told["new_version"]) == ("2", "3")
     assert "models:/churn/2" in json.dumps(told["audit"]["recovery"])
+
+
+def described(world: World, **model: Any) -> None:
+    """The catalogue says more of the model."""
+    path = world.folder / "catalogue.yml"
+    said = json.dumps(model)[1:-1]
+    path.write_text(path.read_text().replace('"recipe": ', f'{said}, "recipe": '))
+    catalog.upsert(fideslang.read([str(path)]), prune=True)
+
+
+def test_without_an_alias_one_that_is_not_good_enough_never_takes_the_old_ones_place(
+    registry: Registry, world: World
+) -> None:
+    described(world, utility={"metric": "auc", "min": 0.795})
+    request = approved(email(SUBJECT))
+    for _ in range(2):
+        work_off(request)
+        job = ModelJob.objects.get()
+        assert (request.state, job.state) == ("blocked", "blocked")
+        assert "auc would be 0.7900, below the minimum of 0.795" in job.error
+        facts = registry.store().records(_dataset(registry))
+        assert [r["version"] for r in facts if r["current"]] == ["2"]
+        decide.retry_blocked(request, by=OFFICER)
+    assert len(facts) == 4  # the recipe was asked each time
+
+
+def test_without_an_alias_a_proposed_version_is_not_served(
+    registry: Registry, world: World
+) -> None:
+    described(world, promote="propose")
+    request = approved(email(SUBJECT))
+    work_off(request)
+    assert ModelJob.objects.get().state == "proposed"
+    facts = registry.store().records(_dataset(registry))
+    assert [r["version"] for r in facts if r["current"]] == ["2"]
 
 
 def test_what_still_loads_though_it_is_out_of_service_is_told_to_who_decides(

@@ -96,6 +96,32 @@ def test_one_that_is_not_good_enough_is_not_served_and_the_old_one_stays(
     assert members(registry.store(), SUBJECT) == ["1"]
 
 
+def test_one_that_was_refused_is_not_tried_again_and_the_recipe_is(
+    registry: Registry, inside: list[int]
+) -> None:
+    bad = registry.train([NEIGHBOUR], score=0.5)
+    policy = ModelPolicy(metric="auc", max_drop=0.05)
+    with pytest.raises(StoreError, match="would fall by more than"):
+        retrain(registry, COMMAND, policy=policy)
+    told = retrain(registry, COMMAND, policy=policy)
+    assert (bad, told["new"], champion(registry), inside) == ("2", "3", "3", [1])
+
+
+def test_without_an_alias_the_old_version_has_it_before_the_recipe_registers_one(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.client.delete_registered_model_alias(MODEL, "champion")
+
+    def dies(*_: Any) -> None:
+        registry.train([NEIGHBOUR])
+        raise SystemExit("killed")
+
+    monkeypatch.setattr(external, "deliver", dies)
+    with pytest.raises(SystemExit):
+        retrain(registry, COMMAND)
+    assert champion(registry) == "1"
+
+
 def test_a_pipeline_that_registers_nothing_leaves_the_old_one(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

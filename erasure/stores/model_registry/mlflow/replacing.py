@@ -22,6 +22,7 @@ from erasure.stores.model_registry.mlflow.client import translated
 from erasure.stores.model_registry.mlflow.versions import (
     PROVENANCE,
     QUARANTINED,
+    REFUSED,
     Known,
     Place,
     Registered,
@@ -129,14 +130,18 @@ def release(of: Registered, version: str) -> None:
             raise StoreError(of.place, f"version {version} holds {again} people who were forgotten")
         aside.lay_back(one.place)
         of.at.client.delete_model_version_tag(of.model, version, QUARANTINED)
-        record_ = of.record()
-        if record_ is not None and of.alias not in record_.aliases:
-            of.at.client.set_registered_model_alias(of.model, of.alias, version)
+        _pin(of, version)
 
 
 def _replaced(of: Registered, old: Known, known: list[Known], order: Order) -> dict[str, Any]:
     """A version that does not know them: one that arrived meanwhile, else one that the recipe
-    makes now. The alias moves to it."""
+    makes now. The alias moves to it.
+
+    What the recipe registers is the latest version, and without an alias the one that counts as
+    served: the old one is given the alias before that. One that is not good enough says so by a
+    tag, and is no replacement any more.
+    """
+    _pin(of, old.place.version)
     new = _heir(old, known, order)
     recipe = order.dataset.model.get("recipe")
     if new is None:
@@ -151,11 +156,22 @@ def _replaced(of: Registered, old: Known, known: list[Known], order: Order) -> d
             "the recipe registered no version whose manifest lacks the people, and holds others, "
             f"by {by}",
         )
-    told = _compared(of.place, old, new, order.policy)
+    try:
+        told = _compared(of.place, old, new, order.policy)
+    except StoreError as error:
+        tag = str(error).removeprefix(f"{of.place}: ")
+        of.at.client.set_model_version_tag(of.model, new.place.version, REFUSED, tag)
+        raise
     if order.propose:
         return told
     of.at.client.set_registered_model_alias(of.model, of.alias, new.place.version)
     return told
+
+
+def _pin(of: Registered, version: str) -> None:
+    record_ = of.record()
+    if record_ is not None and of.alias not in record_.aliases:
+        of.at.client.set_registered_model_alias(of.model, of.alias, version)
 
 
 def _keep_version(of: Registered, old: Known, until: datetime) -> dict[str, str]:
@@ -215,7 +231,7 @@ def _heir(old: Known, known: Iterable[Known], order: Order) -> Known | None:
         and k.said is not None
         and not fault(k.said.head, *_keyed(old, order))
         and order.people.isdisjoint(k.people)
-        and not k.quarantined
+        and not (k.quarantined or k.refused)
     ]
     return later[-1] if later else None
 

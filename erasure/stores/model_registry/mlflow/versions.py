@@ -24,6 +24,7 @@ ALIAS = "champion"
 RETIRING = "lethe.retiring."
 PROVENANCE = "lethe.provenance"
 QUARANTINED = "lethe.quarantined"
+REFUSED = "lethe.refused"
 RUN = "run/"
 _PARENT = "tags.`mlflow.parentRunId` = '{run}'"
 
@@ -72,6 +73,7 @@ class Known:
     seconds: float | None = None
     trained_at: str = ""
     quarantined: str = ""
+    refused: str = ""
     signed: bool = False
 
 
@@ -112,7 +114,8 @@ class Registered:
         return [k for k in known if self.only in ("", k.place.version)]
 
     def current(self, listed: list[Any] | None = None) -> str | None:
-        """The version its alias names, else the latest that is not out of service."""
+        """The version its alias names, else the latest that is neither out of service nor was
+        refused as a replacement."""
         record = self.record()
         if record is None:
             return None
@@ -121,7 +124,9 @@ class Registered:
         if listed is None:
             listed = list(paged(self.at.client.search_model_versions,
                                 filter_string=_named(self.model)))  # fmt: skip
-        left = [int(v.version) for v in listed if QUARANTINED not in (v.tags or {})]
+        left = [
+            int(v.version) for v in listed if not {QUARANTINED, REFUSED} & (v.tags or {}).keys()
+        ]
         return str(max(left)) if left else None
 
     def _version(self, version: Any, current: bool) -> Known:
@@ -140,6 +145,7 @@ class Registered:
         )
         known = self._known(place, run, current=current)
         known.quarantined = (version.tags or {}).get(QUARANTINED, "")
+        known.refused = (version.tags or {}).get(REFUSED, "")
         known.signed = PROVENANCE in (version.tags or {})
         return known
 
