@@ -132,7 +132,7 @@ def _carry_out(job: ModelJob, fence: Fence) -> ModelJob:
         decisions = decided(job, facts, policy, timezone.now())
         _record(job, decisions, fence)
         price = deciding.price(job, decisions, policy, timezone.now())
-        if not _is_paid(job):
+        if not _is_paid(job, facts):
             if price.refused:
                 owners.tell(dataset, "is not trained", f"{job.dataset}: {price.refused}")
                 return stop(job, f"{job.dataset}: {price.refused}; {_DEAR}")
@@ -158,10 +158,11 @@ def _serve_again(store: TrainsModels, dataset: Dataset, decisions: Sequence[Deci
 _DEAR = "raise model.cost.most, or decide for the version yourself"
 
 
-def _is_paid(job: ModelJob) -> bool:
-    """Whether what is done now was begun before: a version that waited, a pipeline at work, or
-    one that is triggered again under the same name."""
-    again = bool(job.accepted_by) or job.window_until is not None
+def _is_paid(job: ModelJob, facts: Sequence[VersionFacts]) -> bool:
+    """Whether what is done now was begun before: a version that waited and is there, a pipeline at
+    work, or one that is triggered again under the same name."""
+    waited = _accepted(job) in {f.version for f in facts}
+    again = waited or job.window_until is not None
     return again or bool(job.pipeline)
 
 
@@ -200,6 +201,7 @@ def _filtered(
         also = {
             "report": {**report, "suppression": {**told, "erased": "nobody"}},
             "error": "", "attempts": 0, "asked_by": "", "filtered_until": until,
+            "accepted_by": "", "window_until": None,
             "due_at": until, "due_why": "the output filter ends",
         }  # fmt: skip
         ledger.record("model_suppression", told)
@@ -226,11 +228,17 @@ def _order(
         reasons={d.version: d.reason for d in decisions},
         job=f"{job.id}.{job.round}",
         call=Pipelines(job.dataset),
-        propose=policy.propose and not job.accepted_by and not over,
+        propose=(policy.propose or bool(job.accepted_by)) and not over,
+        accepted=_accepted(job),
         keep_until=None if over else kept_until(timezone.now(), job.deadline, policy),
         begun=job.pipeline,
         in_place_only=price.in_place_only,
     )
+
+
+def _accepted(job: ModelJob) -> str:
+    """The version that its owner has accepted, empty before that."""
+    return str(job.report.get("accepted", "")) if job.accepted_by else ""
 
 
 def _record(job: ModelJob, decisions: Sequence[Decision], fence: Fence) -> None:
@@ -282,6 +290,8 @@ def _wait(
         also: dict[str, object] = {
             "report": dict(report), "error": "", "attempts": 0, "pipeline": {}, **_NO_FILTER
         }  # fmt: skip
+        if state == "proposed":
+            also["accepted_by"] = ""
         if until:
             also["window_until"] = datetime.fromisoformat(until)
         return move(job, state, by=_BY, also=also)

@@ -177,6 +177,18 @@ def test_a_proposed_version_waits_without_alias_and_is_then_taken(
     assert members(registry.store(), SUBJECT) == []
 
 
+def test_the_version_that_was_accepted_is_taken_and_another_one_proposed(
+    registry: Registry, inside: list[int]
+) -> None:
+    for _ in range(2):
+        registry.train([NEIGHBOUR])
+    told = retrain(registry, COMMAND, propose=True, accepted="4")
+    assert (told["proposed"], champion(registry)) == ("3", "1")
+    told = retrain(registry, COMMAND, propose=True, accepted="2")
+    assert ("proposed" in told, told["new"], champion(registry), inside) == (False, "2", "2", [])
+    assert members(registry.store(), SUBJECT) == []
+
+
 def test_in_the_window_the_old_version_has_no_alias_and_may_be_taken_back(
     registry: Registry, inside: list[int]
 ) -> None:

@@ -54,7 +54,7 @@ def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, 
         told: dict[str, Any] = {}
         if current is not None and order.actions.get(current.place.version) != "delete":
             told = _replaced(of, current, known, order)
-            if order.propose:
+            if order.propose and told["new"] != order.accepted:
                 return {**told, "proposed": told["new"]}
             if order.keep_until is not None:
                 gone.remove(current)
@@ -162,7 +162,7 @@ def _replaced(of: Registered, old: Known, known: list[Known], order: Order) -> d
         tag = str(error).removeprefix(f"{of.place}: ")
         of.at.client.set_model_version_tag(of.model, new.place.version, REFUSED, tag)
         raise
-    if order.propose:
+    if order.propose and new.place.version != order.accepted:
         return told
     of.at.client.set_registered_model_alias(of.model, of.alias, new.place.version)
     return told
@@ -222,7 +222,8 @@ def _keyed(old: Known, order: Order) -> tuple[str, str]:
 
 
 def _heir(old: Known, known: Iterable[Known], order: Order) -> Known | None:
-    """The latest version after ``old`` that shows by its manifest that they are not in it."""
+    """The version after ``old`` that shows by its manifest that they are not in it: the one that
+    was accepted, else the latest."""
     later = [
         k
         for k in known
@@ -233,7 +234,8 @@ def _heir(old: Known, known: Iterable[Known], order: Order) -> Known | None:
         and order.people.isdisjoint(k.people)
         and not (k.quarantined or k.refused)
     ]
-    return later[-1] if later else None
+    fit = [k for k in later if k.place.version == order.accepted] or later
+    return fit[-1] if fit else None
 
 
 def _compared(place: str, old: Known, new: Known, policy: ModelPolicy) -> dict[str, Any]:
