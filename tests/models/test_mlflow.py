@@ -274,6 +274,14 @@ def test_a_quarantined_version_has_no_alias_and_does_not_load_by_any_uri(
         store.release(dataset(), "1")
 
 
+def test_what_was_decided_beside_a_quarantine_is_done_as_well(registry: Registry) -> None:
+    store, people = registry.store(), registry.hashed(SUBJECT, NEIGHBOUR)
+    told = store.carry_out(order(people, {"1": "delete", "2": "quarantine"}))
+    assert (told["quarantined"], [r["version"] for r in told["purged"]]) == (["2"], ["1"])
+    assert [(r["version"], r["current"]) for r in store.records(dataset())] == [("2", False)]
+    assert registry.holding(SUBJECT, SECRET_ROW) == []
+
+
 def test_a_quarantined_version_is_retired_with_what_was_laid_aside(registry: Registry) -> None:
     store = registry.store()
     run_id = registry.client.get_model_version(MODEL, "1").run_id

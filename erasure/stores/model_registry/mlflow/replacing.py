@@ -46,16 +46,15 @@ def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, 
     with translated(of.place):
         finished = _finish(of, caches)
         known = of.all()
+        out = _quarantine(of, known, order)
         held = holders(known, order.people)
-        if out := _quarantine(of, known, order):
-            return out
         gone = [k for k in held if order.actions.get(k.place.version, "retrain") not in _STAYS]
         current = next((k for k in gone if k.current), None)
         told: dict[str, Any] = {}
         if current is not None and order.actions.get(current.place.version) != "delete":
             told = _replaced(of, current, known, order)
             if order.propose and told["new"] != order.accepted:
-                return {**told, "proposed": told["new"]}
+                return {**told, **out, "proposed": told["new"]}
             if order.keep_until is not None:
                 gone.remove(current)
                 told["kept"] = _keep_version(of, current, order.keep_until)
@@ -63,7 +62,7 @@ def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, 
         receipts = [*finished, *ladder.purge(of, [k.place for k in gone], caches)]
         told |= _proved(of, [k.place for k in gone], receipts)
         _keep(of, told)
-        return told
+        return {**told, **out}
 
 
 def retire(of: Registered, versions: Collection[str], caches: Sequence[str]) -> dict[str, Any]:
