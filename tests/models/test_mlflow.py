@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from erasure.domain.errors import StoreError
+from erasure.domain.models import ModelPolicy
 from erasure.domain.needles import Matcher, Needle
-from erasure.stores.model_registry.mlflow import MlflowStore, ladder, recovery
+from erasure.stores.model_registry.mlflow import MlflowStore, ladder, recovery, replacing
 from erasure.stores.model_registry.mlflow.client import within
 from tests.models.mlflow_cast import (
     MODEL,
@@ -280,6 +283,26 @@ def test_what_was_decided_beside_a_quarantine_is_done_as_well(registry: Registry
     assert (told["quarantined"], [r["version"] for r in told["purged"]]) == (["2"], ["1"])
     assert [(r["version"], r["current"]) for r in store.records(dataset())] == [("2", False)]
     assert registry.holding(SUBJECT, SECRET_ROW) == []
+
+
+def test_a_version_that_is_anonymous_stays_until_that_day_and_is_retired_without_a_trace(
+    registry: Registry,
+) -> None:
+    store, people = registry.store(), registry.hashed(SUBJECT)
+    run_id = registry.client.get_model_version(MODEL, "1").run_id
+    for version in ("1", f"run/{run_id}"):
+        if version != "1":
+            registry.client.delete_model_version(MODEL, "1")
+        for days, left in ((-1, 1), (0, 0), (9, 0)):
+            until = datetime.now(UTC).date() + timedelta(days=days)
+            policy = ModelPolicy(anonymous_until=until, assessment="DPIA 7")
+            asked = order(people, {version: "refer"})
+            assert store.carry_out(replace(asked, policy=policy)) == {}
+            held = replacing.holders(store.model(dataset()).all(), people)
+            assert [k.place.version for k in held] == [version] * left
+    assert members(store, SUBJECT) == [f"run/{run_id}"]
+    store.retire(dataset(), [f"run/{run_id}"])
+    assert registry.holding(SUBJECT, SECRET_ROW, run_id) == []
 
 
 def test_a_quarantined_version_is_retired_with_what_was_laid_aside(registry: Registry) -> None:

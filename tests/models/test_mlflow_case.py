@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from erasure.connect import derived_key
 from erasure.flow import decide
@@ -79,6 +81,20 @@ def described(world: World, **model: Any) -> None:
     said = json.dumps(model)[1:-1]
     path.write_text(path.read_text().replace('"recipe": ', f'{said}, "recipe": '))
     catalog.upsert(fideslang.read([str(path)]), prune=True)
+
+
+def test_an_assessment_as_anonymous_leaves_the_versions_and_the_case_is_completed(
+    registry: Registry, world: World
+) -> None:
+    until = (timezone.localdate() + timedelta(days=30)).isoformat()
+    described(world, anonymous={"assessment": "DPIA 7", "until": until})
+    request = approved(email(SUBJECT))
+    work_off(request)
+    assert request.state == "completed", request.blocked_because
+    job = ModelJob.objects.get()
+    assert [d["action"] for d in job.decisions] == ["refer", "refer"]
+    facts = registry.store().records(_dataset(registry))
+    assert [r["version"] for r in facts] == ["1", "2"]
 
 
 def test_without_an_alias_one_that_is_not_good_enough_never_takes_the_old_ones_place(

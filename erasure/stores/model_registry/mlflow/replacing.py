@@ -20,12 +20,14 @@ from erasure.stores.model_registry.manifest import fault
 from erasure.stores.model_registry.mlflow import aside, ladder, recovery, rows
 from erasure.stores.model_registry.mlflow.client import translated
 from erasure.stores.model_registry.mlflow.versions import (
+    EXEMPT,
     PROVENANCE,
     QUARANTINED,
     REFUSED,
     Known,
     Place,
     Registered,
+    tagged,
 )
 from erasure.stores.trained import Order
 
@@ -37,8 +39,14 @@ _PART = 70  # keyed hashes in a tag: MLflow takes 5,000 characters
 
 
 def holders(known: Iterable[Known], people: frozenset[str]) -> list[Known]:
-    """The versions that had any of these keyed hashes in their training, or may have had."""
-    return [k for k in known if people and (k.said is None or not people.isdisjoint(k.people))]
+    """The versions that had any of these keyed hashes in their training, or may have had; not those
+    that are assessed as anonymous to this day."""
+    today = datetime.now(UTC).date().isoformat()
+    return [
+        k
+        for k in known
+        if k.exempt < today and people and (k.said is None or not people.isdisjoint(k.people))
+    ]
 
 
 def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, Any]:
@@ -47,6 +55,7 @@ def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, 
         finished = _finish(of, caches)
         known = of.all()
         out = _quarantine(of, known, order)
+        _exempt(of, order)
         held = holders(known, order.people)
         gone = [k for k in held if order.actions.get(k.place.version, "retrain") not in _STAYS]
         current = next((k for k in gone if k.current), None)
@@ -116,6 +125,21 @@ def _quarantine(of: Registered, known: Sequence[Known], order: Order) -> dict[st
             loads[one.place.version] = told
     versions = sorted(k.place.version for k in out)
     return {"quarantined": versions, **({"loads": loads} if loads else {})} if out else {}
+
+
+def _exempt(of: Registered, order: Order) -> None:
+    """Mark what was decided to count as anonymous, until when it does."""
+    until = order.policy.anonymous_until
+    refer = sorted(v for v, action in order.actions.items() if action == "refer")
+    if until is None or not refer:
+        return
+    if of.record() is None:
+        runs = ", ".join(refer)
+        told = f"is not registered, so nothing can say that {runs} is anonymous; retire it instead"
+        raise StoreError(of.place, told)
+    for version in refer:
+        tag = tagged(EXEMPT, version)
+        of.at.client.set_registered_model_tag(of.model, tag, until.isoformat())
 
 
 def release(of: Registered, version: str) -> None:

@@ -25,6 +25,7 @@ RETIRING = "lethe.retiring."
 PROVENANCE = "lethe.provenance"
 QUARANTINED = "lethe.quarantined"
 REFUSED = "lethe.refused"
+EXEMPT = "lethe.exempt."
 RUN = "run/"
 _PARENT = "tags.`mlflow.parentRunId` = '{run}'"
 
@@ -62,7 +63,8 @@ class Place:
 
 @dataclass(kw_only=True)
 class Known:
-    """A version as it stands. ``said``: its manifest, None where none was logged."""
+    """A version as it stands. ``said``: its manifest, None where none was logged; ``exempt``: the
+    last day (ISO) on which it counts as anonymous, empty where it does not."""
 
     place: Place
     current: bool
@@ -74,6 +76,7 @@ class Known:
     trained_at: str = ""
     quarantined: str = ""
     refused: str = ""
+    exempt: str = ""
     signed: bool = False
 
 
@@ -111,6 +114,9 @@ class Registered:
         known = [self._version(v, str(v.version) == current) for v in listed]
         runs = {run for one in known for run in one.place.runs}
         known += [self._run(run) for run in self._orphans(runs)]
+        tags = {} if record is None else record.tags
+        for one in known:
+            one.exempt = tags.get(tagged(EXEMPT, one.place.version), "")
         return [k for k in known if self.only in ("", k.place.version)]
 
     def current(self, listed: list[Any] | None = None) -> str | None:
@@ -259,6 +265,11 @@ class Registered:
         for name, number, source in self._listed:
             if source == mine and (name, number) != (version.name, str(version.version)):
                 yield name, number
+
+
+def tagged(kind: str, version: str) -> str:
+    """The name of a tag of the registered model that is about one version."""
+    return kind + version.replace("/", ".")
 
 
 def siblings(at: Opened, place: Place) -> list[str]:
