@@ -26,6 +26,7 @@ from tests.models.mlflow_cast import (
     members,
     order,
 )
+from tests.models.test_mlflow import loads
 
 SCRIPT = str(Path(mlflow_script.__file__))
 COMMAND = {"command": ["python", SCRIPT, SUBJECT, NEIGHBOUR], "seconds": 300}
@@ -195,11 +196,29 @@ def test_in_the_window_the_old_version_has_no_alias_and_may_be_taken_back(
     until = datetime.now(UTC) + timedelta(days=7)
     told = retrain(registry, COMMAND, keep_until=until)
     assert (told["kept"], champion(registry)) == ({"1": until.isoformat()}, "2")
+    assert not loads(registry, "1")
     registry.store().take_back(dataset(), new="2", old="1")
-    assert champion(registry) == "1"
+    assert (loads(registry, "1"), champion(registry)) == (True, "1")
     assert members(registry.store(), NEIGHBOUR) == ["1"]
     with pytest.raises(StoreError, match="version 9 is gone"):
         registry.store().take_back(dataset(), new="1", old="9")
+
+
+def test_what_is_kept_and_loads_all_the_same_is_told(registry: Registry, inside: list[int]) -> None:
+    run_id = registry.client.get_model_version(MODEL, "1").run_id
+    registry.client.create_registered_model("encoder")
+    registry.client.create_model_version("encoder", f"runs:/{run_id}/encoder", run_id=run_id)
+    told = retrain(registry, COMMAND, keep_until=datetime.now(UTC) + timedelta(days=7))
+    assert told["loads"] == {"1": "still loads by its URI: its run also made encoder/1"}
+    assert loads(registry, "1")
+
+
+def test_a_kept_version_goes_with_what_was_laid_aside(
+    registry: Registry, inside: list[int]
+) -> None:
+    retrain(registry, COMMAND, keep_until=datetime.now(UTC) + timedelta(days=7))
+    registry.store().carry_out(order(registry.hashed(SUBJECT), {"1": "delete"}))
+    assert registry.holding(SECRET_ROW, SUBJECT) == []
 
 
 def test_where_it_came_from_stands_with_the_version(registry: Registry) -> None:

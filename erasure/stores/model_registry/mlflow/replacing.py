@@ -66,12 +66,13 @@ def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, 
                 return {**told, **out, "proposed": told["new"]}
             if order.keep_until is not None:
                 gone.remove(current)
-                told["kept"] = _keep_version(of, current, order.keep_until)
+                told |= _keep_version(of, current, order.keep_until)
         _remember(of, order.people if gone else ())
         receipts = [*finished, *ladder.purge(of, [k.place for k in gone], caches)]
         told |= _proved(of, [k.place for k in gone], receipts)
         _keep(of, told)
-        return {**told, **out}
+        loads = {**told.get("loads", {}), **out.get("loads", {})}
+        return {**told, **out, **({"loads": loads} if loads else {})}
 
 
 def retire(of: Registered, versions: Collection[str], caches: Sequence[str]) -> dict[str, Any]:
@@ -197,21 +198,27 @@ def _pin(of: Registered, version: str) -> None:
         of.at.client.set_registered_model_alias(of.model, of.alias, version)
 
 
-def _keep_version(of: Registered, old: Known, until: datetime) -> dict[str, str]:
-    """No alias leads to it any more, and a tag says until when it is kept."""
+def _keep_version(of: Registered, old: Known, until: datetime) -> dict[str, Any]:
+    """No alias leads to it any more, a tag says until when it is kept, and no URI loads it. Returns
+    until when, and why it still loads where it does."""
     for alias in old.place.aliases:
         if alias != of.alias:
             of.at.client.delete_registered_model_alias(of.model, alias)
     told = until.isoformat()
-    of.at.client.set_model_version_tag(of.model, old.place.version, KEPT, told)
-    return {old.place.version: told}
+    version = old.place.version
+    of.at.client.set_model_version_tag(of.model, version, KEPT, told)
+    loads = aside.take(of.at, old.place)
+    return {"kept": {version: told}, **({"loads": {version: loads}} if loads else {})}
 
 
 def take_back(of: Registered, new: str, old: str) -> None:
-    """The old version is served again. Raises StoreError where it has gone."""
+    """The old version loads and is served again. Raises StoreError where it has gone."""
     with translated(of.place):
-        if old not in {k.place.version for k in of.all()}:
+        kept = next((k for k in of.all() if k.place.version == old), None)
+        if kept is None:
             raise StoreError(of.place, f"version {old} is gone; there is no way back")
+        if not kept.quarantined:
+            aside.lay_back(kept.place)
         record_ = of.record()
         if record_ is not None and str(record_.aliases.get(of.alias)) == new:
             of.at.client.set_registered_model_alias(of.model, of.alias, old)
