@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -45,6 +46,7 @@ from erasure.transitions import move
 from lineage.graph import Dataset
 
 _BY = "trainer"
+_PASSING = ("proposed", "accepted", "kept", "loads", "quarantined")
 _NO_FILTER = {"filtered_until": None}
 
 
@@ -139,6 +141,7 @@ def _carry_out(job: ModelJob, fence: Fence) -> ModelJob:
             _charge(job, price, policy, fence)
         report = store.carry_out(_order(job, dataset, people, policy, decisions, price))
         _serve_again(store, dataset, decisions)
+        report = _since(job, report)
         if not report.get("proposed"):
             report |= promoting.promoted(job, dataset, store, report)
     report |= quarantining.derived(job, decisions)
@@ -156,6 +159,22 @@ def _serve_again(store: TrainsModels, dataset: Dataset, decisions: Sequence[Deci
 
 
 _DEAR = "raise model.cost.most, or decide for the version yourself"
+
+
+def _since(job: ModelJob, report: dict[str, Any]) -> dict[str, Any]:
+    """What a job did when its window closes, added to what it did when it opened."""
+    if job.window_until is None:
+        return report
+    told = {k: v for k, v in job.report.items() if k not in _PASSING}
+    for name, found in report.items():
+        had = told.get(name)
+        if isinstance(found, list) and isinstance(had, list):
+            told[name] = had + [one for one in found if one not in had]
+        elif isinstance(found, dict) and isinstance(had, dict):
+            told[name] = {**had, **found}
+        else:
+            told[name] = found
+    return told
 
 
 def _is_paid(job: ModelJob, facts: Sequence[VersionFacts]) -> bool:

@@ -23,6 +23,7 @@ from tests.flow.deeds import approved, work_off
 from tests.models import mlflow_script
 from tests.models.cast import CATALOGUE, NEIGHBOUR, SUBJECT, World, email
 from tests.models.mlflow_cast import MODEL, Registry
+from tests.models.test_queue import swept
 
 
 @pytest.fixture
@@ -95,6 +96,25 @@ def test_an_assessment_as_anonymous_leaves_the_versions_and_the_case_is_complete
     assert [d["action"] for d in job.decisions] == ["refer", "refer"]
     facts = registry.store().records(_dataset(registry))
     assert [r["version"] for r in facts] == ["1", "2"]
+
+
+def test_after_a_rollback_window_the_certificate_still_says_what_replaced_what(
+    registry: Registry, world: World
+) -> None:
+    described(world, rollback="7d")
+    request = approved(email(SUBJECT))
+    work_off(request)
+    job = ModelJob.objects.get()
+    assert (job.state, job.report["new"]) == ("window", "3")
+    ModelJob.objects.update(window_until=timezone.now() - timedelta(seconds=1))
+    swept()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    (told,) = statement.models_of(request)
+    assert (told["old_version"], told["new_version"]) == ("2", "3")
+    assert (told["audit"]["new_people"], "kept" in told["audit"]) == (1, False)
+    assert [receipt["version"] for receipt in told["audit"]["purged"]] == ["1", "2"]
+    assert told["audit"]["recovery"].keys() == {"1", "2"}
 
 
 def test_without_an_alias_one_that_is_not_good_enough_never_takes_the_old_ones_place(
