@@ -18,13 +18,18 @@ from erasure.transitions import move
 
 @deed("promote")
 def accept(job: ModelJob, *, by: Actor) -> ModelJob:
-    """The proposed version takes the old one's place as soon as a trainer looks. Raises WrongState
-    where none waits for an answer."""
+    """The proposed version takes the old one's place as soon as a trainer looks: that one and no
+    other; where it has gone by then, another is proposed. Raises WrongState where none waits for an
+    answer."""
     with transaction.atomic():
-        waits = ModelJob.objects.filter(pk=job.pk, state="proposed", accepted_by="")
-        if not waits.update(accepted_by=by):
+        waits = ModelJob.objects.select_for_update().filter(pk=job.pk, state="proposed")
+        found = waits.filter(accepted_by="").first()
+        if found is None:
             raise WrongState(f"{job.dataset}: no version waits for an answer")
-        ledger.record("model_accepted", {"job": str(job.id), "model": job.dataset, "by": by})
+        version = str(found.report["proposed"])
+        waits.update(accepted_by=by, report={**found.report, "accepted": version})
+        told = {"job": str(job.id), "model": job.dataset, "version": version, "by": by}
+        ledger.record("model_accepted", told)
     job.refresh_from_db()
     return job
 

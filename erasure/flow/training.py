@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -45,6 +46,7 @@ from erasure.transitions import move
 from lineage.graph import Dataset
 
 _BY = "trainer"
+_PASSING = ("proposed", "accepted", "kept", "loads", "quarantined")
 _NO_FILTER = {"filtered_until": None}
 
 
@@ -132,13 +134,14 @@ def _carry_out(job: ModelJob, fence: Fence) -> ModelJob:
         decisions = decided(job, facts, policy, timezone.now())
         _record(job, decisions, fence)
         price = deciding.price(job, decisions, policy, timezone.now())
-        if not _is_paid(job):
+        if not _is_paid(job, facts):
             if price.refused:
                 owners.tell(dataset, "is not trained", f"{job.dataset}: {price.refused}")
                 return stop(job, f"{job.dataset}: {price.refused}; {_DEAR}")
             _charge(job, price, policy, fence)
         report = store.carry_out(_order(job, dataset, people, policy, decisions, price))
         _serve_again(store, dataset, decisions)
+        report = _since(job, report)
         if not report.get("proposed"):
             report |= promoting.promoted(job, dataset, store, report)
     report |= quarantining.derived(job, decisions)
@@ -158,10 +161,27 @@ def _serve_again(store: TrainsModels, dataset: Dataset, decisions: Sequence[Deci
 _DEAR = "raise model.cost.most, or decide for the version yourself"
 
 
-def _is_paid(job: ModelJob) -> bool:
-    """Whether what is done now was begun before: a version that waited, a pipeline at work, or
-    one that is triggered again under the same name."""
-    again = bool(job.accepted_by) or job.window_until is not None
+def _since(job: ModelJob, report: dict[str, Any]) -> dict[str, Any]:
+    """What a job did when its window closes, added to what it did when it opened."""
+    if job.window_until is None:
+        return report
+    told = {k: v for k, v in job.report.items() if k not in _PASSING}
+    for name, found in report.items():
+        had = told.get(name)
+        if isinstance(found, list) and isinstance(had, list):
+            told[name] = had + [one for one in found if one not in had]
+        elif isinstance(found, dict) and isinstance(had, dict):
+            told[name] = {**had, **found}
+        else:
+            told[name] = found
+    return told
+
+
+def _is_paid(job: ModelJob, facts: Sequence[VersionFacts]) -> bool:
+    """Whether what is done now was begun before: a version that waited and is there, a pipeline at
+    work, or one that is triggered again under the same name."""
+    waited = _accepted(job) in {f.version for f in facts}
+    again = waited or job.window_until is not None
     return again or bool(job.pipeline)
 
 
@@ -200,6 +220,7 @@ def _filtered(
         also = {
             "report": {**report, "suppression": {**told, "erased": "nobody"}},
             "error": "", "attempts": 0, "asked_by": "", "filtered_until": until,
+            "accepted_by": "", "window_until": None,
             "due_at": until, "due_why": "the output filter ends",
         }  # fmt: skip
         ledger.record("model_suppression", told)
@@ -226,11 +247,17 @@ def _order(
         reasons={d.version: d.reason for d in decisions},
         job=f"{job.id}.{job.round}",
         call=Pipelines(job.dataset),
-        propose=policy.propose and not job.accepted_by and not over,
+        propose=(policy.propose or bool(job.accepted_by)) and not over,
+        accepted=_accepted(job),
         keep_until=None if over else kept_until(timezone.now(), job.deadline, policy),
         begun=job.pipeline,
         in_place_only=price.in_place_only,
     )
+
+
+def _accepted(job: ModelJob) -> str:
+    """The version that its owner has accepted, empty before that."""
+    return str(job.report.get("accepted", "")) if job.accepted_by else ""
 
 
 def _record(job: ModelJob, decisions: Sequence[Decision], fence: Fence) -> None:
@@ -287,6 +314,8 @@ def _wait(
         also: dict[str, object] = {
             "report": dict(report), "error": "", "attempts": 0, "pipeline": {}, **_NO_FILTER
         }  # fmt: skip
+        if state == "proposed":
+            also["accepted_by"] = ""
         if until:
             also["window_until"] = datetime.fromisoformat(until)
         return move(job, state, by=_BY, also=also)

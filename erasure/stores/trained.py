@@ -30,10 +30,10 @@ class Order:
     ``actions``: version → what was decided for it; ``reasons``: why. A version that knows them
     and is not named was trained meanwhile: it is treated as the current one is. ``job``: the name
     under which a training is asked for elsewhere; ``call``: how. ``propose``: make and verify the
-    new version, and let it wait; a second call without it goes on from there. ``keep_until``: the
-    version that was replaced is kept so long, and not served. ``begun``: the training that was
-    begun elsewhere by an earlier call, as ``AtWork`` told it. ``in_place_only``: why a removal in
-    place may not give way to a training.
+    new version, and let it wait, unless it is ``accepted``, the version that the owner has said yes
+    to. ``keep_until``: the version that was replaced is kept so long, and not served. ``begun``:
+    the training that was begun elsewhere by an earlier call, as ``AtWork`` told it.
+    ``in_place_only``: why a removal in place may not give way to a training.
     """
 
     dataset: Dataset
@@ -44,6 +44,7 @@ class Order:
     job: str = ""
     call: Caller | None = None
     propose: bool = False
+    accepted: str = ""
     keep_until: datetime | None = None
     begun: Mapping[str, str] = field(default_factory=dict)
     in_place_only: str = ""

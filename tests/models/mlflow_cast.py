@@ -50,9 +50,12 @@ class Registry:
         self.client.create_registered_model(MODEL)
 
     def train(
-        self, people: Sequence[str], *, said: bool = True, model: str = MODEL, score: float = 0.8
-    ) -> str:
-        """A version; its run logged a data set, a metric, a logged model with an input example."""
+        self, people: Sequence[str], *, said: bool = True, model: str = MODEL, score: float = 0.8,
+        person_key: str = "customer_id", whose: Sequence[str | None] | None = None,
+    ) -> str:  # fmt: skip
+        """A version; its run logged a data set, a metric, a logged model with an input example.
+        ``whose``: what its manifest says instead of ``people``."""
+        self.person_key, self.whose = person_key, people if whose is None else whose
         with warnings.catch_warnings(), within(self.uri):
             warnings.simplefilter("ignore")
             return self._train(people, said, model, score)
@@ -67,8 +70,8 @@ class Registry:
         if said:
             key = Hasher(self.hash_key, model).key
             with lethe_mlflow(client, run_id, model=model, key=key,
-                              person_key="customer_id") as recorded:  # fmt: skip
-                recorded.rows(people, list(range(len(people))), repr(people).encode())
+                              person_key=self.person_key) as recorded:  # fmt: skip
+                recorded.rows(self.whose, list(range(len(people))), repr(people).encode())
                 recorded.artifact(repr(people).encode())
         source = Logged(
             name=f"rows-{run_id}", digest=run_id[:8], source_type="local",

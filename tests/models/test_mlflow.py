@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from erasure.domain.errors import StoreError
+from erasure.domain.models import ModelPolicy
 from erasure.domain.needles import Matcher, Needle
-from erasure.stores.model_registry.mlflow import MlflowStore, ladder, recovery
+from erasure.stores.model_registry.mlflow import MlflowStore, ladder, recovery, replacing
 from erasure.stores.model_registry.mlflow.client import within
 from tests.models.mlflow_cast import (
     MODEL,
@@ -57,6 +60,22 @@ def test_membership_is_answered_from_the_manifest_logged_with_the_run(registry: 
     assert [(f.version, f.current, f.known, f.people) for f in facts] == [
         ("1", False, 1, 2), ("2", True, 0, 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"person_key": "email"}, "version 3: the manifest knows people by email, the model by cu"),
+        ({"person_key": ""}, "version 3: the manifest knows people by no named key"),
+        ({"whose": [None]}, "version 3: the manifest holds nobody, so it proves nothing"),
+    ],
+)
+def test_of_a_manifest_of_nobody_or_by_another_key_it_is_not_said_that_they_are_not_in_it(
+    registry: Registry, said: dict[str, Any], why: str
+) -> None:
+    registry.train([SUBJECT], **said)
+    with pytest.raises(StoreError, match=why):
+        members(registry.store(), SUBJECT)
 
 
 def test_a_retired_version_leaves_nothing_in_the_database_nor_on_the_disk(
@@ -256,6 +275,34 @@ def test_a_quarantined_version_has_no_alias_and_does_not_load_by_any_uri(
     assert registry.client.get_model_version_by_alias(MODEL, "champion").version in (2, "2")
     with pytest.raises(StoreError, match="is not out of service"):
         store.release(dataset(), "1")
+
+
+def test_what_was_decided_beside_a_quarantine_is_done_as_well(registry: Registry) -> None:
+    store, people = registry.store(), registry.hashed(SUBJECT, NEIGHBOUR)
+    told = store.carry_out(order(people, {"1": "delete", "2": "quarantine"}))
+    assert (told["quarantined"], [r["version"] for r in told["purged"]]) == (["2"], ["1"])
+    assert [(r["version"], r["current"]) for r in store.records(dataset())] == [("2", False)]
+    assert registry.holding(SUBJECT, SECRET_ROW) == []
+
+
+def test_a_version_that_is_anonymous_stays_until_that_day_and_is_retired_without_a_trace(
+    registry: Registry,
+) -> None:
+    store, people = registry.store(), registry.hashed(SUBJECT)
+    run_id = registry.client.get_model_version(MODEL, "1").run_id
+    for version in ("1", f"run/{run_id}"):
+        if version != "1":
+            registry.client.delete_model_version(MODEL, "1")
+        for days, left in ((-1, 1), (0, 0), (9, 0)):
+            until = datetime.now(UTC).date() + timedelta(days=days)
+            policy = ModelPolicy(anonymous_until=until, assessment="DPIA 7")
+            asked = order(people, {version: "refer"})
+            assert store.carry_out(replace(asked, policy=policy)) == {}
+            held = replacing.holders(store.model(dataset()).all(), people)
+            assert [k.place.version for k in held] == [version] * left
+    assert members(store, SUBJECT) == [f"run/{run_id}"]
+    store.retire(dataset(), [f"run/{run_id}"])
+    assert registry.holding(SUBJECT, SECRET_ROW, run_id) == []
 
 
 def test_a_quarantined_version_is_retired_with_what_was_laid_aside(registry: Registry) -> None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from erasure.connect import derived_key
+from erasure.flow import decide
 from erasure.models import ErasureRequest, ModelJob
 from erasure.runs import statement
 from erasure.stores.model_registry import external
 from lineage import catalog
 from lineage.importers import fideslang
+from tests.flow.cast import OFFICER
 from tests.flow.deeds import approved, work_off
 from tests.models import mlflow_script
 from tests.models.cast import CATALOGUE, NEIGHBOUR, SUBJECT, World, email
 from tests.models.mlflow_cast import MODEL, Registry
+from tests.models.test_queue import swept
 
 
 @pytest.fixture
@@ -69,6 +74,74 @@ def test_a_person_is_forgotten_in_a_model_of_mlflow_and_the_certificate_says_how
     (told,) = statement.models_of(request)
     assert (told["old_version"], told["new_version"]) == ("2", "3")
     assert "models:/churn/2" in json.dumps(told["audit"]["recovery"])
+
+
+def described(world: World, **model: Any) -> None:
+    """The catalogue says more of the model."""
+    path = world.folder / "catalogue.yml"
+    said = json.dumps(model)[1:-1]
+    path.write_text(path.read_text().replace('"recipe": ', f'{said}, "recipe": '))
+    catalog.upsert(fideslang.read([str(path)]), prune=True)
+
+
+def test_an_assessment_as_anonymous_leaves_the_versions_and_the_case_is_completed(
+    registry: Registry, world: World
+) -> None:
+    until = (timezone.localdate() + timedelta(days=30)).isoformat()
+    described(world, anonymous={"assessment": "DPIA 7", "until": until})
+    request = approved(email(SUBJECT))
+    work_off(request)
+    assert request.state == "completed", request.blocked_because
+    job = ModelJob.objects.get()
+    assert [d["action"] for d in job.decisions] == ["refer", "refer"]
+    facts = registry.store().records(_dataset(registry))
+    assert [r["version"] for r in facts] == ["1", "2"]
+
+
+def test_after_a_rollback_window_the_certificate_still_says_what_replaced_what(
+    registry: Registry, world: World
+) -> None:
+    described(world, rollback="7d")
+    request = approved(email(SUBJECT))
+    work_off(request)
+    job = ModelJob.objects.get()
+    assert (job.state, job.report["new"]) == ("window", "3")
+    ModelJob.objects.update(window_until=timezone.now() - timedelta(seconds=1))
+    swept()
+    request.refresh_from_db()
+    assert request.state == "completed", request.blocked_because
+    (told,) = statement.models_of(request)
+    assert (told["old_version"], told["new_version"]) == ("2", "3")
+    assert (told["audit"]["new_people"], "kept" in told["audit"]) == (1, False)
+    assert [receipt["version"] for receipt in told["audit"]["purged"]] == ["1", "2"]
+    assert told["audit"]["recovery"].keys() == {"1", "2"}
+
+
+def test_without_an_alias_one_that_is_not_good_enough_never_takes_the_old_ones_place(
+    registry: Registry, world: World
+) -> None:
+    described(world, utility={"metric": "auc", "min": 0.795})
+    request = approved(email(SUBJECT))
+    for _ in range(2):
+        work_off(request)
+        job = ModelJob.objects.get()
+        assert (request.state, job.state) == ("blocked", "blocked")
+        assert "auc would be 0.7900, below the minimum of 0.795" in job.error
+        facts = registry.store().records(_dataset(registry))
+        assert [r["version"] for r in facts if r["current"]] == ["2"]
+        decide.retry_blocked(request, by=OFFICER)
+    assert len(facts) == 4  # the recipe was asked each time
+
+
+def test_without_an_alias_a_proposed_version_is_not_served(
+    registry: Registry, world: World
+) -> None:
+    described(world, promote="propose")
+    request = approved(email(SUBJECT))
+    work_off(request)
+    assert ModelJob.objects.get().state == "proposed"
+    facts = registry.store().records(_dataset(registry))
+    assert [r["version"] for r in facts if r["current"]] == ["2"]
 
 
 def test_what_still_loads_though_it_is_out_of_service_is_told_to_who_decides(

@@ -33,6 +33,7 @@ class Elsewhere:
     def __init__(self, world: World, says: list[str]) -> None:
         self.world, self.says = world, says
         self.calls: Counter[str] = Counter()
+        self.person_key = "customer_id"
 
     def __call__(self, _place: str) -> Elsewhere:
         return self
@@ -65,9 +66,11 @@ class Elsewhere:
         (folder / "model.skops").write_bytes(data)
         key = self.world.hasher().key
         with lethe_training(
-            folder / "training.manifest", model="forecast", key=key, person_key="customer_id"
+            folder / "training.manifest", model="forecast", key=key, person_key=self.person_key
         ) as run:
-            run.rows(rows.people, range(len(rows.people)), rows.features)
+            by_email = self.person_key == "email"
+            people = [f"{p!r}@example.com" if by_email else p for p in rows.people]
+            run.rows(people, range(len(rows.people)), rows.features)
             run.artifact(data)
 
 
@@ -167,6 +170,17 @@ def test_a_copy_of_a_removed_version_is_found_where_a_pipeline_delivers(
     (pipeline.shared / "old.skops").unlink()
     found = retire.assess("models.forecast")
     retire.retire_model(found, reason="obsolete", because="nobody asks it", by=OPERATOR)
+
+
+def test_a_pipeline_whose_manifest_knows_people_by_another_key_blocks_the_job(
+    away: Any, world: World
+) -> None:
+    away("done").person_key = "email"
+    work_off(approved(email(SUBJECT)))
+    job = ModelJob.objects.get()
+    assert job.state == "blocked"
+    assert "knows people by email, the model by customer_id" in job.error
+    assert world.versions() == ["1"]
 
 
 def test_a_pipeline_that_never_ends_blocks_the_job(away: Any, world: World) -> None:

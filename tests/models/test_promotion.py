@@ -16,7 +16,7 @@ from erasure.connect import open_store
 from erasure.domain.errors import Denied, StoreError, UsageError, WrongState
 from erasure.domain.roles import Actor
 from erasure.evidence import keys, signing
-from erasure.flow import digest, promote
+from erasure.flow import digest, overrule, promote
 from erasure.flow.release import release
 from erasure.models import ErasureRequest, LedgerLeaf, ModelJob
 from erasure.runs import modelling, pipelines, quarantining
@@ -70,6 +70,55 @@ def test_a_proposed_version_waits_for_its_owner_and_the_old_one_is_served(
     assert job.report["provenance"]["value"]["promoted_by"] == "olga"
     with pytest.raises(WrongState):
         promote.accept(job, by=OWNER)
+
+
+def test_what_is_promoted_is_the_version_that_was_accepted_and_no_other(
+    proposing: World,
+) -> None:
+    erased()
+    erased(NEIGHBOUR)
+    first, second = ModelJob.objects.order_by("opened_at")
+    assert (first.report["proposed"], second.report["proposed"]) == ("2", "3")
+    promote.accept(first, by=OWNER)
+    swept()
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, first.report["new"], second.state) == ("done", "2", "proposed")
+    assert (served(proposing), proposing.versions()) == ("2", ["2", "3"])
+
+
+def test_where_the_accepted_version_has_gone_another_is_proposed_and_not_served(
+    proposing: World,
+) -> None:
+    request = erased()
+    job = ModelJob.objects.get()
+    promote.accept(job, by=OWNER)
+    words = {"reason": "underperforming", "because": "odd", "only": ["2"], "yes": True}
+    call_command("retire_model", job.dataset, **words)
+    swept()
+    job.refresh_from_db()
+    assert (job.state, job.report["proposed"], job.accepted_by) == ("proposed", "3", "")
+    assert (served(proposing), proposing.versions()) == ("1", ["1", "3"])
+    promote.accept(job, by=OWNER)
+    swept()
+    request.refresh_from_db()
+    assert (request.state, served(proposing)) == ("completed", "3")
+
+
+def test_an_answer_does_not_outlive_a_filter(proposing: World) -> None:
+    erased()
+    job = ModelJob.objects.get()
+    promote.accept(job, by=OWNER)
+    day = timezone.localdate() + timedelta(days=10)
+    overrule.overrule(job, version="*", action="filter", by=OFFICER, because="later", until=day)
+    swept()
+    job.refresh_from_db()
+    assert (job.state, job.accepted_by) == ("queued", "")
+    ended = timezone.now() - timedelta(seconds=1)
+    ModelJob.objects.update(filtered_until=ended, due_at=ended)
+    swept()
+    job.refresh_from_db()
+    assert (job.state, served(proposing)) == ("proposed", "1")
 
 
 @pytest.mark.parametrize("by", [OFFICER, INTRUDER])

@@ -12,7 +12,8 @@ from erasure.models import ModelJob
 
 
 class Command(BaseCommand):
-    """``answer_model MODEL accept`` or ``answer_model MODEL decline --because TEXT``"""
+    """``answer_model MODEL accept`` or ``answer_model MODEL decline --because TEXT``;
+    ``--only VERSION`` where several wait"""
 
     help = "Promote the version of a model that waits for its owner, or decline it."
     group = "models"
@@ -21,20 +22,37 @@ class Command(BaseCommand):
         """MODEL is its address in the catalogue."""
         parser.add_argument("model")
         parser.add_argument("answer", choices=("accept", "decline"))
+        parser.add_argument("--only", metavar="VERSION", default="", help="which version is meant")
         parser.add_argument("--because", default="", help="why it is declined; it is kept")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit 0 when the answer is recorded, 2 where none is waited for."""
-        waiting = ModelJob.objects.filter(
-            dataset=options["model"], state__in=("proposed", "window")
-        )
-        job = waiting.order_by("opened_at").first()
-        if job is None:
-            told = f"{options['model']}: no version waits for an answer"
-            raise CommandError(told, returncode=USAGE)
+        """Exit 0 when the answer is recorded, 2 where none is waited for, or several are."""
+        accepts = options["answer"] == "accept"
+        job = _meant(options["model"], options["only"], accepts=accepts)
         with one_line_errors():
-            if options["answer"] == "accept":
+            if accepts:
                 promote.accept(job, by=operator())
             else:
                 promote.decline(job, by=operator(), because=options["because"])
         self.stdout.write(f"{job.dataset}: recorded; a worker goes on from here")
+
+
+def _meant(model: str, version: str, *, accepts: bool) -> ModelJob:
+    """The job whose version is meant: one that waits for its answer, else, to decline it, one in
+    its rollback window. Raises CommandError where there is none, or several without ``version``."""
+    jobs = ModelJob.objects.filter(dataset=model).order_by("opened_at")
+    waiting = jobs.filter(state="proposed", accepted_by="")
+    windows = jobs.none() if accepts else jobs.filter(state="window")
+    for found in (waiting, windows):
+        by_version: dict[str, ModelJob] = {}
+        for job in found:
+            by_version.setdefault(str(job.report.get("new", "")), job)
+        if version:
+            by_version = {v: job for v, job in by_version.items() if v == version}
+        if len(by_version) > 1:
+            told = f"versions {', '.join(by_version)} wait for an answer; name one by --only"
+            raise CommandError(f"{model}: {told}", returncode=USAGE)
+        if by_version:
+            return next(iter(by_version.values()))
+    told = f"version {version} does not wait" if version else "no version waits"
+    raise CommandError(f"{model}: {told} for an answer", returncode=USAGE)

@@ -75,13 +75,12 @@ def _made(
     folder: ModelFolder, old: Manifest, order: Order, hasher: Hasher, where: Path, began: float
 ) -> Made:
     place, file = folder.place, where / external.ARTIFACT
-    said, people = adopting.checked(place, where / external.MANIFEST, file, folder.model, hasher)
+    how = training.how_of(place, old, order.dataset)
+    said, people = adopting.checked(folder, where / external.MANIFEST, file, hasher, how)
     if left := len(order.people & people.keys()):
         raise StoreError(
             place, f"the training data still hold {left} of the people; erase them there first"
         )
-    if not people:
-        raise StoreError(place, "the recipe's manifest holds nobody, so it proves nothing")
     estimator = artifact.load(place, file, said["artifact"])
     kind, figures = kind_of(estimator), external.metrics(place, where)
     made = replace(
@@ -90,6 +89,8 @@ def _made(
         recipe=external.kind_of(place, order.dataset.model["recipe"]),
         seed=int(said["seed"]),
         trained_at=training.now().isoformat(timespec="seconds"),
+        person_key=how.person_key,
+        person_kind=how.person_kind,
         people=people,
         data=said["content"],
         artifact=said["artifact"],

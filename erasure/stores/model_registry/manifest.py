@@ -124,6 +124,22 @@ class Manifest:
         return json.dumps(plain, indent=1, sort_keys=True).encode()
 
 
+def fault(head: Mapping[str, Any], person_key: str, person_kind: str) -> str:
+    """Why a recorded manifest cannot show that somebody was not in the training, in words; empty
+    where it can. It has to know people, and by the key and kind that the model knows them by."""
+    if not head["people"]:
+        return "the manifest holds nobody, so it proves nothing; record the training's people"
+    said = (str(head.get("person_key", "")), str(head.get("person_kind", "")))
+    if said != (person_key, person_kind):
+        theirs, ours = (" of kind ".join(filter(None, both)) or "no named key"
+                        for both in (said, (person_key, person_kind)))  # fmt: skip
+        return (
+            f"the manifest knows people by {theirs}, the model by {ours}; record the training with "
+            "the model's person_key and person_kind"
+        )
+    return ""
+
+
 def unknown(model: str, version: str, artifact: str) -> Manifest:
     """Of a version that nobody recorded."""
     return Manifest(

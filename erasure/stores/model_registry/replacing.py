@@ -68,12 +68,12 @@ def carry_out(folder: ModelFolder, order: Order, hasher: Hasher) -> Mapping[str,
         if current in gone:
             heir = None
             if order.actions.get(current) != "delete":
-                heir = _heir(folder, current, order.people) or _replacement(
+                heir = _heir(folder, current, order.people, order.accepted) or _replacement(
                     folder, gone[current], order, hasher
                 )
             if heir is not None:
                 external.clear(order.dataset.model.get("recipe"), order.job)
-            if heir is not None and order.propose:
+            if heir is not None and order.propose and heir != order.accepted:
                 return {}
             if heir is not None and order.keep_until is not None:
                 folder.note(KEPT, {**folder.kept(), current: order.keep_until.isoformat()})
@@ -150,9 +150,13 @@ def _note(folder: ModelFolder, order: Order) -> None:
         folder.note(EXEMPT, {**folder.exempt(), **dict.fromkeys(refer, until.isoformat())})
 
 
-def _heir(folder: ModelFolder, current: str, people: frozenset[str]) -> str | None:
-    """A replacement that was finished just before a crash, and only has to be pointed at."""
-    for version, found in reversed(folder.manifests().items()):
+def _heir(
+    folder: ModelFolder, current: str, people: frozenset[str], accepted: str = ""
+) -> str | None:
+    """A replacement that only has to be pointed at: the one that was accepted, else the latest
+    that waits or was finished just before a crash."""
+    accepted_last = sorted(folder.manifests().items(), key=lambda each: each[0] == accepted)
+    for version, found in reversed(accepted_last):
         replaced = found.replaces
         if replaced is None or replaced.old != current or not people.isdisjoint(found.people):
             continue

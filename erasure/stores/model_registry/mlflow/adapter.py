@@ -25,6 +25,7 @@ from erasure.stores.base import (
     Work,
 )
 from erasure.stores.matching import single_values
+from erasure.stores.model_registry.manifest import fault
 from erasure.stores.model_registry.mlflow import ladder, replacing, rows
 from erasure.stores.model_registry.mlflow.client import Opened, opened, translated
 from erasure.stores.model_registry.mlflow.versions import ALIAS, Known, Registered
@@ -94,12 +95,14 @@ class MlflowStore:
 
     def find(self, selector: Selector, values: Sequence[Value]) -> Iterator[Found]:
         """Who of ``values`` was in the training of which version, or of a run that was left by a
-        deleted one. A version without a manifest may have had everybody."""
+        deleted one. A version without a manifest may have had everybody. Raises StoreError for a
+        manifest that holds nobody, or knows people by another key."""
         if selector.mode == "text" or not values:
             return
         of = self.model(selector.dataset)
         given = [v for v in single_values(of.place, selector, values) if v is not None]
         for known in self._all(of):
+            _require_key(of.place, selector, known)
             kind = known.said.head["person_kind"] if known.said else ""
             hasher, by_hash = of.hasher(known), dict[str, list[Any]]()
             for value in given:
@@ -263,6 +266,15 @@ class MlflowStore:
     def close(self) -> None:
         """Forget the client."""
         self._opened = None
+
+
+def _require_key(place: str, selector: Selector, known: Known) -> None:
+    """Membership can only be asked by the key the manifest hashed; anything else finds nobody."""
+    if known.said is None:
+        return
+    head = known.said.head
+    if why := fault(head, " and ".join(selector.fields), str(head["person_kind"])):
+        raise StoreError(f"{place}, version {known.place.version}", f"{why}, or retire it")
 
 
 def _people(works: Sequence[Work]) -> frozenset[str]:

@@ -18,6 +18,7 @@ from erasure.stores.model_registry import artifact
 from erasure.stores.model_registry.mlflow import aside, far, rows
 from erasure.stores.model_registry.mlflow.client import Opened, found, paged, translated
 from erasure.stores.model_registry.mlflow.versions import (
+    EXEMPT,
     RETIRING,
     RUN,
     Place,
@@ -25,6 +26,7 @@ from erasure.stores.model_registry.mlflow.versions import (
     beneath,
     local,
     siblings,
+    tagged,
     whole,
 )
 
@@ -74,13 +76,11 @@ def unfinished(of: Registered) -> list[Place]:
     return [Place.loads(text) for key, text in tags.items() if key.startswith(RETIRING)]
 
 
-def _tag(place: Place) -> str:
-    return RETIRING + place.version.replace("/", ".")
-
-
 def _note(of: Registered, place: Place) -> None:
     if of.record() is not None:
-        of.at.client.set_registered_model_tag(of.model, _tag(place), place.dumps())
+        of.at.client.set_registered_model_tag(
+            of.model, tagged(RETIRING, place.version), place.dumps()
+        )
 
 
 def _purge_one(of: Registered, place: Place, caches: Sequence[str]) -> dict[str, Any]:
@@ -100,8 +100,7 @@ def _purge_one(of: Registered, place: Place, caches: Sequence[str]) -> dict[str,
         ids = [*place.runs, *place.models, *(t for t, _ in traces)]
         left = rows.forget(at.uri, ids, place.folders)
         spaces |= _collect(at, place)
-        if of.record() is not None and _tag(place) in of.record().tags:
-            client.delete_registered_model_tag(of.model, _tag(place))
+        _drop_tags(of, place)
     return {
         "version": place.version, "runs": len(place.runs), "logged_models": len(place.models),
         "copies": [f"{m}/{v}" for m, v in place.copies], "aliases": list(place.aliases),
@@ -116,6 +115,14 @@ def _drop_aliases(of: Registered, place: Place) -> None:
     for alias in place.aliases:
         if record is not None and str(record.aliases.get(alias)) == place.version:
             of.at.client.delete_registered_model_alias(place.model, alias)
+
+
+def _drop_tags(of: Registered, place: Place) -> None:
+    """That it is being retired, last: until then a purge that was cut short goes on."""
+    record = of.record()
+    for tag in (tagged(EXEMPT, place.version), tagged(RETIRING, place.version)):
+        if record is not None and tag in record.tags:
+            of.at.client.delete_registered_model_tag(of.model, tag)
 
 
 def _delete_version(at: Opened, model: str, version: str) -> None:

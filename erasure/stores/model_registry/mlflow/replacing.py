@@ -16,14 +16,18 @@ from typing import Any
 from erasure.domain.errors import StoreError
 from erasure.domain.models import ModelPolicy
 from erasure.stores.model_registry import external
+from erasure.stores.model_registry.manifest import fault
 from erasure.stores.model_registry.mlflow import aside, ladder, recovery, rows
 from erasure.stores.model_registry.mlflow.client import translated
 from erasure.stores.model_registry.mlflow.versions import (
+    EXEMPT,
     PROVENANCE,
     QUARANTINED,
+    REFUSED,
     Known,
     Place,
     Registered,
+    tagged,
 )
 from erasure.stores.trained import Order
 
@@ -35,8 +39,14 @@ _PART = 70  # keyed hashes in a tag: MLflow takes 5,000 characters
 
 
 def holders(known: Iterable[Known], people: frozenset[str]) -> list[Known]:
-    """The versions that had any of these keyed hashes in their training, or may have had."""
-    return [k for k in known if people and (k.said is None or not people.isdisjoint(k.people))]
+    """The versions that had any of these keyed hashes in their training, or may have had; not those
+    that are assessed as anonymous to this day."""
+    today = datetime.now(UTC).date().isoformat()
+    return [
+        k
+        for k in known
+        if k.exempt < today and people and (k.said is None or not people.isdisjoint(k.people))
+    ]
 
 
 def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, Any]:
@@ -44,24 +54,25 @@ def carry_out(of: Registered, order: Order, caches: Sequence[str]) -> dict[str, 
     with translated(of.place):
         finished = _finish(of, caches)
         known = of.all()
+        out = _quarantine(of, known, order)
+        _exempt(of, order)
         held = holders(known, order.people)
-        if out := _quarantine(of, known, order):
-            return out
         gone = [k for k in held if order.actions.get(k.place.version, "retrain") not in _STAYS]
         current = next((k for k in gone if k.current), None)
         told: dict[str, Any] = {}
         if current is not None and order.actions.get(current.place.version) != "delete":
             told = _replaced(of, current, known, order)
-            if order.propose:
-                return {**told, "proposed": told["new"]}
+            if order.propose and told["new"] != order.accepted:
+                return {**told, **out, "proposed": told["new"]}
             if order.keep_until is not None:
                 gone.remove(current)
-                told["kept"] = _keep_version(of, current, order.keep_until)
+                told |= _keep_version(of, current, order.keep_until)
         _remember(of, order.people if gone else ())
         receipts = [*finished, *ladder.purge(of, [k.place for k in gone], caches)]
         told |= _proved(of, [k.place for k in gone], receipts)
         _keep(of, told)
-        return told
+        loads = {**told.get("loads", {}), **out.get("loads", {})}
+        return {**told, **out, **({"loads": loads} if loads else {})}
 
 
 def retire(of: Registered, versions: Collection[str], caches: Sequence[str]) -> dict[str, Any]:
@@ -117,6 +128,21 @@ def _quarantine(of: Registered, known: Sequence[Known], order: Order) -> dict[st
     return {"quarantined": versions, **({"loads": loads} if loads else {})} if out else {}
 
 
+def _exempt(of: Registered, order: Order) -> None:
+    """Mark what was decided to count as anonymous, until when it does."""
+    until = order.policy.anonymous_until
+    refer = sorted(v for v, action in order.actions.items() if action == "refer")
+    if until is None or not refer:
+        return
+    if of.record() is None:
+        runs = ", ".join(refer)
+        told = f"is not registered, so nothing can say that {runs} is anonymous; retire it instead"
+        raise StoreError(of.place, told)
+    for version in refer:
+        tag = tagged(EXEMPT, version)
+        of.at.client.set_registered_model_tag(of.model, tag, until.isoformat())
+
+
 def release(of: Registered, version: str) -> None:
     """A version that was out of service loads again, and is served where nothing else is. Raises
     StoreError where it is not out of service, or holds somebody who was forgotten meanwhile."""
@@ -128,46 +154,71 @@ def release(of: Registered, version: str) -> None:
             raise StoreError(of.place, f"version {version} holds {again} people who were forgotten")
         aside.lay_back(one.place)
         of.at.client.delete_model_version_tag(of.model, version, QUARANTINED)
-        record_ = of.record()
-        if record_ is not None and of.alias not in record_.aliases:
-            of.at.client.set_registered_model_alias(of.model, of.alias, version)
+        _pin(of, version)
 
 
 def _replaced(of: Registered, old: Known, known: list[Known], order: Order) -> dict[str, Any]:
     """A version that does not know them: one that arrived meanwhile, else one that the recipe
-    makes now. The alias moves to it."""
-    new = _heir(old, known, order.people)
+    makes now. The alias moves to it.
+
+    What the recipe registers is the latest version, and without an alias the one that counts as
+    served: the old one is given the alias before that. One that is not good enough says so by a
+    tag, and is no replacement any more.
+    """
+    _pin(of, old.place.version)
+    new = _heir(old, known, order)
     recipe = order.dataset.model.get("recipe")
     if new is None:
         with TemporaryDirectory() as folder:
             external.deliver(of.place, recipe, _asked(of, old, order, folder), order.call)
-        new = _heir(old, of.all(), order.people)
+        new = _heir(old, of.all(), order)
     if new is None:
+        key, kind = _keyed(old, order)
+        by = f"'{key}'" + (f" of kind {kind}" if kind else "")
         raise StoreError(
-            of.place, "the recipe registered no version whose manifest lacks the people"
+            of.place,
+            "the recipe registered no version whose manifest lacks the people, and holds others, "
+            f"by {by}",
         )
-    told = _compared(of.place, old, new, order.policy)
-    if order.propose:
+    try:
+        told = _compared(of.place, old, new, order.policy)
+    except StoreError as error:
+        tag = str(error).removeprefix(f"{of.place}: ")
+        of.at.client.set_model_version_tag(of.model, new.place.version, REFUSED, tag)
+        raise
+    if order.propose and new.place.version != order.accepted:
         return told
     of.at.client.set_registered_model_alias(of.model, of.alias, new.place.version)
     return told
 
 
-def _keep_version(of: Registered, old: Known, until: datetime) -> dict[str, str]:
-    """No alias leads to it any more, and a tag says until when it is kept."""
+def _pin(of: Registered, version: str) -> None:
+    record_ = of.record()
+    if record_ is not None and of.alias not in record_.aliases:
+        of.at.client.set_registered_model_alias(of.model, of.alias, version)
+
+
+def _keep_version(of: Registered, old: Known, until: datetime) -> dict[str, Any]:
+    """No alias leads to it any more, a tag says until when it is kept, and no URI loads it. Returns
+    until when, and why it still loads where it does."""
     for alias in old.place.aliases:
         if alias != of.alias:
             of.at.client.delete_registered_model_alias(of.model, alias)
     told = until.isoformat()
-    of.at.client.set_model_version_tag(of.model, old.place.version, KEPT, told)
-    return {old.place.version: told}
+    version = old.place.version
+    of.at.client.set_model_version_tag(of.model, version, KEPT, told)
+    loads = aside.take(of.at, old.place)
+    return {"kept": {version: told}, **({"loads": {version: loads}} if loads else {})}
 
 
 def take_back(of: Registered, new: str, old: str) -> None:
-    """The old version is served again. Raises StoreError where it has gone."""
+    """The old version loads and is served again. Raises StoreError where it has gone."""
     with translated(of.place):
-        if old not in {k.place.version for k in of.all()}:
+        kept = next((k for k in of.all() if k.place.version == old), None)
+        if kept is None:
             raise StoreError(of.place, f"version {old} is gone; there is no way back")
+        if not kept.quarantined:
+            aside.lay_back(kept.place)
         record_ = of.record()
         if record_ is not None and str(record_.aliases.get(of.alias)) == new:
             of.at.client.set_registered_model_alias(of.model, of.alias, old)
@@ -183,26 +234,38 @@ def sign(of: Registered, version: str, signed: Mapping[str, Any]) -> None:
 
 def _asked(of: Registered, old: Known, order: Order, folder: str) -> external.Asked:
     said = old.said.head if old.said else {}
+    key, kind = _keyed(old, order)
     return external.Asked(
         job=order.job, model=of.model, folder=folder, key=of.hasher().key, people=order.people,
         source=order.dataset.model.get("source") or {}, seed=int(said.get("seed", 0)),
-        params=dict(old.params), person_key=str(said.get("person_key", "")),
-        tracking=of.at.uri, begun=order.begun,
+        params=dict(old.params), person_key=key, person_kind=kind, tracking=of.at.uri,
+        begun=order.begun,
     )  # fmt: skip
 
 
-def _heir(old: Known, known: Iterable[Known], people: frozenset[str]) -> Known | None:
-    """The latest version after ``old`` that shows by its manifest that they are not in it."""
+def _keyed(old: Known, order: Order) -> tuple[str, str]:
+    """The key, and its kind, by which the people of ``order`` were looked for in ``old``."""
+    if old.said is not None:
+        return str(old.said.head["person_key"]), str(old.said.head["person_kind"])
+    said = order.dataset.model
+    return str(said.get("person_key", "")), str(said.get("person_kind", ""))
+
+
+def _heir(old: Known, known: Iterable[Known], order: Order) -> Known | None:
+    """The version after ``old`` that shows by its manifest that they are not in it: the one that
+    was accepted, else the latest."""
     later = [
         k
         for k in known
         if k.place.version.isdecimal()
         and (not old.place.version.isdecimal() or int(k.place.version) > int(old.place.version))
         and k.said is not None
-        and people.isdisjoint(k.people)
-        and not k.quarantined
+        and not fault(k.said.head, *_keyed(old, order))
+        and order.people.isdisjoint(k.people)
+        and not (k.quarantined or k.refused)
     ]
-    return later[-1] if later else None
+    fit = [k for k in later if k.place.version == order.accepted] or later
+    return fit[-1] if fit else None
 
 
 def _compared(place: str, old: Known, new: Known, policy: ModelPolicy) -> dict[str, Any]:

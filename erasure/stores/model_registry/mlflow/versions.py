@@ -24,6 +24,8 @@ ALIAS = "champion"
 RETIRING = "lethe.retiring."
 PROVENANCE = "lethe.provenance"
 QUARANTINED = "lethe.quarantined"
+REFUSED = "lethe.refused"
+EXEMPT = "lethe.exempt."
 RUN = "run/"
 _PARENT = "tags.`mlflow.parentRunId` = '{run}'"
 
@@ -61,7 +63,8 @@ class Place:
 
 @dataclass(kw_only=True)
 class Known:
-    """A version as it stands. ``said``: its manifest, None where none was logged."""
+    """A version as it stands. ``said``: its manifest, None where none was logged; ``exempt``: the
+    last day (ISO) on which it counts as anonymous, empty where it does not."""
 
     place: Place
     current: bool
@@ -72,6 +75,8 @@ class Known:
     seconds: float | None = None
     trained_at: str = ""
     quarantined: str = ""
+    refused: str = ""
+    exempt: str = ""
     signed: bool = False
 
 
@@ -109,10 +114,14 @@ class Registered:
         known = [self._version(v, str(v.version) == current) for v in listed]
         runs = {run for one in known for run in one.place.runs}
         known += [self._run(run) for run in self._orphans(runs)]
+        tags = {} if record is None else record.tags
+        for one in known:
+            one.exempt = tags.get(tagged(EXEMPT, one.place.version), "")
         return [k for k in known if self.only in ("", k.place.version)]
 
     def current(self, listed: list[Any] | None = None) -> str | None:
-        """The version its alias names, else the latest that is not out of service."""
+        """The version its alias names, else the latest that is neither out of service nor was
+        refused as a replacement."""
         record = self.record()
         if record is None:
             return None
@@ -121,7 +130,9 @@ class Registered:
         if listed is None:
             listed = list(paged(self.at.client.search_model_versions,
                                 filter_string=_named(self.model)))  # fmt: skip
-        left = [int(v.version) for v in listed if QUARANTINED not in (v.tags or {})]
+        left = [
+            int(v.version) for v in listed if not {QUARANTINED, REFUSED} & (v.tags or {}).keys()
+        ]
         return str(max(left)) if left else None
 
     def _version(self, version: Any, current: bool) -> Known:
@@ -140,6 +151,7 @@ class Registered:
         )
         known = self._known(place, run, current=current)
         known.quarantined = (version.tags or {}).get(QUARANTINED, "")
+        known.refused = (version.tags or {}).get(REFUSED, "")
         known.signed = PROVENANCE in (version.tags or {})
         return known
 
@@ -253,6 +265,11 @@ class Registered:
         for name, number, source in self._listed:
             if source == mine and (name, number) != (version.name, str(version.version)):
                 yield name, number
+
+
+def tagged(kind: str, version: str) -> str:
+    """The name of a tag of the registered model that is about one version."""
+    return kind + version.replace("/", ".")
 
 
 def siblings(at: Opened, place: Place) -> list[str]:
