@@ -20,7 +20,7 @@ from erasure.domain.errors import KeyDestroyed, LetheError, UsageError
 from erasure.domain.roles import Actor
 from erasure.flow import disclose, reopen, route
 from erasure.models import ErasureRequest
-from erasure.runs import records
+from erasure.runs import dues, records
 from erasure.runs.case import begun
 from lineage import selectors
 
@@ -44,16 +44,12 @@ class Given(forms.Form):
 def shown(case: ErasureRequest, by: Actor) -> dict[str, Any]:
     """What the page of a case says of its record, its complaints and its way back."""
     open_ = case.state not in states.CLOSED
-    hashes = case.identifiers.values("keyed_hash")
-    others = ErasureRequest.objects.filter(identifiers__keyed_hash__in=hashes, right=case.right)
-    others = others.filter(only_store=case.only_store)
-    same = others.exclude(pk=case.pk).exclude(state__in=states.CLOSED).distinct()
     linkable = open_ and "duplicate" in states.REQUEST[case.state] and not begun(case)
     return {
         "reopened_words": reopening.WHYS.get(case.reopened_for, ""),
         "record_until": records.kept_until(case),
         "complaints": [(one, words.COMPLAINTS[one.state]) for one in case.complaints.all()],
-        "duplicates": list(same[:5]) if linkable and by.may("route") else [],
+        "duplicates": list(dues.alike(case)[:5]) if linkable and by.may("route") else [],
         "may_reopen": reopening.may_reopen(case.state),
         "followed_by": list(
             ErasureRequest.objects.filter(follows=case.pk).values_list("pk", flat=True)

@@ -11,6 +11,7 @@ from erasure.domain.grounds import GROUNDS
 from erasure.domain.identity import ASKERS, RIGHTS
 from erasure.domain.keeping import REASONS
 from erasure.domain.letters import KINDS, LANGUAGES
+from erasure.domain.models import OVERRULING
 from erasure.domain.queueing import SIGNALS
 from erasure.domain.reopening import WHYS
 from erasure.domain.states import REQUEST
@@ -191,6 +192,14 @@ class OfMatter(Because):
 
     because = serializers.CharField(max_length=1000)
     matter = serializers.CharField(max_length=100)
+
+
+class Overruling(Because):
+    """What becomes of a version of a model (``*``: of each that knows somebody), and why."""
+
+    version = serializers.CharField(max_length=200, default="*")
+    action = serializers.ChoiceField(choices=list(OVERRULING))
+    until = serializers.DateField(required=False, help_text="the last day of a filter")
 
 
 class LetterText(serializers.Serializer[Any]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from erasure.models import (
@@ -19,6 +20,7 @@ from erasure.models import (
     Plan,
     PlanStep,
 )
+from erasure.runs import dues
 
 
 class CaseShape(serializers.ModelSerializer[ErasureRequest]):
@@ -73,10 +75,19 @@ class CaseDetailShape(CaseShape):
     identifiers = IdentifierShape(many=True, read_only=True)
     pauses = PauseShape(many=True, read_only=True)
     exceptions = ExceptionShape(many=True, read_only=True)
+    possible_duplicates = serializers.SerializerMethodField(
+        help_text="open requests about the same right that share an identifier with this one"
+    )
+
+    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
+    def get_possible_duplicates(self, case: ErasureRequest) -> list[str]:
+        """Those that somebody may link."""
+        return [str(found) for found in dues.alike(case)[:20].values_list("pk", flat=True)]
 
     class Meta(CaseShape.Meta):
         fields: ClassVar[list[str]] = [
             *CaseShape.Meta.fields,
+            "possible_duplicates",
             "identity_check",
             "mandate",
             "identifiers",

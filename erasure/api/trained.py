@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from erasure.advance import Job
 from erasure.api import bodies, shapes
 from erasure.api.door import actor
-from erasure.flow import promote, signal
+from erasure.flow import overrule, promote, signal, training
 from erasure.models import ModelJob
 from erasure.tasks import enqueue
 
@@ -66,6 +66,56 @@ class Signal(APIView):
         if job is not None:
             enqueue(Job("train", job.id))
         return Response(shapes.ModelJobShape([job] if job else [], many=True).data)
+
+
+class Overrule(APIView):
+    """A version is decided on otherwise."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"POST": "overrule"}
+
+    @extend_schema(
+        operation_id="models_overrule", request=bodies.Overruling, responses=shapes.ModelJobShape
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Decide otherwise for a version, or for all; it counts when the job begins."""
+        body = bodies.Overruling(data=request.data)
+        body.is_valid(raise_exception=True)
+        job = get_object_or_404(ModelJob, pk=pk)
+        done = overrule.overrule(job, by=actor(request), **body.validated_data)
+        return Response(shapes.ModelJobShape(done).data)
+
+
+class Begin(APIView):
+    """A job does not wait for its timetable."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"POST": "train"}
+
+    @extend_schema(
+        operation_id="models_begin", request=bodies.Nothing, responses=shapes.ModelJobShape
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Begin a job now, whatever the timetable."""
+        job = training.begin_now(get_object_or_404(ModelJob, pk=pk), by=actor(request))
+        enqueue(Job("train", job.id))
+        return Response(shapes.ModelJobShape(job).data)
+
+
+class Cancel(APIView):
+    """A job is not carried out."""
+
+    deeds: ClassVar[Mapping[str, str]] = {"POST": "train"}
+
+    @extend_schema(
+        operation_id="models_cancel", request=bodies.Because, responses=shapes.ModelJobShape
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Cancel a job; whoever waits for it is blocked, with the reason."""
+        body = bodies.Because(data=request.data)
+        body.is_valid(raise_exception=True)
+        job = get_object_or_404(ModelJob, pk=pk)
+        done = training.cancel(job, by=actor(request), **body.validated_data)
+        enqueue(Job("train", job.id))
+        return Response(shapes.ModelJobShape(done).data)
 
 
 class Decline(APIView):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erasure.domain.identity import HANDLED
-from erasure.domain.states import SETTLED
+from erasure.domain.states import CLOSED, SETTLED
 from erasure.models import Complaint, ErasureRequest, Letter
 
 SOON = timedelta(days=7)
@@ -68,6 +68,15 @@ def to_tell_extended(requests: Requests) -> Requests:
     )
     extended = unanswered(requests).exclude(extended_at=None)
     return extended.exclude(Exists(told))
+
+
+def alike(case: ErasureRequest) -> Requests:
+    """Open cases about the same right, in the same stores, that share an identifier with it."""
+    hashes = case.identifiers.values("keyed_hash")
+    same = ErasureRequest.objects.filter(
+        identifiers__keyed_hash__in=hashes, right=case.right, only_store=case.only_store
+    )
+    return same.exclude(pk=case.pk).exclude(state__in=CLOSED).distinct()
 
 
 def open_complaints() -> QuerySet[Complaint]:

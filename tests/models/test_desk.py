@@ -198,3 +198,21 @@ def test_an_owners_pipeline_reads_the_evidence_and_answers(world: World) -> None
     assert pipeline.post(f"/models/{job.pk}/accept").status_code == 200
     swept()
     assert world.versions() == ["2"]
+
+
+def test_what_is_decided_at_the_desk_can_be_decided_through_the_api(world: World) -> None:
+    job = waiting(world)
+    officer, approver = caller("officer"), caller("approver")
+    overruling = {"version": "2", "action": "quarantine", "because": "no contract"}
+    for deed, body in (("overrule", overruling), ("begin", {}), ("cancel", {"because": "later"})):
+        assert approver.post(f"/models/{job.pk}/{deed}", body).status_code == 403
+    job.refresh_from_db()
+    assert (job.state, job.overruled, job.asked_by) == ("queued", {}, "")
+    assert officer.post(f"/models/{job.pk}/overrule", {"action": "forget"}).status_code == 400
+    assert officer.post(f"/models/{job.pk}/overrule", overruling).status_code == 200
+    assert officer.post(f"/models/{job.pk}/begin").status_code == 200
+    job.refresh_from_db()
+    assert (job.overruled["2"]["action"], job.due_why) == ("quarantine", "asked for")
+    cancelled = officer.post(f"/models/{job.pk}/cancel", {"because": "not today"})
+    assert cancelled.json()["state"] == "cancelled"
+    assert officer.post(f"/models/{job.pk}/begin").status_code == 409

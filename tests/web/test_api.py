@@ -156,6 +156,16 @@ def test_holds_and_exceptions_are_decided_and_taken_back(officer: Caller, shop: 
     assert problem["errors"][0]["field"] == "datasets"
 
 
+def test_a_request_names_the_open_ones_that_may_be_the_same_persons(
+    officer: Caller, shop: Path
+) -> None:
+    first, both = opened(officer), {"kind": "phone", "value": "030 5550001"}
+    again = officer.post("/requests", {"identifiers": [*NEW["identifiers"], both]}).json()
+    assert again["possible_duplicates"] == [str(first.pk)]
+    officer.post(f"/requests/{first.pk}/withdraw")
+    assert officer.get(f"/requests/{again['id']}").json()["possible_duplicates"] == []
+
+
 def test_a_matter_that_is_over_releases_its_holds_alone(officer: Caller, shop: Path) -> None:
     why = {"code": "legal_claims", "legal_reference": "Art. 17(3)(e)", "because": "a dispute"}
     for matter in ("claim 17", "claim 17", "claim 18"):
