@@ -251,6 +251,48 @@ def test_a_store_that_is_searched_by_schedule_is_named_where_nothing_was_found(
     )
 
 
+def test_a_reference_by_mailbox_is_followed_whatever_its_letters(shop: Path) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT);"
+        "CREATE TABLE news (id INTEGER PRIMARY KEY, mail TEXT);"
+        f"INSERT INTO customer VALUES (1, '{SUBJECT}'), (2, 'ben.baker@example.com');"
+        "INSERT INTO news VALUES (1, 'Ann.Archer@Example.com'), (2, 'Ben.Baker@Example.com'),"
+        f" (3, ' {SUBJECT.upper()}'), (4, NULL)",
+    )
+    described("""      - name: news
+        erasure: {action: delete}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: mail
+            data_categories: [user.contact.email]
+            fides_meta: {references: [{dataset: shop, field: customer.email, direction: from}]}
+""")
+    case = erased()
+    assert case.state == "completed", case.blocked_because
+    assert run(shop, "SELECT id FROM news ORDER BY id") == [(2,), (4,)]
+
+
+def test_a_reference_by_anything_but_a_mailbox_is_exact(shop: Path) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, code TEXT);"
+        "CREATE TABLE calls (id INTEGER PRIMARY KEY, code TEXT);"
+        f"INSERT INTO customer VALUES (1, '{SUBJECT}', 'aB12'), (2, 'b@example.com', 'Ab12');"
+        "INSERT INTO calls VALUES (1, 'aB12'), (2, 'Ab12')",
+    )
+    described("""          - {name: code, fides_meta: {identity: loyalty}}
+      - name: calls
+        erasure: {action: delete}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: code
+            fides_meta: {references: [{dataset: shop, field: customer.code, direction: from}]}
+""")
+    erased()
+    assert run(shop, "SELECT id FROM calls") == [(2,)]
+
+
 @pytest.fixture
 def server(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for url in scratch_database("whose"):
