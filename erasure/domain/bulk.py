@@ -115,13 +115,23 @@ def _going_round(passed: Collection[str], incoming: Mapping[str, Sequence[Edge]]
         left = led & leading
 
 
+def kind_along(edge: Edge, datasets: Mapping[str, Dataset]) -> str | None:
+    """The identity kind by which values are compared where the edge leads: the field's own; else,
+    where it refers to a mailbox, that of a mailbox, in whatever case it is written."""
+    found = datasets[edge.destination].get(edge.destination_field)
+    if found and found.identity:
+        return found.identity
+    origin = None if edge.forward else datasets.get(edge.origin)
+    referred = origin.get(edge.origin_field) if origin else None
+    return "email" if referred and referred.identity == "email" else None
+
+
 def _is_plain(edge: Edge, datasets: Mapping[str, Dataset]) -> bool:
-    field = datasets[edge.destination].get(edge.destination_field)
     return (
         edge.effect == "deep"
         and edge.origin != edge.destination
         and len(edge.destination_fields) == 1
-        and (field is None or field.identity != "email")
+        and kind_along(edge, datasets) != "email"
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from erasure.domain.bulk import Block, Bulk, Plain
+from erasure.domain.bulk import Block, Bulk, Plain, kind_along
 from erasure.domain.values import Many, Scalar, Value, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
 
@@ -224,14 +224,10 @@ class Resolver:
             pending = grown
 
     def _look_over(self, edge: Edge, values: Wanted, grown: dict[Edge, Wanted]) -> None:
-        kind, fields = self._kind(edge), edge.destination_fields
+        kind, fields = kind_along(edge, self._datasets), edge.destination_fields
         mode = mode_of(kind) if len(fields) == 1 else "key"
         lookup = Lookup(dataset=edge.destination, fields=fields, mode=mode)
         self._look(lookup, edge.effect, values, grown)
-
-    def _kind(self, edge: Edge) -> str | None:
-        found = self._datasets[edge.destination].get(edge.destination_field)
-        return found.identity if found else None
 
     def _unasked(self, edge: Edge, values: Wanted) -> Wanted:
         bulk = self._bulk

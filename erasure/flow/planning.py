@@ -23,8 +23,9 @@ from erasure.domain.steps import Step
 from erasure.evidence import ledger
 from erasure.models import ErasureRequest, Plan, PlanStep
 from erasure.runs import basis, case, explaining, foreseeing, holding, opening, webhooks, windows
-from erasure.runs.earlier import Kept, kept_before, known_besides, left_by_earlier, told_of_earlier
+from erasure.runs.earlier import Kept, kept_before, left_by_earlier, told_of_earlier
 from erasure.runs.journal import RunStep
+from erasure.runs.looking import Look, look, nothing_known
 from erasure.runs.once import looked_up_once
 from erasure.runs.roots import crowds, refuse_conflict, roots_hashes
 from erasure.runs.searching import Stores, Task, guards_of
@@ -62,6 +63,7 @@ class Preview:
     findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     explained: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     undo: int = 0  # seconds
+    look: Look = field(default_factory=Look)  # by value, where no row was found
     otherwise: str = ""  # what to tell whoever answers that there is nothing
 
     @property
@@ -75,8 +77,9 @@ class Preview:
 def make_plan(request: ErasureRequest, *, by: Actor) -> Plan | None:
     """Plan an identified request, and move it to ``planned``, or to ``gathering`` where a copy is
     asked for and nothing is erased; None when nothing is known of the person, who then gets
-    ``no_data``, never "completed", and whose identifiers are shredded; who was erased before is
-    looked for again, and of whom an earlier case has left something that is decided and told.
+    ``no_data``, never "completed", and whose identifiers are shredded, or, where a look by value
+    sees them, ``blocked``; who was erased before is looked for again, and of whom an earlier case
+    has left something that is decided and told.
     Raises UsageError for a right that is neither."""
     if request.right not in HANDLED:
         raise UsageError(f"request {request.id}: asks for {request.right}, not for erasure")
@@ -99,7 +102,7 @@ def _planned(request: ErasureRequest, preview: Preview, by: Actor) -> Plan | Non
             old.delete()
         else:
             move(old, "stale", by=by, because="planned again")
-    carried_out = request.run_id and request.plans.filter(state="carried_out").exists()
+    carried_out = _was_carried_out(request)
     if preview.rows or (not carried_out and left_by_earlier(request)):
         plan = _store(request, preview)
         to = "planned" if request.right == "erasure" else "gathering"
@@ -109,21 +112,16 @@ def _planned(request: ErasureRequest, preview: Preview, by: Actor) -> Plan | Non
         # Something was seen of an erased person, and no step leads to it any more.
         move(request, "awaiting_rescan", by=by, because="nothing more is found by key")
         return None
-    closed = {"closed_at": timezone.now()}
-    move(request, "no_data", by=by, because=_nothing_known(request, preview), also=closed)
+    if seen := preview.look.seen:
+        move(request, "blocked", by=by, because=seen, also={"blocked_because": seen})
+        return None
+    why = nothing_known(request, preview.otherwise, preview.look.left)
+    move(request, "no_data", by=by, because=why, also={"closed_at": timezone.now()})
     return None
 
 
-def _nothing_known(request: ErasureRequest, preview: Preview) -> str:
-    """Why there is nothing, for whoever has to say so; with the cases that may know better."""
-    told = f"no store knows these identifiers{preview.otherwise}"
-    others = " ".join(str(one.pk) for one in known_besides(request))
-    if not others:
-        return told
-    return (
-        f"{told}; what a person was known by of whom something is kept is among them, and "
-        f"something else is not: look at case {others}"
-    )
+def _was_carried_out(request: ErasureRequest) -> bool:
+    return bool(request.run_id) and request.plans.filter(state="carried_out").exists()
 
 
 def preview_plan(request: ErasureRequest) -> Preview:
@@ -131,9 +129,12 @@ def preview_plan(request: ErasureRequest) -> Preview:
     given = case.given_by([request])
     with Stores() as stores:
         preview = _preview(request, given, stores)
-        if preview.rows:
+        if preview.rows or _was_carried_out(request):
             return preview
-        return replace(preview, otherwise=spelt_otherwise(given, request.only_store, stores))
+        otherwise = spelt_otherwise(given, request.only_store, stores)
+    shared = frozenset(d.step.dataset.address for d in preview.drafts if d.step.via == "refcount")
+    seen = look(request, given, case.seeds_from_json(preview.seeds), shared)
+    return replace(preview, otherwise=otherwise, look=seen)
 
 
 def _preview(request: ErasureRequest, given: case.Given, stores: Stores) -> Preview:

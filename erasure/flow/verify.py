@@ -22,8 +22,7 @@ from erasure.runs.lease import Fence
 from erasure.runs.pieces import Pieces, going_of
 from erasure.runs.searching import Stores, find_rows
 from erasure.stores.base import Declared, Hit, Key, Searched
-from lineage import selectors
-from lineage.graph import Dataset, Reference, StoreEntry
+from lineage.graph import Dataset, StoreEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +143,8 @@ def _guard_of(row: Row) -> tuple[Scalar, ...]:
 def _scan_store(entry: StoreEntry, parties: Sequence[_Party], fence: Fence) -> None:
     """One pass for everybody."""
     matcher = Matcher(needle for party in parties for needle in party.knowledge.needles)
-    declared = [_marked(d, parties) for d in declared_in(entry.name)]
-    by_name = _by_collection([d.dataset for d in declared])
+    declared = [_marked(d, parties) for d in rescanning.declared_in(entry.name)]
+    by_name = rescanning.by_collection([d.dataset for d in declared])
     totals = Counter({"collections": 0, "fields": 0, "rows": 0})
     store = make_store(entry)
     try:
@@ -167,30 +166,6 @@ def _marked(declared: Declared, parties: Sequence[_Party]) -> Declared:
     """With what tells records apart of which an exception has left some."""
     names = {n for p in parties for n in p.knowledge.marks_of(declared.dataset.address)}
     return replace(declared, marks=tuple(sorted(names))) if names else declared
-
-
-def _by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:
-    """Datasets as their store names them: ``schema.name`` outside its default schema. A schema
-    that is given may be that default; a dataset without one has the first claim to its name."""
-    named = {d.name: d for d in datasets if d.schema}
-    named |= {f"{d.schema}.{d.name}": d for d in datasets if d.schema}
-    return named | {d.name: d for d in datasets if not d.schema}
-
-
-def declared_in(store: str) -> list[Declared]:
-    """A store's datasets, each with the fields that tell whose a row is."""
-    datasets = selectors.datasets(store)
-    held: dict[str, list[Reference]] = {}
-    for reference in selectors.around(datasets).references:
-        held.setdefault(reference.holder, []).append(reference)
-    return [Declared(dataset=d, owners=_owners(d, held.get(a, ()))) for a, d in datasets.items()]
-
-
-def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...]:
-    """``references``: those that it holds."""
-    names = [f.name for f in dataset.identities]
-    names += [r.holder_field for r in references if r.direction in (None, "from") and not r.also]
-    return tuple(dict.fromkeys(names))
 
 
 def _judge(party: _Party, hit: Hit, needle: Needle, store: str, dataset: Dataset | None) -> None:

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from erasure.domain.bulk import kind_along
 from erasure.domain.errors import StoreError, UsageError
 from erasure.domain.finding import Person, mode_of
 from erasure.domain.needles import Needle
@@ -32,7 +33,7 @@ from erasure.stores.base import (
 )
 from erasure.stores.blocks import ForeseesInParts
 from erasure.stores.choosing import Foresees
-from lineage.graph import Edge
+from lineage.graph import Dataset, Edge
 from lineage.prepared import Prepared, Slot
 
 # By the ordinal of a step; a store that cannot explain leaves its steps out.
@@ -56,11 +57,12 @@ def explain_steps(
 ) -> dict[int, Explanation]:
     """Ask every store that can explain how it would carry its steps out."""
     told: dict[int, Explanation] = {}
+    datasets = {s.step.dataset.address: s.step.dataset for s in steps}
     for store, listed in _by_store(steps).items():
         adapter = stores.get(store)
         if isinstance(adapter, Explains):
             approaches = [
-                Approach(step=s.step, searches=tuple(_searches(s.step, edges, seeds)))
+                Approach(step=s.step, searches=tuple(_searches(s.step, edges, seeds, datasets)))
                 for s in listed
             ]
             explained = adapter.explain(approaches)
@@ -91,24 +93,27 @@ def _by_store(steps: Sequence[RunStep]) -> dict[str, list[RunStep]]:
     return found
 
 
-def _searches(step: Step, edges: Sequence[Edge], seeds: Seeds) -> Iterator[Selector]:
+def _searches(
+    step: Step, edges: Sequence[Edge], seeds: Seeds, datasets: Mapping[str, Dataset]
+) -> Iterator[Selector]:
     """The searches that lead to a step's rows, each once."""
     dataset = step.dataset
     if step.via == "mention":
         yield Selector(dataset=dataset, mode="text", fields=step.redact)
         return
-    seeded = seeds.get(dataset.address, ()) if step.via == "deep" else ()
-    every: dict[tuple[str, ...], None] = {(name,): None for name in seeded}
+    seeded = seeds.get(dataset.address, {}) if step.via == "deep" else {}
+    every: dict[tuple[tuple[str, ...], str | None], None] = {
+        ((name,), kind): None for name, kind in seeded.items()
+    }
     every |= dict.fromkeys(
-        e.destination_fields
+        (e.destination_fields, None if e.reference.also else kind_along(e, datasets))
         for e in edges
         if e.destination == dataset.address
         and e.effect == step.via
         and step.reference in ((), e.destination_fields)
     )
-    for fields in every:
-        found = dataset.get(fields[0])
-        mode = mode_of(found.identity if found else None) if len(fields) == 1 else "together"
+    for fields, kind in every:
+        mode = mode_of(kind) if len(fields) == 1 else "together"
         yield Selector(dataset=dataset, mode=mode, fields=fields)
 
 

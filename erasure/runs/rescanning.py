@@ -1,4 +1,5 @@
-"""Which stores a case is searched in, at once and by schedule, and when that is due.
+"""Which stores a case is searched in, at once and by schedule, when that is due, and by what a
+store's rows are told apart then.
 
 A store with ``rescan: scheduled`` is too large to be read for one person: it is read once for
 everybody who waits, at the latest ``LETHE_RESCAN_HOURS`` after the first of them was erased.
@@ -6,14 +7,15 @@ everybody who waits, at the latest ``LETHE_RESCAN_HOURS`` after the first of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from erasure.models import ErasureRequest, Run
+from erasure.stores.base import Declared
 from lineage import selectors
-from lineage.graph import StoreEntry
+from lineage.graph import Dataset, Reference, StoreEntry
 
 # Nothing of a person can be looked for there: whole sets that expire, recipients elsewhere.
 _UNSEEN = frozenset({"backups", "manual"})
@@ -62,3 +64,27 @@ def by_run(requests: Iterable[ErasureRequest]) -> dict[Run, list[ErasureRequest]
         assert request.run is not None  # noqa: S101 - a run has erased them
         runs.setdefault(request.run, []).append(request)
     return runs
+
+
+def by_collection(datasets: Sequence[Dataset]) -> dict[str, Dataset]:
+    """Datasets as their store names them: ``schema.name`` outside its default schema. A schema
+    that is given may be that default; a dataset without one has the first claim to its name."""
+    named = {d.name: d for d in datasets if d.schema}
+    named |= {f"{d.schema}.{d.name}": d for d in datasets if d.schema}
+    return named | {d.name: d for d in datasets if not d.schema}
+
+
+def declared_in(store: str) -> list[Declared]:
+    """A store's datasets, each with the fields that tell whose a row is."""
+    datasets = selectors.datasets(store)
+    held: dict[str, list[Reference]] = {}
+    for reference in selectors.around(datasets).references:
+        held.setdefault(reference.holder, []).append(reference)
+    return [Declared(dataset=d, owners=_owners(d, held.get(a, ()))) for a, d in datasets.items()]
+
+
+def _owners(dataset: Dataset, references: Sequence[Reference]) -> tuple[str, ...]:
+    """``references``: those that it holds."""
+    names = [f.name for f in dataset.identities]
+    names += [r.holder_field for r in references if r.direction in (None, "from") and not r.also]
+    return tuple(dict.fromkeys(names))

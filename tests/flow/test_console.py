@@ -14,7 +14,7 @@ from erasure.domain.errors import StoreError, StoreUnreachable
 from erasure.management.console import USAGE
 from erasure.models import DataKey, ErasureRequest, Plan
 from tests.flow.beside import LABELS, PARCELS, WATCH, add_parcels, add_trigger, beside
-from tests.flow.cast import SECRETS, SUBJECT, SqliteShop
+from tests.flow.cast import NOBODY, SECRETS, SUBJECT, SqliteShop
 from tests.flow.spied import Spied
 
 WHO = f"email={SUBJECT}"
@@ -88,6 +88,15 @@ def test_a_look_that_cannot_be_finished_leaves_no_case_behind(
     assert set(ErasureRequest.objects.values_list("state", flat=True)) == {"withdrawn"}
     Spied.before.clear()
     assert "What would be done" in erase("--dry-run")
+
+
+def test_a_look_that_only_values_answer_says_where_and_leaves_no_case_behind(
+    sqlite_shop: SqliteShop,
+) -> None:
+    sqlite_shop.create("newsletter", [{"id": 1, "mail": NOBODY}], "crm_db")
+    with pytest.raises(CommandError, match=r"blocked: .*crm_db\.newsletter\.mail \(1\)"):
+        call_command("erase", f"email={NOBODY}", "--dry-run", stdout=StringIO())
+    assert set(ErasureRequest.objects.values_list("state", flat=True)) == {"withdrawn"}
 
 
 def test_an_order_that_cannot_be_planned_now_is_not_lost(sqlite_shop: SqliteShop) -> None:

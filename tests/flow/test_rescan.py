@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from erasure.flow import decide
-from erasure.flow.verify import _by_collection
 from erasure.models import Certificate, ErasureRequest, StoreScan
 from erasure.runs.report import case_json
+from erasure.runs.rescanning import by_collection
 from lineage.graph import Dataset
 from tests.flow.cast import (
     ANN,
@@ -284,5 +284,5 @@ def test_a_collection_is_told_by_its_schema(collection: str, address: str | None
         Dataset(address="shop.customer", store="s", name="customer"),
         Dataset(address="sales.lead", store="s", name="lead", schema="sales"),
     ]
-    found = _by_collection(datasets).get(collection)
+    found = by_collection(datasets).get(collection)
     assert (found.address if found else None) == address

@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from erasure.domain.errors import UsageError
+from erasure.domain.errors import StoreError, UsageError
 from erasure.inline import approve, open_case, run_inline
-from erasure.models import ErasureRequest
+from erasure.models import ErasureRequest, Event
 from lineage import catalog
 from lineage.importers import fideslang
 from tests.flow.cast import CONSOLE, OFFICER
@@ -182,6 +182,115 @@ def test_columns_may_be_called_like_whatever_a_statement_needs(shop: Path) -> No
     ((email, k0, g0, v0),) = run(shop, "SELECT email, k0, g0, v0 FROM customer")
     assert email != SUBJECT
     assert (k0, g0, v0) == (None, "b", None)
+
+
+def asked() -> ErasureRequest:
+    return open_case([("email", SUBJECT)], by=OFFICER, method="test")
+
+
+OTHERS = "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT);"
+
+
+def test_nothing_is_said_to_be_held_before_it_was_looked_for_by_value(shop: Path) -> None:
+    run(
+        shop,
+        f"{OTHERS}INSERT INTO customer VALUES (2, 'ben.baker@example.com');"
+        "CREATE TABLE newsletter (id INTEGER PRIMARY KEY, mail TEXT, note TEXT);"
+        "INSERT INTO newsletter VALUES (1, 'Ann.Archer@example.com', ''),"
+        " (2, NULL, 'ask ann.archer@example.com'), (3, NULL, 'told ann.archer@example.com')",
+    )
+    described("")
+    case = asked()
+    assert case.state == "blocked"
+    assert case.blocked_because == (
+        "no search by key leads to the person, but a look by value has seen them: "
+        "shop_db.newsletter.mail (1), shop_db.newsletter.note (2); "
+        "declare it in the catalogue, then plan again"
+    )
+    run(shop, "DELETE FROM newsletter")
+    assert asked().state == "no_data"
+
+
+def test_what_is_seen_by_value_in_somebody_elses_row_does_not_stand_in_the_way(
+    shop: Path,
+) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, friend TEXT);"
+        f"INSERT INTO customer VALUES (2, 'ben.baker@example.com', '{SUBJECT}')",
+    )
+    described("          - {name: friend, data_categories: [user.contact.email]}\n")
+    assert asked().state == "no_data"
+
+
+def test_a_store_that_is_away_says_nothing_of_what_it_holds(shop: Path) -> None:
+    run(shop, OTHERS)
+    described("")
+    shop.with_name("crm.sqlite3").unlink()
+    with pytest.raises(StoreError, match="crm_db"):
+        asked()
+    assert ErasureRequest.objects.get().state == "identified"
+
+
+def test_a_store_that_is_searched_by_schedule_is_named_where_nothing_was_found(
+    shop: Path,
+) -> None:
+    run(shop, OTHERS)
+    run(
+        shop.with_name("crm.sqlite3"),
+        f"CREATE TABLE lead (mail TEXT);INSERT INTO lead VALUES ('{SUBJECT}')",
+    )
+    by_schedule = 'url: "${CRM_URL}", options: {rescan: scheduled}}'
+    stores = STORES.replace('url: "${CRM_URL}"}', by_schedule)
+    catalog.upsert(fideslang.read_text(stores + CUSTOMER.replace("ACTION", "delete"), "s.yml"))
+    case = asked()
+    assert case.state == "no_data"
+    told = Event.objects.filter(subject_id=str(case.pk)).latest("id").because
+    assert told == (
+        "no store knows these identifiers; not looked for by value in crm_db (rescan: scheduled)"
+    )
+
+
+def test_a_reference_by_mailbox_is_followed_whatever_its_letters(shop: Path) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT);"
+        "CREATE TABLE news (id INTEGER PRIMARY KEY, mail TEXT);"
+        f"INSERT INTO customer VALUES (1, '{SUBJECT}'), (2, 'ben.baker@example.com');"
+        "INSERT INTO news VALUES (1, 'Ann.Archer@Example.com'), (2, 'Ben.Baker@Example.com'),"
+        f" (3, ' {SUBJECT.upper()}'), (4, NULL)",
+    )
+    described("""      - name: news
+        erasure: {action: delete}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: mail
+            data_categories: [user.contact.email]
+            fides_meta: {references: [{dataset: shop, field: customer.email, direction: from}]}
+""")
+    case = erased()
+    assert case.state == "completed", case.blocked_because
+    assert run(shop, "SELECT id FROM news ORDER BY id") == [(2,), (4,)]
+
+
+def test_a_reference_by_anything_but_a_mailbox_is_exact(shop: Path) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, code TEXT);"
+        "CREATE TABLE calls (id INTEGER PRIMARY KEY, code TEXT);"
+        f"INSERT INTO customer VALUES (1, '{SUBJECT}', 'aB12'), (2, 'b@example.com', 'Ab12');"
+        "INSERT INTO calls VALUES (1, 'aB12'), (2, 'Ab12')",
+    )
+    described("""          - {name: code, fides_meta: {identity: loyalty}}
+      - name: calls
+        erasure: {action: delete}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: code
+            fides_meta: {references: [{dataset: shop, field: customer.code, direction: from}]}
+""")
+    erased()
+    assert run(shop, "SELECT id FROM calls") == [(2,)]
 
 
 @pytest.fixture

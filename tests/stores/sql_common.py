@@ -310,6 +310,18 @@ class SqlCommon(
         assert [k.values for k in keys_of(store, EMAIL, *given_)] == [(0,), (1,), (2,), (3,)]
         store.close()
 
+    def test_mailboxes_are_found_whatever_blanks_and_line_ends_are_around_them(
+        self, harness: SqlHarness
+    ) -> None:
+        around = ("{}\r\n", "{}\t", "\n{}", "{}\v", "\f{} ", " {}")
+        rows = [{**ROWS["person"][2], "id": i, "email": one.format(f"Person{i}@example.org"),
+                 "address_id": None} for i, one in enumerate(around)]  # fmt: skip
+        harness.create((ADDRESS, unindexed(PERSON)), {"person": rows})
+        store = harness.store()
+        for i in range(len(around)):
+            assert [k.values for k in keys_of(store, EMAIL, f"person{i}@example.org")] == [(i,)]
+        store.close()
+
     def test_two_mailboxes_that_folding_would_make_one_are_two_people(
         self, harness: SqlHarness
     ) -> None:

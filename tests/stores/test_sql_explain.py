@@ -246,6 +246,7 @@ def test_mailboxes_are_served_by_the_two_indexes_that_the_plan_asks_for(
     for n in range(1_100):
         harness.execute(f"INSERT INTO contact (id, email) VALUES ({n}, 'Person{n}@example.com')")
     harness.execute("INSERT INTO contact (id, email) VALUES (2000, ' Ｐerson7@Example.com')")
+    harness.execute("INSERT INTO contact (id, email) VALUES (2001, 'person7@example.com\r\n')")
     step = Step(dataset=CONTACT, action="delete", guard=("email",))
     search = Approach(step=step, searches=(BY_MAILBOX,))
     store = harness.store()
@@ -263,7 +264,7 @@ def test_mailboxes_are_served_by_the_two_indexes_that_the_plan_asks_for(
     assert not [line for line in told.warnings if "searching it by email" in line]
     found = {found.key.values for found in store.find(BY_MAILBOX, ["person7@example.com"])}
     store.close()
-    assert found == {(7,), (2000,)}
+    assert found == {(7,), (2000,), (2001,)}
 
 
 def test_an_unindexed_reference_makes_each_deletion_read_the_child(harness: SqlHarness) -> None:

@@ -107,6 +107,10 @@ class Command(BaseCommand):
             request = existing or open_case(
                 identifiers, by=by, method=_CONSOLE_CHECK, law=law, keep=False
             )
+        if request.state == "blocked":
+            why = request.blocked_because
+            discard(request, by=by, because="looked at only")
+            raise CommandError(f"blocked: {why}", returncode=FAILED)
         self._tell_plan(request)
         if existing is None and request.state == "planned":
             discard(request, by=by, because="looked at only")

@@ -74,8 +74,8 @@ class ObjectReader:
 
     @staticmethod
     def _wanted(selector: Selector, field: str, values: Sequence[Scalar]) -> Wanted:
-        folding = selector.mode == "email" or folds(selector.dataset, field)
-        return Wanted(values, fold_case=folding)
+        # As what acts on it and looks again compares, which knows the dataset alone.
+        return Wanted(values, fold_case=folds(selector.dataset, field))
 
     def virtual_of(self, obj: Obj) -> Mapping[str, str | None]:
         """Fields whose value the object's path holds."""

@@ -19,6 +19,11 @@ from erasure.stores.sql.reflect import Shape
 
 ARRAY_SIZE = 10_000
 LIST_SIZE = 500
+# Per dialect with indexes over expressions, what takes off blanks and ends of lines.
+_TRIMMED = {
+    "postgresql": ("btrim", r"E' \t\n\r\013\014'"),
+    "sqlite": ("trim", "char(9,10,11,12,13,32)"),
+}
 
 
 def batch_size(connection: sa.Connection) -> int:
@@ -62,13 +67,29 @@ def mailbox_in(
     else:
         octets, characters = sa.func.octet_length(text), sa.func.char_length(text)
     lowered = one_of(connection, sa.func.lower(text), folded, sa.Text())
-    odd = sa.or_(characters != octets, text != sa.func.trim(text)).self_group()
+    odd = sa.or_(characters != octets, _blanks_around(connection, text)).self_group()
     dialect = connection.dialect.name
     if dialect == "postgresql":
         odd = sa.type_coerce(odd, sa.Boolean()).is_(sa.true())
     elif dialect == "sqlite":
         odd = sa.type_coerce(odd, sa.Integer()) == sa.literal_column("1")
     return sa.or_(lowered, odd)
+
+
+def _blanks_around(
+    connection: sa.Connection, text: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
+    """Blanks, tabs or ends of lines on either side: a database's own ``trim()`` knows blanks only.
+    The characters are a literal, not a parameter, or no index would serve."""
+    dialect = connection.dialect.name
+    if dialect in ("mysql", "mariadb"):
+        ends: sa.ColumnElement[str] = sa.literal_column("'^[[:space:]]|[[:space:]]$'")
+        return sa.type_coerce(text.op("REGEXP")(ends), sa.Boolean())
+    if dialect not in _TRIMMED:
+        return text != sa.func.trim(text)
+    function, characters = _TRIMMED[dialect]
+    trimmed = getattr(sa.func, function)(text, sa.literal_column(characters))
+    return sa.type_coerce(text != trimmed, sa.Boolean())
 
 
 def mailbox_indexes(name: str, dialect: str) -> str:
@@ -80,7 +101,9 @@ def mailbox_indexes(name: str, dialect: str) -> str:
     }.get(dialect)
     if octets is None:
         return ""
-    return f"add two indexes, on (lower({name})) and on (({octets} OR {name} <> trim({name})))"
+    function, characters = _TRIMMED[dialect]
+    trimmed = f"{function}({name}, {characters})"
+    return f"add two indexes, on (lower({name})) and on (({octets} OR {name} <> {trimmed}))"
 
 
 def one_of(
