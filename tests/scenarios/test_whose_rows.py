@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from erasure.domain.errors import UsageError
+from erasure.domain.errors import StoreError, UsageError
 from erasure.inline import approve, open_case, run_inline
 from erasure.models import ErasureRequest
 from lineage import catalog
@@ -182,6 +182,88 @@ def test_columns_may_be_called_like_whatever_a_statement_needs(shop: Path) -> No
     ((email, k0, g0, v0),) = run(shop, "SELECT email, k0, g0, v0 FROM customer")
     assert email != SUBJECT
     assert (k0, g0, v0) == (None, "b", None)
+
+
+def test_a_text_that_is_no_utf8_keeps_nobody_from_being_erased(shop: Path) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, name TEXT, note TEXT);"
+        "CREATE TABLE other (id INTEGER PRIMARY KEY, said TEXT);"
+        "INSERT INTO customer VALUES"
+        " (1, 'ann.archer@example.com', CAST(x'4dfc6c6c6572' AS TEXT), 'x'),"
+        " (2, CAST(x'62fc40652e636f6d' AS TEXT), 'Ben', CAST(x'6d6574fc20' AS TEXT)"
+        " || 'ann.archer@example.com'), (3, 'c@e.com', 'Cy', CAST(x'4dfc20' AS TEXT));"
+        "INSERT INTO other VALUES (1, CAST(x'4dfc6c6c6572' AS TEXT))",
+    )
+    described("""          - {name: name, data_categories: [user.name]}
+          - {name: note, data_categories: [user.content], erasure: {free_text: true}}
+""")
+    case = erased()
+    assert case.state == "completed", case.blocked_because
+    octets = "SELECT id, CAST(note AS BLOB) FROM customer ORDER BY id"
+    assert run(shop, octets) == [(2, b"met\xfc [erased]"), (3, b"M\xfc ")]
+    assert run(shop, "SELECT CAST(said AS BLOB) FROM other") == [(b"M\xfcller",)]
+
+
+def test_what_stands_beside_bytes_that_are_no_utf8_is_seen_again(shop: Path) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT);"
+        "CREATE TABLE other (id INTEGER PRIMARY KEY, said TEXT);"
+        "INSERT INTO customer VALUES (1, 'ann.archer@example.com');"
+        "INSERT INTO other VALUES (1, CAST(x'6d6574fc20' AS TEXT) || 'ann.archer@example.com')",
+    )
+    described("")
+    case = erased()
+    assert case.state == "blocked"
+    assert "other" in case.blocked_because
+    assert "refused" not in case.blocked_because
+
+
+@pytest.mark.parametrize("bytes_", ["61fc62", "610062"])
+@pytest.mark.parametrize("action", ["delete", "anonymize"])
+def test_a_key_that_cannot_be_looked_for_is_refused_and_not_taken_for_one_that_nobody_has(
+    shop: Path, bytes_: str, action: str
+) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, code TEXT);"
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, code TEXT);"
+        f"INSERT INTO customer VALUES (1, 'ann.archer@example.com', CAST(x'{bytes_}' AS TEXT));"
+        f"INSERT INTO orders VALUES (1, CAST(x'{bytes_}' AS TEXT))",
+    )
+    described(
+        """          - {name: code}
+      - name: orders
+        erasure: {action: delete}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: code
+            fides_meta: {references: [{dataset: shop, field: customer.code, direction: from}]}
+""",
+        action=action,
+    )
+    with pytest.raises(StoreError, match=r"shop\.customer\.code: a value that leads"):
+        erased()
+    assert run(shop, "SELECT id FROM customer") == [(1,)]
+
+
+@pytest.mark.parametrize("action", ["delete", "anonymize"])
+def test_a_row_that_only_broken_text_identifies_is_refused_with_its_column(
+    shop: Path, action: str
+) -> None:
+    run(
+        shop,
+        "CREATE TABLE customer (id TEXT PRIMARY KEY, email TEXT);"
+        "INSERT INTO customer VALUES (CAST(x'61fc62' AS TEXT), 'ann.archer@example.com')",
+    )
+    described("", action=action)
+    try:
+        told = erased().blocked_because
+    except StoreError as error:
+        told = str(error)
+    assert "shop_db.customer.id: a row is identified by a text" in told
+    assert run(shop, "SELECT email FROM customer") == [(SUBJECT,)]
 
 
 @pytest.fixture
