@@ -59,8 +59,9 @@ def run(path: Path, script: str) -> list[tuple[Any, ...]]:
         return rows
 
 
-def described(text: str, action: str = "delete") -> None:
-    catalog.upsert(fideslang.read_text(STORES + CUSTOMER.replace("ACTION", action) + text, "s.yml"))
+def described(text: str, action: str = "delete", purge: str = "vacuum") -> None:
+    stores = STORES.replace('${SHOP_URL}"', f'${{SHOP_URL}}", options: {{purge: {purge}}}')
+    catalog.upsert(fideslang.read_text(stores + CUSTOMER.replace("ACTION", action) + text, "s.yml"))
 
 
 def erased() -> ErasureRequest:
@@ -200,8 +201,10 @@ def test_a_text_that_is_no_utf8_keeps_nobody_from_being_erased(shop: Path) -> No
 """)
     case = erased()
     assert case.state == "completed", case.blocked_because
-    octets = "SELECT id, CAST(note AS BLOB) FROM customer ORDER BY id"
-    assert run(shop, octets) == [(2, b"met\xfc [erased]"), (3, b"M\xfc ")]
+    assert run(shop, "SELECT id, CAST(note AS BLOB) FROM customer ORDER BY id") == [
+        (2, b"met\xfc [erased]"),
+        (3, b"M\xfc "),
+    ]
     assert run(shop, "SELECT CAST(said AS BLOB) FROM other") == [(b"M\xfcller",)]
 
 
@@ -310,3 +313,60 @@ def test_what_a_trigger_says_is_not_repeated(server: str) -> None:
     assert case.state == "blocked"
     assert "42501" in case.blocked_because
     assert "ann" not in case.blocked_because
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+@pytest.mark.parametrize("action", ["delete", "anonymize"])
+def test_dates_that_only_the_database_has_stop_nothing(server: str, kind: str, action: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE TABLE customer (id int, since {kind}, email text, born {kind},"
+            " PRIMARY KEY (id, since));"
+            "INSERT INTO customer SELECT n, d, 'ann.archer@example.com', d"
+            " FROM unnest('{infinity,-infinity,0044-03-15 BC,12026-01-01,2020-01-01}'"
+            f"::{kind}[]) WITH ORDINALITY AS u (d, n);"
+            "INSERT INTO customer VALUES (9, 'infinity', 'b@e.com', 'infinity')"
+        )
+        more = """          - {name: since, fides_meta: {primary_key: true}}
+          - {name: born, data_categories: [user.demographic.date_of_birth]}
+"""
+        described(more, action=action)
+        case = erased()
+        assert case.state == "completed", case.blocked_because
+        asked = f"SELECT count(*) FROM customer WHERE email = '{SUBJECT}' OR born = 'infinity'"
+        assert connection.execute(asked).fetchone() == (1,)
+        if action == "anonymize":
+            left = connection.execute("SELECT born FROM customer WHERE id <> 9").fetchall()
+            assert left == [(None,)] * 5
+
+
+@pytest.mark.postgres
+def test_what_is_kept_until_infinity_is_kept_and_has_no_last_day(server: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE customer (id int PRIMARY KEY, email text);"
+            "CREATE TABLE invoice (id int PRIMARY KEY, customer_id int, paid date);"
+            "INSERT INTO customer VALUES (1, 'ann.archer@example.com');"
+            "INSERT INTO invoice VALUES (1, 1, 'infinity'), (2, 1, '2026-01-01')"
+        )
+        described(
+            """      - name: invoice
+        erasure:
+          action: retain
+          until: paid + 10y
+          exception: legal_obligation
+          legal_reference: tax law
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: paid}
+          - name: customer_id
+            fides_meta: {references: [{dataset: shop, field: customer.id, direction: from}]}
+""",
+            action="anonymize",
+        )
+        case = erased()
+        assert case.state == "partly_granted", case.blocked_because
+        (step,) = [s for s in case.plans.get().steps.all() if s.dataset == "shop.invoice"]
+        assert "last_day" not in step.explained
+        assert connection.execute("SELECT id FROM invoice ORDER BY id").fetchall() == [(1,), (2,)]

@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
+from erasure.stores.sql import moments
 from erasure.stores.sql.kinds import Bpchar, Xml
 from lineage.errors import suggestion
 
@@ -303,6 +304,8 @@ def _session(name: str, kind: str, options: Options) -> Callable[[Any, Any], Non
     leave nothing out."""
 
     def tell(connection: Any, _record: Any) -> None:
+        if kind == "postgresql":
+            moments.read_all(connection)
         cursor = connection.cursor()
         for text in _told(kind, connection, options):
             cursor.execute(text)
