@@ -14,7 +14,7 @@ import pytest
 
 from erasure.domain.errors import StoreError, UsageError
 from erasure.inline import approve, open_case, run_inline
-from erasure.models import ErasureRequest
+from erasure.models import ErasureRequest, StoreRun
 from lineage import catalog
 from lineage.importers import fideslang
 from tests.flow.cast import CONSOLE, OFFICER
@@ -370,3 +370,31 @@ def test_what_is_kept_until_infinity_is_kept_and_has_no_last_day(server: str) ->
         (step,) = [s for s in case.plans.get().steps.all() if s.dataset == "shop.invoice"]
         assert "last_day" not in step.explained
         assert connection.execute("SELECT id FROM invoice ORDER BY id").fetchall() == [(1,), (2,)]
+
+
+@pytest.mark.postgres
+def test_what_went_along_is_purged_too_or_nothing_is_called_so(server: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE customer (id int PRIMARY KEY, email text);"
+            "CREATE TABLE logbook (id serial PRIMARY KEY, said text, customer_id int"
+            " REFERENCES customer ON DELETE CASCADE);"
+            "CREATE INDEX ON logbook (customer_id);"
+            "INSERT INTO customer VALUES (1, 'ann.archer@example.com'), (2, 'b@example.com');"
+            "INSERT INTO logbook (said, customer_id) SELECT 'ann.archer@example.com', 1"
+            " FROM generate_series(1, 50) UNION ALL SELECT n::text, 2 FROM generate_series(1, 9) n;"
+            "ANALYZE"
+        )
+        described("", purge="vacuum_full")
+        case = open_case([("email", SUBJECT)], by=OFFICER, method="test")
+        codes = [finding["code"] for finding in case.plans.get().findings]
+        approve(case, by=CONSOLE, because="test", accept=codes)
+        run_inline(case)
+        assert case.state == "completed", case.blocked_because
+        assert {run.residue for run in StoreRun.objects.filter(store="shop_db")} == {"purged"}
+        connection.execute("CHECKPOINT")
+        read = "SELECT pg_read_binary_file(pg_relation_filepath('logbook'))"
+        ((heap,),) = connection.execute(read).fetchall()
+        stats = "SELECT FROM pg_stats WHERE most_common_vals::text ~ 'ann'"
+        assert SUBJECT.encode() not in bytes(heap)
+        assert connection.execute(stats).fetchall() == []
