@@ -212,8 +212,9 @@ def pseudonym(kind: str, value: Scalar) -> str:
 
 
 def keyed_hash(text: str) -> str:
-    """HMAC-SHA-256 under the installation's hash key, as hex."""
-    return hmac.new(settings.LETHE_HASH_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    """HMAC-SHA-256 under the installation's hash key, as hex; also of broken text."""
+    told = text.encode(errors="surrogatepass")
+    return hmac.new(settings.LETHE_HASH_KEY.encode(), told, hashlib.sha256).hexdigest()
 
 
 def hash_key_id() -> str:

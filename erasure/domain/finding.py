@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from erasure.domain.bulk import Block, Bulk, Plain, kind_along
-from erasure.domain.values import Many, Scalar, Value, canonical
+from erasure.domain.errors import StoreError
+from erasure.domain.values import Many, Scalar, Value, askable, canonical
 from lineage.graph import STRENGTH, Dataset, Edge, Effect
 
 Person = str
@@ -224,6 +225,7 @@ class Resolver:
             pending = grown
 
     def _look_over(self, edge: Edge, values: Wanted, grown: dict[Edge, Wanted]) -> None:
+        _refuse_lost(edge, values)
         kind, fields = kind_along(edge, self._datasets), edge.destination_fields
         mode = mode_of(kind) if len(fields) == 1 else "key"
         lookup = Lookup(dataset=edge.destination, fields=fields, mode=mode)
@@ -302,6 +304,22 @@ class Resolver:
     ) -> None:
         for edge in self._edges.get(dataset, ()):
             add_wanted(grown.setdefault(edge, {}), led_on(edge, carry), people)
+
+
+def _refuse_lost(edge: Edge, values: Wanted) -> None:
+    """Raises StoreError where a text leads on that no store can be asked for: what it leads to
+    would stay, unseen."""
+    for value, _ in values.values():
+        if type(value) is int:
+            continue
+        parts = value if isinstance(value, tuple) else (value,)
+        for name, part in zip(edge.origin_fields, parts, strict=True):
+            if isinstance(part, str) and not askable(part):
+                raise StoreError(
+                    f"{edge.origin}.{name}",
+                    "a value that leads on holds NUL or is no UTF-8, and cannot be looked for; "
+                    "correct it there and where it is referred to",
+                )
 
 
 def _by_spelling(values: Wanted) -> dict[str, People]:

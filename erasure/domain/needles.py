@@ -30,6 +30,7 @@ COARSE_CATEGORIES = (
     "user.contact.url",
 )
 _KEYLIKE_DIGITS = 7
+_NO_DATES = ("infinity", "-infinity")  # what stands in a date column for none, with anybody
 _LONG = 2**15  # characters: from there on a text is searched for parts of the needles first
 _PART = 5
 
@@ -92,7 +93,7 @@ def value_needles(field: Field, value: Scalar) -> Iterator[Needle]:
     )
     if text.isdigit() and len(text) < _KEYLIKE_DIGITS and not contact:
         return  # a short number means nothing outside its own column: asked again by key instead
-    if len(text) < SHORTEST:
+    if len(text) < SHORTEST or (field.identity is None and text in _NO_DATES):
         return
     coarse = bool(field.categories) and all(
         in_category((c,), COARSE_CATEGORIES) for c in field.categories

@@ -46,7 +46,8 @@ class Retention:
         return f"{period_words(f'{self.amount}{self.unit}')} after {start}"
 
     def ends(self, value: Scalar = None) -> date | None:
-        """The last day of keeping a row whose column holds ``value``; None where it has no date."""
+        """The last day of keeping a row whose column holds ``value``; None where it has no date, or
+        one from which no last day follows: infinity, the end of the year 9999."""
         if self.day:
             return self.day
         start = _date(value)
@@ -54,7 +55,10 @@ class Retention:
             return None
         if self.end_of_year:
             start = date(start.year, 12, 31)
-        return _plus(start, self.amount, self.unit)
+        try:
+            return _plus(start, self.amount, self.unit)
+        except (ValueError, OverflowError):
+            return None
 
 
 def period_words(period: str) -> str:

@@ -84,6 +84,17 @@ def _whole(value: float | Decimal) -> bool:
     return value == value.to_integral_value() if isinstance(value, Decimal) else value.is_integer()
 
 
+def askable(text: str) -> bool:
+    """False of a text that equals nothing in any store: it holds NUL, or is no whole text."""
+    if text.isascii():
+        return "\x00" not in text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
+
+
 def canonical(value: Value, kind: str | None = None) -> str:
     """One text per value: integers and their text agree, emails ignore case.
 

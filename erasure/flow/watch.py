@@ -35,6 +35,7 @@ from erasure.stores.base import (
     Store,
     Work,
 )
+from erasure.stores.purging import purge_after
 from erasure.transitions import move, move_all
 
 _BY = "run"
@@ -209,7 +210,7 @@ class _Case:
             ) from None
         for failure in store.check(listed, secrets):
             raise StoreError(failure.dataset, f"on its date: {failure.why}; look at the store")
-        purged = store.purge([work.step.dataset for work in listed])
+        purged = purge_after(store, (work.step for work in listed))
         for (ordinal, work), receipt in zip(works.items(), receipts, strict=True):
             if work.step.kept:
                 self._erased_partly(self._steps[ordinal], work, receipt)

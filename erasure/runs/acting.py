@@ -25,6 +25,7 @@ from erasure.runs.rounds import search_again
 from erasure.runs.segments import Entry, Group
 from erasure.stores.base import Receipt, Secrets, Store
 from erasure.stores.blocks import TellsWhatItReads
+from erasure.stores.purging import purge_after
 from erasure.transitions import move, move_all
 from lineage.prepared import Prepared, Slot, update
 
@@ -148,9 +149,8 @@ class _Actor:
         """Every batch is done: purge, and with that the store's part of the run has ended, unless
         another store has found more to do here meanwhile."""
         self._fence.test()
-        purged = self._store.purge(
-            [s.step.dataset for s in self.steps if s.store == self._store.name]
-        )
+        steps = (s.step for s in self.steps if s.store == self._store.name)
+        purged = purge_after(self._store, steps)
         with ledger.together():
             self._fence.free()
             lock(self._run)

@@ -33,6 +33,7 @@ from erasure.runs.over_records import survey_in
 from erasure.runs.searching import Stores
 from erasure.runs.segments import Entry
 from erasure.stores.base import Captures, Image, Key, Receipt, Secrets, Store, Work
+from erasure.stores.purging import purge_after
 from erasure.transitions import move
 from lineage import selectors
 
@@ -102,7 +103,7 @@ def act_on(expiry: Expiry, run: Run, store_run: StoreRun) -> None:
         with open_store(store_run.store) as store:
             while (batch := _pending(run, store.name)) is not None:
                 actor.act_on(batch, store)
-            purged = store.purge([s.step.dataset for s in actor.steps if s.store == store.name])
+            purged = purge_after(store, (s.step for s in actor.steps if s.store == store.name))
         with transaction.atomic():
             fence.check()
             done = {"finished_at": timezone.now(), "residue": purged.residue, "note": purged.note}

@@ -18,7 +18,7 @@ from erasure.domain.expressions import NO_HINTS, Hints
 from erasure.domain.masking import CannotMask, candidates, masked_fields, residue_of
 from erasure.domain.needles import REDACTED, Matcher
 from erasure.domain.placing import Slot, token
-from erasure.domain.values import Scalar, canonical, finite, holds, mailbox
+from erasure.domain.values import Scalar, askable, canonical, finite, holds, mailbox
 from erasure.stores import documents, insides
 from erasure.stores.base import Key, Receipt, Residue, Step, Work
 from lineage.graph import Field
@@ -283,11 +283,7 @@ def comparable(value: object) -> str | None:
     if value is None or (isinstance(value, (float, Decimal)) and not finite(value)):
         return None
     text = canonical(value)  # type: ignore[arg-type]  # anything else has a str()
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return None
-    return None if "\x00" in text else text
+    return text if askable(text) else None
 
 
 def folded(value: object) -> str | None:

@@ -3,11 +3,7 @@ row left: small shops, each on real files or a real server."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -18,56 +14,19 @@ from erasure.models import ErasureRequest, Event
 from lineage import catalog
 from lineage.importers import fideslang
 from tests.flow.cast import CONSOLE, OFFICER
-from tests.stores.postgresql import scratch_database
+from tests.scenarios.whose_cast import (
+    CUSTOMER,
+    STORES,
+    SUBJECT,
+    described,
+    erased,
+    run,
+    server_fixture,
+    shop_fixture,
+)
 
+__all__ = ["server_fixture", "shop_fixture"]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-SUBJECT = "ann.archer@example.com"
-STORES = """
-store:
-  - {name: shop_db, kind: sql, url: "${SHOP_URL}"}
-  - {name: crm_db, kind: sql, url: "${CRM_URL}"}
-dataset:
-"""
-CUSTOMER = """
-  - fides_key: shop
-    erasure: {store: shop_db}
-    collections:
-      - name: customer
-        erasure: {action: ACTION}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
-"""
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("SHOP", "CRM"):
-        path = tmp_path / f"{name.lower()}.sqlite3"
-        path.touch()
-        monkeypatch.setenv(f"{name}_URL", f"sqlite:///{path}")
-    return tmp_path / "shop.sqlite3"
-
-
-def run(path: Path, script: str) -> list[tuple[Any, ...]]:
-    """The statements; the rows of the last."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        rows: list[tuple[Any, ...]] = []
-        for statement in script.split(";"):
-            rows = connection.execute(statement).fetchall()
-        return rows
-
-
-def described(text: str, action: str = "delete") -> None:
-    catalog.upsert(fideslang.read_text(STORES + CUSTOMER.replace("ACTION", action) + text, "s.yml"))
-
-
-def erased() -> ErasureRequest:
-    case = open_case([("email", SUBJECT)], by=OFFICER, method="test")
-    approve(case, by=CONSOLE, because="test")
-    run_inline(case)
-    return case
 
 
 def test_whoever_has_given_no_number_is_not_everybody_else_who_has_given_none(shop: Path) -> None:
@@ -291,13 +250,6 @@ def test_a_reference_by_anything_but_a_mailbox_is_exact(shop: Path) -> None:
 """)
     erased()
     assert run(shop, "SELECT id FROM calls") == [(2,)]
-
-
-@pytest.fixture
-def server(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for url in scratch_database("whose"):
-        monkeypatch.setenv("SHOP_URL", url)
-        yield url
 
 
 @pytest.mark.postgres

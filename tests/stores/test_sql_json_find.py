@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -91,6 +92,22 @@ def test_keys_with_quotes_blanks_and_letters_are_paths(documents: Documents) -> 
     store = documents.store()
     assert numbers(keys_by(store, searching(odd, name), "it's 5\\")) == [1]
     assert keys_by(store, searching(odd, name), "no") == ()
+    store.close()
+
+
+@pytest.mark.parametrize("key", ["é", "Ünï", "ключ", "-", "--", "*"])
+def test_a_key_is_found_whether_its_letters_are_written_or_escaped(
+    documents: Documents, key: str
+) -> None:
+    written, escaped = json.dumps({key: 5}, ensure_ascii=False), json.dumps({key: "5"})
+    listed = json.dumps([{"in": [{key: [7, 5]}]}])
+    rows = {1: written, 2: escaped, 3: listed, 4: json.dumps({"other": 5}), 5: None}
+    documents.fill("event", "payload", rows)
+    name, inner = f"payload.{key}", f"payload.in.{key}"
+    odd = dataset("event", Field(name="id", primary_key=True), Field(name=name), Field(name=inner))
+    store = documents.store()
+    assert numbers(keys_by(store, searching(odd, name), 5)) == [1, 2]
+    assert numbers(keys_by(store, searching(odd, inner), 5)) == [3]
     store.close()
 
 

@@ -7,7 +7,7 @@ in turn. Nothing of that may happen but what the plan names or an officer has ac
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -42,6 +42,12 @@ def kind_of(key: ForeignKey) -> SideEffectKind | None:
 def code_of(store: str, child: Child) -> str:
     """The stable name of what a reference does by itself."""
     return f"{kind_of(child.key)}:{store}.{child.collection}.{'+'.join(child.key.columns)}"
+
+
+def collections_of(store: str, schema: Schema, codes: Collection[str]) -> set[str]:
+    """The collections of which these references change or delete rows by themselves."""
+    children = (child for found in schema.children.values() for child in found)
+    return {child.collection for child in children if codes and code_of(store, child) in codes}
 
 
 def named_fields(schema: Schema, steps: Iterable[Step]) -> dict[str, frozenset[str]]:

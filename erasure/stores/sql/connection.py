@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from erasure.domain.errors import DriverMissing, StoreError, StoreUnreachable
+from erasure.stores.sql import moments
 from erasure.stores.sql.kinds import Bpchar, Xml
 from lineage.errors import suggestion
 
@@ -78,6 +80,9 @@ WRITING = "lethe_writing"
 READING = "lethe_reading"
 # A statement may only take so long.
 LIMITED = "lethe_limited"
+# A text of SQLite's may be any bytes: what is no UTF-8 is read as half surrogates, which can be
+# written again as it was.
+_READ = methodcaller("decode", "utf-8", "surrogateescape")
 # A connection that was used so many seconds ago is asked whether it still leads anywhere.
 IDLE = 5.0
 
@@ -299,6 +304,8 @@ def _session(name: str, kind: str, options: Options) -> Callable[[Any, Any], Non
     leave nothing out."""
 
     def tell(connection: Any, _record: Any) -> None:
+        if kind == "postgresql":
+            moments.read_all(connection)
         cursor = connection.cursor()
         for text in _told(kind, connection, options):
             cursor.execute(text)
@@ -358,6 +365,7 @@ def _sqlite_engine(name: str, url: URL, options: Options, settings: Mapping[str,
             isolation_level=None,
             check_same_thread=False,
         )
+        connection.text_factory = _READ
         # Foreign keys are off and deleted bytes stay unless asked otherwise (RESIDUE.md).
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")

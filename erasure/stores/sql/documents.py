@@ -40,6 +40,8 @@ _ODD_NUMBER = r"^-?[0-9]+([.][0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)$"
 _SOME = 50
 # A list, or a number that may be a whole one all the same.
 _ODD = r"^(\[|-?[0-9]+[.eE])"
+# Keys that nobody writes otherwise.
+_WRITTEN_ONE_WAY = re.compile(r"[A-Za-z0-9_]+")
 _LONGEST = 9  # digits, so that a number is one of an INTEGER column
 
 
@@ -342,14 +344,19 @@ def _in_mysql(
     test = _test(connection, item, asked, _fractions(_texts(asked.values)))
     if not asked.email:
         test = sa.or_(test, item.regexp_match(_ODD_NUMBER))
-    last = asked.inside.path[-1:]
-    root = "".join(f"$**.{json.dumps(name, ensure_ascii=False)}" for name in last) or "$"
+    root = "".join(map(_below, asked.inside.path[-1:])) or "$"
     return sa.or_(
         *(
             _Some(_Table(document, sa.literal_column(_mysql_quoted(path))), test)
             for path in (root, f"{root}[*]")
         )
     )
+
+
+def _below(name: str) -> str:
+    """Where a key's value may be. MariaDB compares keys as they are written, and what is no plain
+    letter may be written escaped: there the value of any key may be it."""
+    return f'$**."{name}"' if _WRITTEN_ONE_WAY.fullmatch(name) else "$**.*"
 
 
 def _mysql_quoted(path: str) -> str:

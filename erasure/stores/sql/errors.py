@@ -56,6 +56,7 @@ _READ_ONLY = Problem("the store is read-only; give the product's user write acce
 _BINLOG = Problem(
     "the server's binlog_format STATEMENT refuses READ COMMITTED; set it to MIXED or ROW"
 )
+_ILLEGIBLE = Problem("holds a text that is no UTF-8 where one is needed; repair it in the store")
 _UNKNOWN = Problem("the store refused")
 _INSTEAD = Problem(
     "the table cannot be written like that; drop the rule that acts INSTEAD, if it has one"
@@ -154,6 +155,8 @@ class Diagnosis:
 def diagnose(error: BaseException) -> Diagnosis:
     """Read code and constraint name of a driver's error; never its message or detail."""
     original = getattr(error, "orig", None) or error
+    if isinstance(original, UnicodeError):
+        return Diagnosis("", _ILLEGIBLE)
     kind = type(original).__module__.split(".")[0]
     if kind == "sqlite3":
         return _sqlite(original)

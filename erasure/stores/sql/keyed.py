@@ -6,7 +6,8 @@ number of rows; and one prepared statement executed many times (everything else)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -17,6 +18,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import DOMAIN
 
+from erasure.domain.errors import StoreError
 from erasure.domain.values import Scalar
 from erasure.stores.sql.address import Address, KeyValues
 from erasure.stores.sql.kinds import underlying
@@ -102,7 +104,9 @@ class Lists:
                 member_of(self._connection, address.shape, name, list({k[i] for k in batch}))
                 for i, name in enumerate(address.key)
             ]
-            for row in self._connection.execute(select.where(*conditions)).all():
+            with _legible(address, address.key, batch):
+                found = self._connection.execute(select.where(*conditions)).all()
+            for row in found:
                 if tuple(row[:width]) in batch:
                     yield address.key_of(row), dict(zip(names, row[width:], strict=True))
 
@@ -112,25 +116,56 @@ class Lists:
         """One prepared DELETE; without a guard nothing can be left, with one somebody looks."""
         if rows:
             statement = sa.delete(address.shape.clause).where(*self._where(address, guard))
-            self._connection.execute(statement, [self._bound(k, g) for k, g in rows.items()])
+            with _legible(address, (*address.key, *guard), ((*k, *g) for k, g in rows.items())):
+                self._connection.execute(statement, [self._bound(k, g) for k, g in rows.items()])
         return list(rows) if guard else []
 
     def update(self, address: Address, guard: Sequence[str], rows: Sequence[Target]) -> None:
-        """One prepared UPDATE per set of columns."""
+        """One prepared UPDATE per set of columns, and of those that get broken text."""
+        by_identity = (*address.key, *guard)
         for names, group in grouped(rows):
-            values = {
-                address.shape.clause.c[n]: sa.bindparam(f"_v_{i}", type_=address.kind(n).bind)
-                for i, n in enumerate(names)
-            }
-            where = self._where(address, guard)
-            statement = sa.update(address.shape.clause).where(*where).values(values)
-            self._connection.execute(
-                statement,
-                [
-                    self._bound(r.key, r.guard)
-                    | {f"_v_{i}": self._plain(r.changes[n]) for i, n in enumerate(names)}
-                    for r in group
-                ],
+            by_broken: dict[tuple[bool, ...], list[Target]] = {}
+            for row in group:
+                broken = tuple([not legible(row.changes[n]) for n in names])
+                by_broken.setdefault(broken, []).append(row)
+            for broken, some in by_broken.items():
+                with _legible(address, by_identity, ((*r.key, *r.guard) for r in some)):
+                    self._update(address, guard, dict(zip(names, broken, strict=True)), some)
+
+    def _update(
+        self,
+        address: Address,
+        guard: Sequence[str],
+        names: Mapping[str, bool],
+        rows: Sequence[Target],
+    ) -> None:
+        """``names``: the columns, and whether they get broken text."""
+        if any(names.values()):
+            self._refuse_other_encodings(address)
+        values: dict[sa.ColumnElement[Any], sa.ColumnElement[Any]] = {}
+        for i, (name, broken) in enumerate(names.items()):
+            kind = sa.LargeBinary() if broken else address.kind(name).bind
+            value = sa.bindparam(f"_v_{i}", type_=kind)
+            values[address.shape.clause.c[name]] = sa.cast(value, sa.Text()) if broken else value
+        where = self._where(address, guard)
+        statement = sa.update(address.shape.clause).where(*where).values(values)
+        self._connection.execute(
+            statement,
+            [
+                self._bound(r.key, r.guard)
+                | {
+                    f"_v_{i}": octets(r.changes[n]) if broken else self._plain(r.changes[n])
+                    for i, (n, broken) in enumerate(names.items())
+                }
+                for r in rows
+            ],
+        )
+
+    def _refuse_other_encodings(self, address: Address) -> None:
+        """What is written as bytes is taken for a text in the database's own encoding."""
+        if self._connection.exec_driver_sql("PRAGMA encoding").scalar_one() != "UTF-8":
+            raise StoreError(
+                address.place, "a text to be changed is broken, in UTF-16; repair it in the store"
             )
 
     def _where(self, address: Address, guard: Sequence[str]) -> list[sa.ColumnElement[bool]]:
@@ -145,6 +180,39 @@ class Lists:
         return {f"_k_{i}": self._plain(v) for i, v in enumerate(key)} | {
             f"_g_{i}": self._plain(v) for i, v in enumerate(guard)
         }
+
+
+def legible(value: Scalar) -> bool:
+    """False of a text of SQLite's that is no UTF-8."""
+    if not isinstance(value, str) or value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def octets(value: Scalar) -> bytes:
+    """The bytes of a text that is no UTF-8."""
+    return str(value).encode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def _legible(
+    address: Address, names: Sequence[str], rows: Iterable[Sequence[Scalar]]
+) -> Iterator[None]:
+    """Whatever identifies a row is handed over as text. Raises StoreError naming the column in
+    which that cannot be."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        every = (pair for row in rows for pair in zip(names, row, strict=True))
+        name = next((name for name, value in every if not legible(value)), "")
+        place = f"{address.place}.{name}" if name else address.place
+        raise StoreError(
+            place, "a row is identified by a text that is no UTF-8; repair it in the store"
+        ) from None
 
 
 def as_written(connection: sa.Connection) -> Callable[[Scalar], Any]:

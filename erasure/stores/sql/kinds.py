@@ -26,6 +26,7 @@ from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
 from erasure.domain.values import Scalar
 from erasure.stores.rows import comparable, folded
+from erasure.stores.sql.moments import or_odd
 from erasure.stores.sql.quirks import Bits, Clock, Exact, Place, Single, single
 
 # No column holds more digits, and Python refuses to read very many.
@@ -244,7 +245,7 @@ def strict(native: TypeEngine[Any], *, folds: bool = False) -> Kind:
     """The kind of a PostgreSQL column, whose parameters are typed."""
     if isinstance(native, sa.DateTime):
         parse = _aware if native.timezone else _naive
-        return Kind(bind=native, native=native, normal=_normal(parse))
+        return Kind(bind=native, native=native, normal=or_odd(_normal(parse)))
     if isinstance(native, CITEXT):
         return Kind(bind=native, native=native, normal=folded)
     for types, bind, normal in _STRICT:
@@ -273,7 +274,7 @@ _STRICT: tuple[
     ((sa.Numeric,), sa.Numeric(), _normal(_decimal)),
     ((sa.Boolean,), sa.Boolean(), _normal(_boolean)),
     ((sa.Uuid,), sa.Uuid(), _normal(UUID)),
-    ((sa.Date,), sa.Date(), _normal(date.fromisoformat)),
+    ((sa.Date,), sa.Date(), or_odd(_normal(date.fromisoformat))),
     ((sa.Time,), None, _normal(time.fromisoformat)),
     ((sa.LargeBinary,), None, _normal(bytes.fromhex)),
 )

@@ -43,6 +43,8 @@ def written(values: Sequence[Any], bind: sa.types.TypeEngine[Any]) -> tuple[Any,
         return text, "BIGINT"
     if type(bind) is sa.Text and (text := _texts(values)) is not None:
         return text, "TEXT"
+    if isinstance(bind, sa.Date | sa.DateTime) and str in set(map(type, values)):
+        return _moments(values), _moment_type(bind)  # of some only the server has a value
     return list(values), ""
 
 
@@ -62,6 +64,17 @@ def _texts(values: Sequence[Any]) -> str | None:
     if set(map(type, values)) <= {str, NoneType}:
         return "{" + ",".join(["NULL" if v is None else _quoted(v) for v in values]) + "}"
     return None
+
+
+def _moments(values: Sequence[Any]) -> str:
+    texts = [v if v is None or isinstance(v, str) else v.isoformat() for v in values]
+    return _texts(texts) or "{}"
+
+
+def _moment_type(bind: sa.types.TypeEngine[Any]) -> str:
+    if isinstance(bind, sa.Date):
+        return "DATE"
+    return "TIMESTAMPTZ" if getattr(bind, "timezone", False) else "TIMESTAMP"
 
 
 def _quoted(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date
 from time import monotonic, sleep
@@ -17,7 +17,6 @@ from erasure.stores.sql import fulltext, statistics
 from erasure.stores.sql.connection import Options
 from erasure.stores.sql.errors import translate
 from erasure.stores.sql.reflect import Schema, Shape
-from lineage.graph import Dataset
 
 # How long to wait for transactions that can still see what was deleted, in seconds.
 PATIENCE = 10.0
@@ -28,14 +27,14 @@ _UNDO = "its redo and undo logs keep old images until they are overwritten"
 
 
 def purge(
-    engine: sa.Engine, store: str, schema: Schema, options: Options, datasets: Sequence[Dataset]
+    engine: sa.Engine, store: str, schema: Schema, options: Options, collections: Set[str]
 ) -> Purged:
     """Remove what deleted rows left behind, as far as the store's options allow."""
     if options.refresh:
         _refresh(engine, store, options.refresh)
     if options.purge == "none":
         return Purged(residue="logically_deleted", note="the store's option 'purge' is none")
-    names = {schema.collection(d.name, d.schema) for d in datasets} & schema.shapes.keys()
+    names = collections & schema.shapes.keys()
     if engine.dialect.name == "sqlite":
         return _sqlite(engine, store, names)
     shapes = {name: schema.shapes[name] for name in sorted(names)}

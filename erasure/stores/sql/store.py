@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -35,7 +35,7 @@ from erasure.stores.base import (
 from erasure.stores.insides import insides_of, roots, told, values_of
 from erasure.stores.renaming import Moved
 from erasure.stores.sql.address import address_of
-from erasure.stores.sql.along import count_along
+from erasure.stores.sql.along import collections_of, count_along
 from erasure.stores.sql.blocks import block_reading, find_blocks
 from erasure.stores.sql.check import check
 from erasure.stores.sql.connection import (
@@ -271,9 +271,15 @@ class SqlStore:
 
     def purge(self, datasets: Sequence[Dataset]) -> Purged:
         """Physical removal of what was deleted; says what stays."""
+        return self.purge_along(datasets, ())
+
+    def purge_along(self, datasets: Sequence[Dataset], codes: Collection[str]) -> Purged:
+        """The same, and of what these cascades have changed or deleted."""
         schema = self._known()
+        names = {schema.collection(d.name, d.schema) for d in datasets}
+        names |= collections_of(self.name, schema, codes)
         with translated(self.name):
-            return purge(self._engine, self.name, schema, self._options, datasets)
+            return purge(self._engine, self.name, schema, self._options, names)
 
     def explain(self, approaches: Sequence[Approach]) -> list[Explanation]:
         """How each step would be carried out here; reads no row's value."""
