@@ -107,11 +107,13 @@ def _identified(
     refuse_without_mandate(request.asked_by, mandate)
     if case.repeats_identifier(request, f"{method}\n{mandate}"):
         raise UsageError(f"{place}: the words repeat what the person is known by; leave that out")
+    first = request.state == "received"
     with ledger.together():
         also = {"identity_check": method, "mandate": mandate}
         move(request, "identified", by=by, because=method, also=also)
         proved.update(proved_by=proof)
-        exporting.begin_anew(request, by=by, now=at)
+        if not first:  # until then nothing is gathered
+            exporting.begin_anew(request, by=by, now=at)
         clock.resume(request, "identity", at=at)
     return request
 
