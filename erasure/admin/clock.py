@@ -12,9 +12,10 @@ from django.utils import timezone
 from erasure.admin import words
 from erasure.admin.doing import Doing
 from erasure.domain import states
+from erasure.domain.identity import UNPROVED
 from erasure.flow import decide, extend, identify, intake
 from erasure.models import ErasureRequest
-from erasure.runs import clock, dues, given, reasoning
+from erasure.runs import clock, given, reasoning
 from erasure.runs.case import begun
 
 _REFUSED_FOR = {
@@ -55,7 +56,7 @@ def shown(case: ErasureRequest) -> dict[str, Any]:
         "pauses": list(case.pauses.all()),
         "may_extend": found.can_be_extended and in_time and not decided,
         "may_doubt": "identity_required" in moves,
-        "waits_for_identity": case.state in (*dues.UNIDENTIFIED, "identity_required"),
+        "waits_for_identity": case.state in UNPROVED,
         "may_give_up": "unidentifiable" in moves,
         "may_withdraw": "withdrawn" in moves,
         "may_refuse": "refused" in moves,

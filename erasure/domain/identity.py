@@ -19,6 +19,8 @@ GATHERED = frozenset({"access", "portability"})
 HANDLED = GATHERED | {"erasure"}
 # As long as a request is in one of these, nobody knows yet who asks.
 UNPROVED = frozenset({"received", "confirmed", "identity_required", "reopened"})
+# These may show by a link that a mailbox is theirs; who is ``confirmed`` has done so.
+LINKED = UNPROVED - {"confirmed"}
 ASKERS: tuple[Asker, ...] = ("self", "agent", "guardian")
 
 

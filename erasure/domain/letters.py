@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from erasure.domain.errors import UsageError
-from erasure.domain.identity import HANDLED, RIGHTS
+from erasure.domain.identity import HANDLED, LINKED, RIGHTS
 from erasure.domain.states import REQUEST, SETTLED
 
 Addressee = Literal["person", "recipient", "controller", "staff"]
@@ -109,12 +109,7 @@ def _kind(
 KINDS: Mapping[str, Kind] = {
     kind.code: kind
     for kind in (
-        _kind(
-            1,
-            "confirm_email",
-            frozenset({"received", "identity_required", "reopened"}),
-            _line("link"),
-        ),
+        _kind(1, "confirm_email", LINKED, _line("link")),
         _kind(2, "acknowledgment", _OPEN),
         _kind(
             3,

@@ -15,12 +15,11 @@ from django.utils import timezone
 
 from erasure import vault
 from erasure.domain.errors import UsageError
+from erasure.domain.identity import LINKED
 from erasure.models import ErasureRequest, Token
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")  # 32 bytes
 _WRONG = "this link is not valid any more; ask for a new one"
-# Whoever is in one of these may follow a link.
-LINKED = ("received", "identity_required", "reopened")
 _FRESH = timedelta(minutes=10)  # between the controller's login and here
 
 
