@@ -86,4 +86,5 @@ def _why_not(dataset: Dataset, kind: str) -> str:
 
 
 def _is_name(starts: str, fields: Sequence[str]) -> bool:
-    return bool(_NAME.fullmatch(starts) or get_close_matches(starts, fields, n=1))
+    alike = 0.8 if " " in starts else 0.6  # "the mailing" is no "email"
+    return bool(_NAME.fullmatch(starts) or get_close_matches(starts, fields, 1, alike))

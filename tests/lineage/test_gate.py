@@ -153,7 +153,7 @@ def test_a_retention_that_names_a_field_that_is_not_there_is_a_fault(
     assert mended == {"erasure": {"retention": {"period": "3y", "starts": meant}}}
 
 
-@pytest.mark.parametrize("day", ["the last order", "training", ""])
+@pytest.mark.parametrize("day", ["the last order", "the mailing", "training", ""])
 def test_a_retention_that_starts_with_a_day_in_words_is_told_and_no_fault(day: str) -> None:
     (finding,) = found([starting(day)])
     assert (finding.code, finding.place) == ("retention-by-hand", "k.customer")
